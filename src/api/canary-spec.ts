@@ -1,0 +1,235 @@
+import { z } from 'zod';
+import { duration, objectName, opaqueObject, withRules } from './common.js';
+
+const weight = () => z.int().min(1).max(100);
+
+const step = z.object({
+  weight: weight().describe('Share of the traffic for the canary, in percent.'),
+  hold: duration().optional().describe('How long the canary keeps this weight at least; default is `analysis.interval`.'),
+  approve: z
+    .boolean()
+    .optional()
+    .describe('Wait at this weight until somebody approves (`sluice approve NAME`). The deadline does not run meanwhile.'),
+});
+
+const thresholdRange = withRules(
+  z.object({
+    min: z.number().optional().describe('The value must not be below this.'),
+    max: z.number().optional().describe('The value must not be above this.'),
+  }),
+  [{ rule: 'has(self.min) || has(self.max)', message: 'thresholdRange needs min, max or both' }],
+);
+
+const metric = z.object({
+  name: z
+    .string()
+    .min(1)
+    .max(63)
+    .describe('`request-success-rate` (percent), `request-duration` (p99, milliseconds), or a name of your own with `templateRef`.'),
+  interval: duration()
+    .optional()
+    .describe('Longest stretch of evidence for one check; default: everything since the weight last changed, one minute at most.'),
+  thresholdRange: thresholdRange.optional().describe('Inclusive bounds of a passing value.'),
+  templateRef: z
+    .object({ name: objectName(), namespace: objectName().optional() })
+    .optional()
+    .describe('The MetricTemplate that holds the query.'),
+  templateVariables: z
+    .record(z.string().max(63), z.string().max(1024))
+    .optional()
+    .describe('Values for `{{ variables.NAME }}` in the template.'),
+  minSamples: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('Requests that must have been seen before a built-in metric is judged; with fewer it counts as no data. Default 1.'),
+  onNoData: z
+    .enum(['wait', 'pass', 'fail'])
+    .default('wait')
+    .describe('What an empty or NaN answer means. `wait` holds the step until there is data or the deadline passes.'),
+  onError: z
+    .enum(['wait', 'fail'])
+    .default('wait')
+    .describe('What an unreachable or failing metrics server means. `wait` holds the step; the deadline still runs.'),
+  failureLimit: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('Failed checks of this metric that end the run, where that is sooner than `analysis.threshold`.'),
+});
+
+const webhook = z.object({
+  name: z.string().min(1).max(63),
+  type: z
+    .enum(['confirm-rollout', 'pre-rollout', 'rollout', 'confirm-traffic-increase', 'confirm-promotion', 'post-rollout', 'rollback'])
+    .default('rollout')
+    .describe('When it is called. A 2xx answer to a `confirm-*` hook lets the run go on; to a `rollback` hook, it takes the run back.'),
+  url: z
+    .string()
+    .max(2048)
+    .regex(/^https?:\/\//)
+    .describe('Called with POST and a JSON body {name, namespace, phase, checksum, metadata}.'),
+  timeout: duration().default('10s'),
+  retries: z.int().min(0).max(10).default(0),
+  metadata: z.record(z.string().max(63), z.string().max(4096)).optional().describe('Copied into the body.'),
+});
+
+const alert = z.object({
+  name: z.string().min(1).max(63),
+  severity: z.enum(['info', 'warn', 'error']).default('info').describe('The least severe message that is sent.'),
+  providerRef: z.object({ name: objectName(), namespace: objectName().optional() }).describe('The AlertProvider.'),
+});
+
+const scheduleWindow = z.object({
+  cron: z.string().min(1).max(120).describe('When the window opens: a cron expression of five fields.'),
+  duration: duration().describe('How long it stays open.'),
+  timeZone: z.string().max(64).default('UTC').describe('IANA name of the time zone of `cron`.'),
+});
+
+export const DEFAULT_METRICS = [
+  { name: 'request-success-rate', thresholdRange: { min: 99 }, onNoData: 'wait' as const, onError: 'wait' as const },
+  { name: 'request-duration', thresholdRange: { max: 500 }, onNoData: 'wait' as const, onError: 'wait' as const },
+];
+
+export const analysis = withRules(
+  z.object({
+    interval: duration().default('1m').describe('Time between two checks, and how long a weight is held where a step says nothing else.'),
+    threshold: z.int().min(1).default(5).describe('Failed checks in one run after which the canary is taken back.'),
+    stepWeight: weight().optional().describe('Raise the weight by this much per step, up to `maxWeight`.'),
+    maxWeight: weight().optional().describe('Last weight before promotion, with `stepWeight`; default 50. It is a cap: no step goes above it.'),
+    stepWeights: withRules(z.array(weight()).min(1).max(50), [
+      { rule: 'self.isSorted() && self.all(w, self.exists_one(x, x == w))', message: 'stepWeights must increase from step to step' },
+    ])
+      .optional()
+      .describe('The weights, one step each.'),
+    steps: withRules(z.array(step).min(1).max(50), [
+      {
+        rule: 'self.map(s, s.weight).isSorted() && self.all(s, self.exists_one(x, x.weight == s.weight))',
+        message: 'the weights of steps must increase from step to step',
+      },
+    ])
+      .optional()
+      .describe('The explicit plan; the short forms compile to it.'),
+    warmup: duration().default('60s').describe('Latency is judged only on requests this long after the first weight: caches and compilers need time. Errors count at once.'),
+    primaryReadyThreshold: z.int().min(1).max(100).default(100).describe('Percent of the stable pods that must be ready for the run to advance.'),
+    canaryReadyThreshold: z.int().min(1).max(100).default(100).describe('Percent of the canary pods that must be ready before a weight is raised (rounded up).'),
+    schedule: z
+      .object({ windows: z.array(scheduleWindow).min(1).max(20).describe('A run starts and advances only while one of these is open. Going back is never held.') })
+      .optional(),
+    metrics: z.array(metric).max(20).default(DEFAULT_METRICS).describe('What must hold at every check. An empty list judges nothing.'),
+    webhooks: z.array(webhook).max(20).optional(),
+    alerts: z.array(alert).max(20).optional(),
+  }),
+  [
+    {
+      rule: '(has(self.stepWeight) ? 1 : 0) + (has(self.stepWeights) ? 1 : 0) + (has(self.steps) ? 1 : 0) == 1',
+      message: 'exactly one of stepWeight, stepWeights and steps is needed',
+    },
+    { rule: '!has(self.maxWeight) || has(self.stepWeight)', message: 'maxWeight goes with stepWeight only' },
+    { rule: '!has(self.maxWeight) || self.maxWeight >= self.stepWeight', message: 'maxWeight must not be below stepWeight' },
+  ],
+);
+
+const service = withRules(
+  z.object({
+    name: objectName().max(57).optional().describe('The Service that callers use; default is the name of the target.'),
+    port: z.int().min(1).max(65535).describe('Port of that Service.'),
+    portName: z.string().max(63).default('http').describe('Name of that port; Istio reads the protocol from it.'),
+    targetPort: z
+      .union([z.int().min(1).max(65535), z.string().max(15)])
+      .optional()
+      .describe('Port of the pods, by number or name; default is `port`.'),
+    appProtocol: z.string().max(63).optional(),
+    gateways: z.array(z.string().max(253)).max(16).optional().describe('Gateways of the generated VirtualService; default `mesh`.'),
+    hosts: z.array(z.string().max(253)).max(32).optional().describe('Further hosts of the generated VirtualService; the Service is always one.'),
+    match: z.array(opaqueObject()).max(16).optional().describe('HTTPMatchRequest of Istio, for the generated route.'),
+    rewrite: opaqueObject().optional().describe('HTTPRewrite of Istio.'),
+    timeout: duration().optional().describe('Timeout of the generated route.'),
+    retries: opaqueObject().optional().describe('HTTPRetry of Istio.'),
+    headers: opaqueObject().optional().describe('Headers of Istio.'),
+    corsPolicy: opaqueObject().optional().describe('CorsPolicy of Istio.'),
+    trafficPolicy: opaqueObject().optional().describe('TrafficPolicy of Istio, put on the DestinationRules of both slots.'),
+    virtualService: z
+      .object({
+        name: objectName(),
+        routes: z
+          .array(z.string().min(1).max(253))
+          .max(32)
+          .optional()
+          .describe('Names of the HTTP routes whose destinations are shifted; default: every route that sends to this Service.'),
+      })
+      .optional()
+      .describe('Use your own VirtualService and touch only the destinations of these routes.'),
+    slots: withRules(
+      z.object({
+        blue: z.string().min(1).max(20).default('blue'),
+        green: z.string().min(1).max(20).default('green'),
+      }),
+      [{ rule: 'self.blue != self.green', message: 'the two slots need different suffixes' }],
+    )
+      .default({ blue: 'blue', green: 'green' })
+      .describe('Suffixes of the two slots: `NAME-blue` and `NAME-green`.'),
+  }),
+  [
+    {
+      rule: '!has(self.virtualService) || (!has(self.gateways) && !has(self.hosts) && !has(self.match) && !has(self.rewrite) && !has(self.timeout) && !has(self.retries) && !has(self.headers) && !has(self.corsPolicy))',
+      message: 'with virtualService, write gateways, hosts, match, rewrite, timeout, retries, headers and corsPolicy in your own VirtualService',
+    },
+  ],
+);
+
+const configReference = z.object({
+  kind: z.enum(['ConfigMap', 'Secret']),
+  name: objectName(),
+  mode: z
+    .enum(['track', 'share', 'ignore'])
+    .describe('`track`: its content is part of the revision and is frozen with it. `share`: both slots read the live object. `ignore`: not looked at.'),
+});
+
+const revisions = z.object({
+  history: z.int().min(1).max(50).default(10).describe('Known-good revisions that are kept; going back to one needs no analysis.'),
+  drainFor: duration().default('30s').describe('How long a slot keeps its pods after its weight became 0: proxies learn late.'),
+  warmFor: duration().default('5m').describe('How long the previous version stays at full scale after a promotion.'),
+  settle: duration().default('1s').describe('How long the target and its configuration must be quiet before a revision is taken: one commit is several writes.'),
+  configs: z.array(configReference).max(50).optional().describe('Exceptions; by default ConfigMaps are tracked and Secrets are shared.'),
+});
+
+/** `Canary.spec`. Names, units and meanings follow Flagger's where Flagger has the concept. */
+export const canarySpec = z.object({
+  targetRef: z
+    .object({ apiVersion: z.enum(['apps/v1']), kind: z.enum(['Deployment']), name: objectName().max(57) })
+    .describe('The workload whose template is released. It runs no pods itself once it is adopted.'),
+  provider: z.enum(['istio']).default('istio').describe('Who routes the traffic.'),
+  metricsServer: z
+    .string()
+    .max(2048)
+    .regex(/^https?:\/\//)
+    .optional()
+    .describe('Prometheus for the built-in metrics; default is the flag --metrics-server.'),
+  replicas: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('Pods of the version that serves. Written through `/scale` (kubectl scale, autoscalers); seeded from the target.'),
+  progressDeadlineSeconds: z
+    .int()
+    .min(1)
+    .max(604_800)
+    .default(600)
+    .describe('Seconds a run may stay without progress before it is taken back. Progress is a slot that became ready or a step that was passed.'),
+  skipAnalysis: z.boolean().default(false).describe('Promote a new revision as soon as it is ready, without judging it.'),
+  suspend: z.boolean().default(false).describe('Start no new run and advance none. What serves keeps serving; going back is never held.'),
+  service,
+  analysis,
+  revisions: revisions
+    .default({ history: 10, drainFor: '30s', warmFor: '5m', settle: '1s' })
+    .describe('How revisions are made, kept and taken down.'),
+});
+export type CanarySpec = z.infer<typeof canarySpec>;
+export type MetricSpec = z.infer<typeof metric>;
+export type WebhookSpec = z.infer<typeof webhook>;
+export type AlertSpec = z.infer<typeof alert>;
+export type AnalysisSpec = z.infer<typeof analysis>;
+export type StepSpec = z.infer<typeof step>;
+export type ServiceSpec = z.infer<typeof service>;
+export type ScheduleWindow = z.infer<typeof scheduleWindow>;

@@ -1,0 +1,150 @@
+import { z } from 'zod';
+import { condition, conditions, duration, instant, localReference, objectName, withRules } from './common.js';
+
+export const VERBS = ['approve', 'hold', 'resume', 'abort', 'promote', 'retry'] as const;
+export type Verb = (typeof VERBS)[number];
+
+/** `CanaryAction.spec`: one thing that a person asks of a Canary, outside its spec, so that Git never fights it. */
+export const canaryActionSpec = withRules(
+  z.object({
+    canary: objectName().describe('The Canary, in the same namespace.'),
+    verb: z.enum(VERBS),
+    revision: z
+      .string()
+      .max(64)
+      .optional()
+      .describe('The revision that is meant; when another one is being released by then, the action is refused.'),
+    by: z.string().max(253).optional().describe('Who asks.'),
+    reason: z.string().max(512).optional(),
+  }),
+  [{ rule: 'self == oldSelf', message: 'a CanaryAction cannot be changed; create another one' }],
+);
+export const canaryActionStatus = z.object({
+  result: z.enum(['Applied', 'Refused']).optional(),
+  message: z.string().max(1024).optional(),
+  at: instant().optional(),
+});
+
+const reference = withRules(
+  z.object({
+    branch: z.string().min(1).max(255).optional(),
+    tag: z.string().min(1).max(255).optional(),
+    semver: z.string().min(1).max(255).optional().describe('The newest tag in this range, such as `>=1.2.0 <2.0.0`.'),
+    commit: z
+      .string()
+      .regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/)
+      .optional(),
+  }),
+  [
+    {
+      rule: '[has(self.branch), has(self.tag), has(self.semver), has(self.commit)].filter(x, x).size() <= 1',
+      message: 'give one of branch, tag, semver and commit',
+    },
+  ],
+);
+
+/** `GitSource.spec`. */
+export const gitSourceSpec = z.object({
+  url: z
+    .string()
+    .max(2048)
+    .regex(/^(https?|ssh|file):\/\/|^[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:/)
+    .describe('https://, ssh://, git@host:path or file://.'),
+  ref: reference.default({ branch: 'main' }).describe('What to follow; default is the branch `main`.'),
+  path: z
+    .string()
+    .max(1024)
+    .default('.')
+    .describe('Folder in the repository whose manifests are applied; it must not leave the repository.'),
+  interval: duration().default('1m').describe('How often the repository is asked for news.'),
+  schedule: z.string().max(120).optional().describe('Further times to ask, as a cron expression of five fields.'),
+  timeZone: z.string().max(64).default('UTC').describe('IANA name of the time zone of `schedule`.'),
+  timeout: duration().default('60s').describe('Longest time for one fetch.'),
+  secretRef: localReference()
+    .optional()
+    .describe('Secret with `username` and `password` or `token`, or `identity` and `known_hosts`; `ca.crt` for a certificate authority of your own.'),
+  targetNamespace: objectName().optional().describe('Namespace for manifests that name none; default is that of the GitSource.'),
+  apply: z.boolean().default(true).describe('False: only watch the repository; another tool applies it.'),
+  prune: z.boolean().default(true).describe('Delete what left the repository.'),
+  suspend: z.boolean().default(false),
+});
+export type GitSourceSpec = z.infer<typeof gitSourceSpec>;
+
+const inventoryEntry = z.object({
+  id: z.string().max(600).describe('GROUP/VERSION/KIND/NAMESPACE/NAME.'),
+  file: z.string().max(512).optional(),
+  digest: z.string().max(64).optional().describe('Of the manifest that was applied.'),
+});
+const objectFailure = z.object({
+  id: z.string().max(600).optional(),
+  file: z.string().max(512),
+  line: z.int().optional(),
+  message: z.string().max(1024),
+});
+
+/** `GitSource.status`. */
+export const gitSourceStatus = z.object({
+  observedGeneration: z.int().optional(),
+  fetchedCommit: z.string().max(64).optional().describe('Newest commit of the reference that was fetched.'),
+  appliedCommit: z.string().max(64).optional().describe('Newest commit all of whose objects were applied.'),
+  author: z.string().max(256).optional(),
+  subject: z.string().max(256).optional(),
+  lastSyncTime: instant().optional(),
+  lastHandledRequest: z.string().max(128).optional().describe('Value of the annotation sluice.dev/sync-requested that was last answered.'),
+  objects: z.int().optional().describe('Objects that the commit declares.'),
+  inventory: z.array(inventoryEntry).max(500).optional(),
+  failures: z.array(objectFailure).max(20).optional().describe('Objects that could not be applied; the others were.'),
+  conditions: conditions().optional(),
+});
+export type GitSourceStatus = z.infer<typeof gitSourceStatus>;
+
+/** `MetricTemplate.spec`. */
+export const metricTemplateSpec = z.object({
+  provider: z.object({
+    type: z.enum(['prometheus']).default('prometheus'),
+    address: z
+      .string()
+      .max(2048)
+      .regex(/^https?:\/\//)
+      .optional()
+      .describe('Default is the metrics server of the Canary.'),
+    headers: z.record(z.string().max(128), z.string().max(1024)).optional(),
+    secretRef: localReference().optional().describe('Secret with `token`, or `username` and `password`.'),
+    insecureSkipVerify: z.boolean().default(false),
+  }),
+  query: z
+    .string()
+    .min(1)
+    .max(8192)
+    .describe(
+      'PromQL that gives one number. `{{ name }}`, `{{ namespace }}`, `{{ target }}`, `{{ service }}` (Service of the canary), `{{ stableService }}`, `{{ revision }}`, `{{ interval }}` and `{{ variables.NAME }}` are filled in.',
+    ),
+});
+
+/** `AlertProvider.spec`. */
+export const alertProviderSpec = withRules(
+  z.object({
+    type: z.enum(['slack', 'webhook']),
+    address: z
+      .string()
+      .max(2048)
+      .regex(/^https?:\/\//)
+      .optional()
+      .describe('Where to send to. A Slack address is itself a secret: prefer `secretRef`.'),
+    secretRef: localReference().optional().describe('Secret with `address`, and `token` for a bearer token.'),
+    channel: z.string().max(80).optional(),
+    username: z.string().max(80).default('sluice'),
+    timeout: duration().default('10s'),
+  }),
+  [{ rule: 'has(self.address) != has(self.secretRef)', message: 'give either address or secretRef' }],
+);
+
+/** Status of the kinds whose only question is whether they can be used. */
+export const readyStatus = z.object({
+  observedGeneration: z.int().optional(),
+  conditions: z.array(condition).max(16).optional(),
+});
+export type MetricTemplateSpec = z.infer<typeof metricTemplateSpec>;
+export type AlertProviderSpec = z.infer<typeof alertProviderSpec>;
+export type CanaryActionSpec = z.infer<typeof canaryActionSpec>;
+export type CanaryActionStatus = z.infer<typeof canaryActionStatus>;

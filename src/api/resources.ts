@@ -1,0 +1,66 @@
+import type { KubeObject, ObjectMeta, Resource } from '../kube/types.js';
+import { API_VERSION, GROUP, VERSION } from './common.js';
+import type { CanarySpec } from './canary-spec.js';
+import type { CanaryStatus } from './canary-status.js';
+import type {
+  AlertProviderSpec,
+  CanaryActionSpec,
+  CanaryActionStatus,
+  GitSourceSpec,
+  GitSourceStatus,
+  MetricTemplateSpec,
+} from './others.js';
+
+interface Typed<K extends string, S, T = undefined> extends KubeObject {
+  apiVersion: typeof API_VERSION;
+  kind: K;
+  metadata: ObjectMeta;
+  spec: S;
+  status?: T;
+}
+export type Canary = Typed<'Canary', CanarySpec, CanaryStatus>;
+export type CanaryAction = Typed<'CanaryAction', CanaryActionSpec, CanaryActionStatus>;
+export type GitSource = Typed<'GitSource', GitSourceSpec, GitSourceStatus>;
+export type MetricTemplate = Typed<'MetricTemplate', MetricTemplateSpec>;
+export type AlertProvider = Typed<'AlertProvider', AlertProviderSpec>;
+
+const own = <T extends KubeObject>(plural: string, kind: string): Resource<T> => ({ group: GROUP, version: VERSION, plural, kind, namespaced: true });
+
+/** Sluice's own kinds. */
+export const SluiceResources = {
+  Canary: own<Canary>('canaries', 'Canary'),
+  CanaryAction: own<CanaryAction>('canaryactions', 'CanaryAction'),
+  GitSource: own<GitSource>('gitsources', 'GitSource'),
+  MetricTemplate: own<MetricTemplate>('metrictemplates', 'MetricTemplate'),
+  AlertProvider: own<AlertProvider>('alertproviders', 'AlertProvider'),
+};
+
+/** Labels and annotations that Sluice puts on objects. */
+export const Labels = {
+  canary: `${GROUP}/canary`,
+  slot: `${GROUP}/slot`,
+  revision: `${GROUP}/revision`,
+  /** On config snapshots: the object that they are a copy of. */
+  configOf: `${GROUP}/config-of`,
+} as const;
+
+export const Annotations = {
+  /** JSON: what the user wrote where Sluice's value lies over it (see engine/overlay.ts). */
+  overlay: `${GROUP}/overlay`,
+  /** Provenance, written by the Git sync on what a commit changed. */
+  commit: `${GROUP}/commit`,
+  commits: `${GROUP}/commits`,
+  author: `${GROUP}/author`,
+  subject: `${GROUP}/subject`,
+  source: `${GROUP}/source`,
+  /** RFC 3339 with milliseconds: when the sync wrote the object. */
+  syncedAt: `${GROUP}/synced-at`,
+  /** Asks a GitSource for a sync now; any new value does. */
+  syncRequested: `${GROUP}/sync-requested`,
+  /** `disabled` keeps an object when it leaves Git. */
+  prune: `${GROUP}/prune`,
+  /** When the slot's revision was last rolled in place (kubectl rollout restart). */
+  restartedAt: 'kubectl.kubernetes.io/restartedAt',
+} as const;
+
+export const FINALIZER = `${GROUP}/release`;

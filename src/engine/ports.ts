@@ -1,0 +1,144 @@
+/**
+ * The narrow interfaces between the engine and what it drives. An adapter that lacks something throws an error that names
+ * it; none of these methods may silently do nothing.
+ */
+import type { Canary, MetricTemplateSpec, Reason, SlotName, WebhookSpec, AlertProviderSpec } from '../api/index.js';
+import type { KubeObject, Resource } from '../kube/types.js';
+
+/** Share of the traffic per slot, in percent. The two always sum to 100. */
+export type Weights = Record<SlotName, number>;
+
+/** Names of what belongs to one Canary; computed once, in `core/names.ts`. */
+export interface CanaryNames {
+  /** The Service that callers use. */
+  service: string;
+  /** Deployment and Service of each slot. */
+  slots: Record<SlotName, string>;
+}
+
+/** One write, complete: an update carries the whole object with its `resourceVersion`, so that the server refuses what is stale. */
+export interface ObjectWrite {
+  op: 'create' | 'update' | 'delete';
+  resource: Resource;
+  object: KubeObject;
+  /** For events and the log: `weights 90/10`. */
+  why: string;
+}
+
+export interface Problem {
+  reason: Reason;
+  /** Names the object, the field, what was expected and the next step. */
+  message: string;
+}
+
+/** What a router looks at: the live objects, exactly as the server sent them. */
+export interface RouteInput {
+  canary: Canary;
+  names: CanaryNames;
+  /** All in the namespaces that Sluice may read, of whatever API version the cluster serves. */
+  virtualServices: KubeObject[];
+  destinationRules: KubeObject[];
+}
+
+export interface RoutePlan {
+  /** Empty when everything is as it should be. In order; each is idempotent. */
+  writes: ObjectWrite[];
+  /** What a person must fix; nothing is written while there are any. */
+  problems: Problem[];
+}
+
+/** What the live routing objects say now. */
+export interface RouteState {
+  /** Undefined while the routes do not go through the slots. When several routes differ, the highest weight per destination decides. */
+  weights?: Weights;
+  /** False when any routing object differs from what `plan` would write for `weights`. */
+  consistent: boolean;
+  /** Field manager that last wrote the destinations, when it is not Sluice. */
+  foreignManager?: string;
+}
+
+/** Moves traffic between the slots. Pure: the engine reads before and writes after. */
+export interface Router {
+  observe(input: RouteInput): RouteState;
+  /** The writes that bring every route to these weights. Only destinations that belong to the Canary change. */
+  plan(input: RouteInput, weights: Weights): RoutePlan;
+  /** The writes that give the user's routes back byte-identical and delete generated objects. */
+  release(input: RouteInput): RoutePlan;
+  /**
+   * Lay the overlay of `live` over a manifest about to be applied by a syncing tool: weights stay, the user's other edits come in.
+   * Returns the manifest unchanged when no overlay lies on `live`.
+   */
+  overlay(manifest: KubeObject, live: KubeObject): KubeObject;
+}
+
+/** A metric of one canary over one stretch of time. */
+export interface MeasureRequest {
+  /** `request-success-rate`, `request-duration`, or the name of a templated metric. */
+  metric: string;
+  /** Base address of the metrics server. */
+  server: string;
+  template?: { spec: MetricTemplateSpec; name: string; credentials?: Record<string, string>; variables: Record<string, string> };
+  namespace: string;
+  name: string;
+  target: string;
+  revision: string;
+  /** Service names of the slot under test and of the stable one. */
+  service: string;
+  stableService: string;
+  /** Evidence from requests in [from, to], unix milliseconds. */
+  from: number;
+  to: number;
+}
+
+/** `NoData`: asked, and there is none (empty, NaN). `Error`: could not be asked or the answer cannot be used. */
+export type Measurement =
+  | { kind: 'Value'; value: number; samples?: number; query: string; from: number; to: number }
+  | { kind: 'NoData'; query: string; message: string }
+  | { kind: 'Error'; query: string; message: string; /** The query itself is wrong: only a person can mend it. */ permanent: boolean };
+
+export interface MetricsSource {
+  /** Never rejects: failures are measurements too. */
+  measure(request: MeasureRequest): Promise<Measurement>;
+}
+
+export interface HookPayload {
+  name: string;
+  namespace: string;
+  phase: string;
+  /** Revision under release. */
+  checksum: string;
+  metadata: Record<string, string>;
+}
+export interface HookAnswer {
+  ok: boolean;
+  /** Status and the first bytes of the body, or what went wrong. */
+  message: string;
+}
+export interface HookCaller {
+  /** Never rejects. Bounded by the webhook's timeout and retries. */
+  call(webhook: WebhookSpec, payload: HookPayload): Promise<HookAnswer>;
+}
+
+/** What a notifier tells people; the same content for every kind of receiver. */
+export interface Notification {
+  id: string;
+  event: string;
+  severity: 'info' | 'warn' | 'error';
+  text: string;
+  cluster?: string;
+  namespace: string;
+  canary: string;
+  target: string;
+  revision?: string;
+  commit?: string;
+  author?: string;
+  subject?: string;
+  source?: string;
+  reason?: string;
+  weight?: number;
+  at: string;
+}
+export interface Notifier {
+  /** Rejects with a message that names the provider and never holds its address or token. */
+  send(provider: { name: string; spec: AlertProviderSpec; credentials?: Record<string, string> }, notification: Notification): Promise<void>;
+}

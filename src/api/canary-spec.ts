@@ -80,12 +80,6 @@ const alert = z.object({
   providerRef: z.object({ name: objectName(), namespace: objectName().optional() }).describe('The AlertProvider.'),
 });
 
-const scheduleWindow = z.object({
-  cron: z.string().min(1).max(120).describe('When the window opens: a cron expression of five fields.'),
-  duration: duration().describe('How long it stays open.'),
-  timeZone: z.string().max(64).default('UTC').describe('IANA name of the time zone of `cron`.'),
-});
-
 export const DEFAULT_METRICS = [
   { name: 'request-success-rate', thresholdRange: { min: 99 }, onNoData: 'wait' as const, onError: 'wait' as const },
   { name: 'request-duration', thresholdRange: { max: 500 }, onNoData: 'wait' as const, onError: 'wait' as const },
@@ -113,9 +107,6 @@ export const analysis = withRules(
     warmup: duration().default('60s').describe('Latency is judged only on requests this long after the first weight: caches and compilers need time. Errors count at once.'),
     primaryReadyThreshold: z.int().min(1).max(100).default(100).describe('Percent of the stable pods that must be ready for the run to advance.'),
     canaryReadyThreshold: z.int().min(1).max(100).default(100).describe('Percent of the canary pods that must be ready before a weight is raised (rounded up).'),
-    schedule: z
-      .object({ windows: z.array(scheduleWindow).min(1).max(20).describe('A run starts and advances only while one of these is open. Going back is never held.') })
-      .optional(),
     metrics: z.array(metric).max(20).default(DEFAULT_METRICS).describe('What must hold at every check. An empty list judges nothing.'),
     webhooks: z.array(webhook).max(20).optional(),
     alerts: z.array(alert).max(20).optional(),
@@ -232,4 +223,3 @@ export type AlertSpec = z.infer<typeof alert>;
 export type AnalysisSpec = z.infer<typeof analysis>;
 export type StepSpec = z.infer<typeof step>;
 export type ServiceSpec = z.infer<typeof service>;
-export type ScheduleWindow = z.infer<typeof scheduleWindow>;

@@ -81,6 +81,7 @@ export type Run = z.infer<typeof run>;
 
 const slot = z.object({
   revision: text(64).optional().describe('What the slot holds.'),
+  readySince: instant().optional().describe('Since when its pods have been ready.'),
   unroutedSince: instant().optional().describe('Since when nothing routes to it.'),
   warmUntil: instant().optional().describe('Until when it stays at full scale without traffic.'),
 });
@@ -138,9 +139,11 @@ export const canaryStatus = z.object({
   nextStepTime: instant().optional(),
   deadline: instant().optional().describe('The run is taken back when it has made no progress by then.'),
   slots: z.object({ blue: slot.optional(), green: slot.optional() }).optional(),
-  settling: z.object({ revision: text(64), since: instant() }).optional().describe('A revision that was seen and must stay for `revisions.settle`.'),
   adoptedAt: instant().optional().describe('When callers were first routed through the slots.'),
-  releasing: z.object({ routesReturnedAt: instant().optional() }).optional().describe('Progress of giving the target back.'),
+  releasing: z
+    .object({ targetReadyAt: instant().optional(), routesReturnedAt: instant().optional(), serviceReturnedAt: instant().optional() })
+    .optional()
+    .describe('Progress of giving the target back.'),
   serviceSince: instant().optional().describe('Since when the Service for callers outside the mesh selects what it should.'),
   checks: shortList(check, 20).optional(),
   history: shortList(historyEntry, 10).optional().describe('The last releases, newest first.'),

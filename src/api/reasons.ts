@@ -24,7 +24,6 @@ export const Reasons = {
   Idle: 'No release is under way.',
   Settling: 'A change was seen; its writes are given time to be complete.',
   Suspended: 'spec.suspend holds new runs and steps.',
-  OutsideSchedule: 'No window of analysis.schedule is open.',
   WaitingForWebhook: 'A confirm webhook has not agreed yet.',
   WaitingForApproval: 'The step waits for `sluice approve`.',
   HeldByUser: 'Somebody holds the run; `sluice resume` lets it go on.',

@@ -2,11 +2,11 @@
  * The narrow interfaces between the engine and what it drives. An adapter that lacks something throws an error that names
  * it; none of these methods may silently do nothing.
  */
-import type { Canary, MetricTemplateSpec, Reason, SlotName, WebhookSpec, AlertProviderSpec } from '../api/index.js';
+import type { Canary, MetricTemplateSpec, SlotName, WebhookSpec, AlertProviderSpec } from '../api/index.js';
+import type { HookAnswer, Measurement, Problem, Weights } from '../core/evidence.js';
 import type { KubeObject, Resource } from '../kube/types.js';
 
-/** Share of the traffic per slot, in percent. The two always sum to 100. */
-export type Weights = Record<SlotName, number>;
+export type { HookAnswer, Measurement, Problem, Weights };
 
 /** Names of what belongs to one Canary; computed once, in `core/names.ts`. */
 export interface CanaryNames {
@@ -23,12 +23,6 @@ export interface ObjectWrite {
   object: KubeObject;
   /** For events and the log: `weights 90/10`. */
   why: string;
-}
-
-export interface Problem {
-  reason: Reason;
-  /** Names the object, the field, what was expected and the next step. */
-  message: string;
 }
 
 /** What a router looks at: the live objects, exactly as the server sent them. */
@@ -90,12 +84,6 @@ export interface MeasureRequest {
   to: number;
 }
 
-/** `NoData`: asked, and there is none (empty, NaN). `Error`: could not be asked or the answer cannot be used. */
-export type Measurement =
-  | { kind: 'Value'; value: number; samples?: number; query: string; from: number; to: number }
-  | { kind: 'NoData'; query: string; message: string }
-  | { kind: 'Error'; query: string; message: string; /** The query itself is wrong: only a person can mend it. */ permanent: boolean };
-
 export interface MetricsSource {
   /** Never rejects: failures are measurements too. */
   measure(request: MeasureRequest): Promise<Measurement>;
@@ -108,11 +96,6 @@ export interface HookPayload {
   /** Revision under release. */
   checksum: string;
   metadata: Record<string, string>;
-}
-export interface HookAnswer {
-  ok: boolean;
-  /** Status and the first bytes of the body, or what went wrong. */
-  message: string;
 }
 export interface HookCaller {
   /** Never rejects. Bounded by the webhook's timeout and retries. */

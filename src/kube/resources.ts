@@ -25,7 +25,13 @@ export const Resources = {
   Lease: resource('coordination.k8s.io', 'v1', 'leases', 'Lease'),
   HorizontalPodAutoscaler: resource('autoscaling', 'v2', 'horizontalpodautoscalers', 'HorizontalPodAutoscaler'),
   PodDisruptionBudget: resource('policy', 'v1', 'poddisruptionbudgets', 'PodDisruptionBudget'),
-  CustomResourceDefinition: resource('apiextensions.k8s.io', 'v1', 'customresourcedefinitions', 'CustomResourceDefinition', false),
+  CustomResourceDefinition: resource(
+    'apiextensions.k8s.io',
+    'v1',
+    'customresourcedefinitions',
+    'CustomResourceDefinition',
+    false,
+  ),
   VirtualService: resource('networking.istio.io', 'v1', 'virtualservices', 'VirtualService'),
   DestinationRule: resource('networking.istio.io', 'v1', 'destinationrules', 'DestinationRule'),
 } as const;

@@ -81,11 +81,12 @@ export interface ListOptions {
   namespace?: string;
   labelSelector?: string;
   fieldSelector?: string;
+  /** Lists only: forget `metadata.managedFields` page by page, so that they never pile up in memory. */
+  dropManagedFields?: boolean;
 }
 
 export type WatchEvent<T> =
-  | { type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'; object: T }
-  | { type: 'ERROR'; object: KubeStatus };
+  { type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'; object: T } | { type: 'ERROR'; object: KubeStatus };
 
 /** `metav1.Status`: what the API server answers when it refuses. */
 export interface KubeStatus {
@@ -113,7 +114,8 @@ export class KubeError extends Error {
 }
 
 export const isNotFound = (error: unknown): boolean => error instanceof KubeError && error.code === 404;
-export const isConflict = (error: unknown): boolean => error instanceof KubeError && error.code === 409 && error.reason === 'Conflict';
+export const isConflict = (error: unknown): boolean =>
+  error instanceof KubeError && error.code === 409 && error.reason === 'Conflict';
 export const isAlreadyExists = (error: unknown): boolean =>
   error instanceof KubeError && error.code === 409 && error.reason === 'AlreadyExists';
 
@@ -152,7 +154,9 @@ export interface Informer<T extends KubeObject> {
   get(namespace: string | undefined, name: string): T | undefined;
   list(namespace?: string): T[];
   /** Called after the copy changed; `object` is undefined for a deletion. Returns the unsubscriber. */
-  onChange(listener: (key: { namespace?: string; name: string }, object: T | undefined, previous: T | undefined) => void): () => void;
+  onChange(
+    listener: (key: { namespace?: string; name: string }, object: T | undefined, previous: T | undefined) => void,
+  ): () => void;
   /** Lay the answer of our own write over the copy at once, so that the next read sees it (ignored when older). */
   observe(object: T): void;
   start(signal: AbortSignal): void;

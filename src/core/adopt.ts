@@ -1,0 +1,124 @@
+import type { SlotName } from '../api/index.js';
+import type { Draft } from './draft.js';
+import { provenanceOf } from './endings.js';
+import { describeCommit, tell } from './messages.js';
+import type { DesiredRevision } from './observation.js';
+import { SLOTS } from './names.js';
+import { prepareSlot } from './slots.js';
+import { iso, ms } from './time.js';
+
+/**
+ * First sight of a running target: fill a slot with what runs, wait until it is ready and the proxies know it, lead the routes
+ * through it, then callers outside the mesh, then scale the target itself to zero. Nothing that serves stops before its
+ * successor serves (trap I3).
+ */
+export function adopt(draft: Draft): void {
+  const { status, observed } = draft;
+  status.phase = 'Initializing';
+  if (!status.stable) {
+    if (!choose(draft)) return;
+    draft.do({ type: 'addFinalizer' });
+  }
+  const { stable } = status;
+  if (!stable) return;
+  seed(draft);
+  draft.do({ type: 'createSlotServices' });
+  const routed = (draft.weights?.[stable.slot] ?? 0) > 0;
+  if (!routed) followTarget(draft, observed.desired);
+  if (!prepareSlot(draft, stable.slot, stable.revision, draft.replicas)) return draft.wait('Adopting', `slot ${stable.slot} is being filled with revision ${stable.revision}`);
+  if (draft.replicas === 0) return draft.wait('NoReplicas', 'the target has 0 replicas; it is adopted when they rise');
+  if ((routed || slotReady(draft, stable.slot)) && routesLead(draft, stable.slot) && serviceLeads(draft, stable.slot)) finish(draft);
+}
+
+function slotReady(draft: Draft, name: SlotName): boolean {
+  const slot = draft.slot(name);
+  if (slot.ready < draft.replicas) {
+    draft.wait('Adopting', `${slot.ready} of ${draft.replicas} pods are ready in slot ${name}${slot.failure ? `: ${slot.failure}` : ''}`);
+    return false;
+  }
+  return passed(draft, ms(draft.record(name).readySince), 'proxies are given time to learn of the new endpoints');
+}
+
+function routesLead(draft: Draft, name: SlotName): boolean {
+  if (draft.weights?.[name] !== 100 || !draft.observed.routes.consistent) {
+    draft.do({ type: 'setWeights', weights: { blue: name === 'blue' ? 100 : 0, green: name === 'green' ? 100 : 0 } });
+    draft.wait('Adopting', 'routes are being led through the slots');
+    return false;
+  }
+  draft.status.adoptedAt ??= iso(draft.now);
+  return passed(draft, ms(draft.status.adoptedAt), 'proxies are given time to learn of the new routes');
+}
+
+function serviceLeads(draft: Draft, name: SlotName): boolean {
+  if (draft.observed.service.selects !== name) {
+    draft.do({ type: 'selectService', slots: [name] });
+    draft.wait('Adopting', 'callers outside the mesh are led to the stable slot');
+    return false;
+  }
+  draft.status.serviceSince ??= iso(draft.now);
+  return passed(draft, ms(draft.status.serviceSince), 'callers outside the mesh are given time to learn of it');
+}
+
+/** True once `drainFor` has passed: the bound on how late a proxy learns. */
+function passed(draft: Draft, since: number | undefined, meanwhile: string): boolean {
+  const until = (since ?? draft.now) + draft.drainMs;
+  draft.wakeAt(until);
+  if (draft.now >= until) return true;
+  draft.wait('Adopting', meanwhile);
+  return false;
+}
+
+/** Which revision serves: what a slot already serves, else what the target holds. */
+function choose(draft: Draft): boolean {
+  const { status, observed } = draft;
+  const serving = SLOTS.find((name) => (draft.weights?.[name] ?? 0) >= 50 && draft.slot(name).revision !== undefined);
+  const revision = serving && draft.slot(serving).revision;
+  if (serving && revision) {
+    status.stable = { revision, slot: serving };
+    return true;
+  }
+  if (!observed.desired) {
+    draft.wait('Adopting', 'the revision of the target is not known yet');
+    return false;
+  }
+  status.stable = { ...provenanceOf(observed.desired.provenance), revision: observed.desired.revision, slot: 'blue' };
+  return true;
+}
+
+/** While nothing is routed yet, the target's latest revision is the one to adopt. */
+function followTarget(draft: Draft, desired: DesiredRevision | undefined): void {
+  const { stable } = draft.status;
+  if (!stable || !desired || desired.revision === stable.revision) return;
+  draft.status.stable = { ...provenanceOf(desired.provenance), revision: desired.revision, slot: stable.slot };
+}
+
+/** The number of pods in force, remembered before anything is scaled (trap K7). */
+export function seed(draft: Draft): void {
+  const { spec, status, observed } = draft;
+  const { target } = observed;
+  if (target && status.targetReplicas !== target.userReplicas) {
+    // The user wrote another number on the target: without an autoscaler, that is the number.
+    const changed = status.targetReplicas !== undefined;
+    status.targetReplicas = target.userReplicas;
+    if (changed || spec.replicas === undefined) {
+      status.seededReplicas = target.userReplicas;
+      draft.do({ type: 'seedReplicas', replicas: target.userReplicas });
+      return;
+    }
+  }
+  if (spec.replicas !== undefined) status.seededReplicas = spec.replicas;
+  else if (status.seededReplicas !== undefined) draft.do({ type: 'seedReplicas', replicas: status.seededReplicas });
+}
+
+function finish(draft: Draft): void {
+  const { status, observed } = draft;
+  const { stable } = status;
+  if (!stable) return;
+  if (observed.target && (observed.target.replicas > 0 || !observed.target.overlaid)) draft.do({ type: 'overlayTarget' });
+  status.phase = 'Initialized';
+  delete status.serviceSince;
+  status.knownGood = [stable.revision];
+  const text = `${observed.name} adopted: revision ${stable.revision}, ${describeCommit(stable)}, serves from slot ${stable.slot}`;
+  tell(draft, 'Initialized', 'info', text, stable);
+  draft.event('Normal', 'Adopted', text);
+}

@@ -1,0 +1,90 @@
+import { durationMs, type Check, type MetricSpec } from '../api/index.js';
+import type { Draft } from './draft.js';
+import type { Measurement } from './evidence.js';
+import { iso, ms } from './time.js';
+
+const MAX_CHECKS = 20;
+/** Without `metrics[].interval`, one check looks at no more than this. */
+const DEFAULT_WINDOW_MS = 60_000;
+
+interface Wording {
+  label: string;
+  unit: string;
+}
+const BUILT_IN: Record<string, Wording> = {
+  'request-success-rate': { label: 'success rate', unit: ' %' },
+  'request-duration': { label: 'p99 latency', unit: ' ms' },
+};
+const wording = (metric: string): Wording => BUILT_IN[metric] ?? { label: metric, unit: '' };
+export const isLatency = (metric: string): boolean => metric === 'request-duration';
+
+const group = (value: number): string => Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ',');
+
+/** Three significant digits, but never rounded across a bound: 98.97 is not shown as "99 < 99". */
+function number(value: number, bound: number | undefined): string {
+  for (const digits of [1, 2, 3, 6]) {
+    const text = Number(value.toFixed(digits)).toString();
+    if (bound === undefined || Number(text) !== bound || value === bound) return text;
+  }
+  return String(value);
+}
+
+/** `success rate 93.1 % < 99 % over 412 requests`. */
+function describe(metric: MetricSpec, value: number, samples: number | undefined, breached: { sign: '<' | '>'; bound: number } | undefined): string {
+  const { label, unit } = wording(metric.name);
+  const shown = `${label} ${number(value, breached?.bound)}${unit}`;
+  const over = samples === undefined ? '' : ` over ${group(samples)} requests`;
+  if (breached) return `${shown} ${breached.sign} ${breached.bound}${unit}${over}`;
+  const { min, max } = metric.thresholdRange ?? {};
+  const bounds = [min === undefined ? [] : [`>= ${min}${unit}`], max === undefined ? [] : [`<= ${max}${unit}`]].flat().join(' and ');
+  return `${shown}${bounds === '' ? '' : ` ${bounds}`}${over}`;
+}
+
+function noData(metric: MetricSpec, message: string): { verdict: Check['verdict']; message: string } {
+  const verdict = ({ wait: 'NoData', pass: 'Pass', fail: 'Fail' } as const)[metric.onNoData];
+  return { verdict, message: `${metric.name}: ${message}` };
+}
+
+/** What one measurement says about one metric. Absent evidence is never a pass by accident. */
+export function judge(metric: MetricSpec, measurement: Measurement, at: number, weight: number): Check {
+  const base = { metric: metric.name, at: iso(at), weight, query: measurement.query.slice(0, 2048), ...metric.thresholdRange };
+  const trimmed = (message: string) => message.slice(0, 1024);
+  if (measurement.kind === 'Error') {
+    const verdict = metric.onError === 'fail' ? 'Fail' : 'Error';
+    return { ...base, verdict, message: trimmed(`${metric.name}: ${measurement.message}`) };
+  }
+  if (measurement.kind === 'NoData') {
+    const { verdict, message } = noData(metric, measurement.message);
+    return { ...base, verdict, message: trimmed(message) };
+  }
+  const { value, samples } = measurement;
+  const counted = samples === undefined ? {} : { samples };
+  if (Number.isNaN(value)) {
+    const { verdict, message } = noData(metric, 'the answer is NaN');
+    return { ...base, ...counted, verdict, message };
+  }
+  if (samples !== undefined && samples < (metric.minSamples ?? 1)) {
+    const { verdict, message } = noData(metric, `${group(samples)} of at least ${metric.minSamples ?? 1} requests were seen`);
+    return { ...base, ...counted, verdict, message };
+  }
+  const { min, max } = metric.thresholdRange ?? {};
+  const breached =
+    min !== undefined && value < min ? ({ sign: '<', bound: min } as const) : max !== undefined && value > max ? ({ sign: '>', bound: max } as const) : undefined;
+  return { ...base, ...counted, value, verdict: breached ? 'Fail' : 'Pass', message: trimmed(describe(metric, value, samples, breached)) };
+}
+
+/** The evidence that a check at `now` looks at, per metric; a metric that still warms up has none yet. */
+export function windows(draft: Draft, stepStartedAt: number): { metric: string; from: number; to: number }[] {
+  const { analysis } = draft.spec;
+  const firstWeightAt = ms(draft.status.run?.firstWeightAt) ?? stepStartedAt;
+  return analysis.metrics.map((metric) => {
+    const longest = metric.interval === undefined ? DEFAULT_WINDOW_MS : durationMs(metric.interval);
+    const warm = isLatency(metric.name) ? firstWeightAt + durationMs(analysis.warmup) : 0;
+    return { metric: metric.name, from: Math.max(stepStartedAt, draft.now - longest, warm), to: draft.now };
+  });
+}
+
+/** Keep the checks in the status, newest first. */
+export function remember(draft: Draft, checks: Check[]): void {
+  draft.status.checks = [...checks, ...(draft.status.checks ?? [])].slice(0, MAX_CHECKS);
+}

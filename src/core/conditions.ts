@@ -1,0 +1,77 @@
+import { Labels, type Condition, type Phase, type Reason, type SlotName } from '../api/index.js';
+import type { Draft } from './draft.js';
+import { SLOTS } from './names.js';
+import { iso } from './time.js';
+
+function set(draft: Draft, type: string, status: Condition['status'], reason: Reason | Phase, message: string): void {
+  const conditions = (draft.status.conditions ??= []);
+  const known = conditions.find((item) => item.type === type);
+  const next: Condition = {
+    type,
+    status,
+    reason,
+    message: message.slice(0, 1024),
+    lastTransitionTime: known && known.status === status ? known.lastTransitionTime : iso(draft.now),
+    observedGeneration: draft.observed.generation,
+  };
+  if (known) Object.assign(known, next);
+  else conditions.push(next);
+}
+
+function progressing(draft: Draft): void {
+  const { status } = draft;
+  const active = status.run !== undefined || status.phase === 'Initializing' || status.phase === 'Terminating';
+  const failed = draft.observed.writeError;
+  const { reason, message } = draft.progress ?? { reason: 'Idle' as const, message: `revision ${status.stable?.revision ?? 'unknown'} serves; no release is under way` };
+  if (failed && active) return set(draft, 'Progressing', 'True', 'WriteFailed', `${failed}; ${message}`);
+  set(draft, 'Progressing', active ? 'True' : 'False', reason, message);
+}
+
+function ready(draft: Draft): void {
+  const { status } = draft;
+  if (!status.adoptedAt) return set(draft, 'Ready', 'False', 'Adopting', draft.progress?.message ?? 'the target is being adopted');
+  const serving = SLOTS.some((name) => (draft.weights?.[name] ?? 0) > 0 && draft.slot(name).endpoints > 0);
+  if (!serving) return set(draft, 'Ready', 'False', 'NoReadyEndpoints', 'no slot that has traffic has a ready endpoint; see the pods of both slots');
+  set(draft, 'Ready', 'True', 'Serving', `revision ${status.stable?.revision} serves from slot ${status.stable?.slot}`);
+}
+
+function stalled(draft: Draft): void {
+  const problem = draft.observed.problems[0];
+  if (problem) set(draft, 'Stalled', 'True', problem.reason, draft.observed.problems.map((item) => item.message).join('; '));
+  else set(draft, 'Stalled', 'False', 'Configured', 'nothing that a person must fix');
+}
+
+/** Flagger's condition: `kubectl wait --for=condition=promoted`. Its message names the revision, because a condition may be of an older release. */
+function promoted(draft: Draft): void {
+  const { status } = draft;
+  if (status.run) return set(draft, 'Promoted', 'Unknown', status.phase ?? 'Progressing', `revision ${status.canary?.revision} is being released`);
+  const last = status.history?.[0];
+  if (status.phase === 'Failed' && last) return set(draft, 'Promoted', 'False', 'Failed', `revision ${last.revision} was taken back: ${last.message}`);
+  if (status.adoptedAt && status.stable) set(draft, 'Promoted', 'True', status.phase ?? 'Initialized', `revision ${status.stable.revision} is the stable one`);
+}
+
+/** Pods, endpoints and the numbers that autoscalers read, per side. */
+function numbers(draft: Draft): void {
+  const { status } = draft;
+  for (const side of [status.stable, status.canary]) {
+    if (!side) continue;
+    const slot = draft.slot(side.slot);
+    side.replicas = slot.replicas;
+    side.readyReplicas = slot.ready;
+    side.endpoints = slot.endpoints;
+  }
+  const weighted = SLOTS.filter((name: SlotName) => (draft.weights?.[name] ?? 0) > 0);
+  const counted = weighted.length > 0 ? weighted : [draft.stableSlot];
+  status.replicas = counted.reduce((sum, name) => sum + draft.slot(name).replicas, 0);
+  status.selector = `${Labels.canary}=${draft.observed.name},${Labels.slot} in (${counted.join(',')})`;
+}
+
+/** Say where everything is. Only what changed moves a transition time. */
+export function summarise(draft: Draft): void {
+  draft.status.observedGeneration = draft.observed.generation;
+  numbers(draft);
+  ready(draft);
+  progressing(draft);
+  stalled(draft);
+  promoted(draft);
+}

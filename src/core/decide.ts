@@ -1,0 +1,119 @@
+import { durationMs } from '../api/index.js';
+import { handleActions } from './actions.js';
+import { adopt, seed } from './adopt.js';
+import { summarise } from './conditions.js';
+import { Draft } from './draft.js';
+import { conclude } from './endings.js';
+import { otherSlot } from './names.js';
+import type { Decision, DecisionInput } from './observation.js';
+import { release } from './release.js';
+import { advance, begin } from './run.js';
+import { recordSlots, retire } from './slots.js';
+
+/**
+ * What to do next with one Canary. Pure: the same input gives the same decision, in the controller, in `sluice explain` and in
+ * every test. The whole behaviour of a release is readable from here.
+ */
+export function decide(input: DecisionInput): Decision {
+  const draft = new Draft(input);
+  recordSlots(draft);
+  if (draft.observed.deleting) release(draft);
+  else if (!draft.status.adoptedAt || draft.status.phase === 'Initializing') adoptOrExplain(draft);
+  else serve(draft);
+  if (draft.needs.metrics.length > 0 || draft.needs.hooks.length > 0)
+    return { status: structuredClone(input.status), effects: [], events: [], needs: draft.needs };
+  summarise(draft);
+  return draft.finish();
+}
+
+function adoptOrExplain(draft: Draft): void {
+  const problem = draft.observed.problems[0];
+  if (problem) {
+    draft.status.phase ??= 'Initializing';
+    return draft.wait(problem.reason, problem.message);
+  }
+  adopt(draft);
+}
+
+/** An adopted Canary: people first, then the run or the wish for one, then what must hold at any time. */
+function serve(draft: Draft): void {
+  handleActions(draft);
+  seed(draft);
+  reconsider(draft);
+  if (draft.status.run) advance(draft);
+  else wish(draft);
+  maintain(draft);
+}
+
+/** A run is for one revision. What Git wants now may have changed since it began. */
+function reconsider(draft: Draft): void {
+  const { run, canary, stable, phase } = draft.status;
+  const { desired } = draft.observed;
+  if (!run || !canary || run.ending || phase === 'Finalising' || !desired || desired.revision === canary.revision) return;
+  if (!settled(draft, desired.since)) return;
+  if (desired.revision === stable?.revision) return conclude(draft, 'Cancelled', 'BackToStable', `Git went back to the stable revision ${stable.revision}`);
+  conclude(draft, 'Superseded', 'NewRevision', `revision ${desired.revision} took its place`);
+}
+
+function settled(draft: Draft, since: number): boolean {
+  const until = since + durationMs(draft.spec.revisions.settle);
+  draft.wakeAt(until);
+  return draft.now >= until;
+}
+
+/** Start a run when Git wants another revision than the one that serves. */
+function wish(draft: Draft): void {
+  const { status, observed, spec } = draft;
+  const { desired } = observed;
+  if (!desired || desired.revision === status.stable?.revision) return;
+  const problem = observed.problems[0];
+  if (problem) return draft.wait(problem.reason, problem.message);
+  if (!settled(draft, desired.since)) return draft.wait('Settling', `revision ${desired.revision} was seen; its writes are given ${spec.revisions.settle} to be complete`);
+  const quarantined = status.quarantined?.find((item) => item.revision === desired.revision);
+  if (quarantined && desired.retry) status.quarantined = status.quarantined?.filter((item) => item !== quarantined);
+  else if (quarantined) return draft.wait('Quarantined', `revision ${desired.revision} failed at ${quarantined.at}: ${quarantined.reason}; commit a change, or run: sluice retry ${observed.name}`);
+  if (spec.suspend) return draft.wait('Suspended', 'spec.suspend is true; set it to false to release the new revision');
+  if (draft.replicas === 0) return draft.wait('NoReplicas', 'the number of replicas is 0; the release starts when it rises');
+  if (begin(draft, desired.revision, desired.provenance)) advance(draft);
+}
+
+/** What must hold at any time: weights, selectors and scale as decided, whoever changed them. */
+function maintain(draft: Draft): void {
+  const { status, observed } = draft;
+  const { stable, run, canary } = status;
+  if (!stable || draft.needs.metrics.length > 0 || draft.needs.hooks.length > 0) return;
+  if (!run && !canary) {
+    restoreIdleRoutes(draft);
+    retire(draft, otherSlot(stable.slot));
+  } else restoreRunRoutes(draft);
+  const slot = draft.slot(stable.slot);
+  if (slot.revision === stable.revision && slot.replicas !== draft.replicas && draft.replicas > 0)
+    draft.do({ type: 'scaleSlot', slot: stable.slot, replicas: draft.replicas, why: 'the stable version has the number of pods that is asked for' });
+  if (slot.revision === undefined) draft.do({ type: 'keepRevision', revision: stable.revision }, { type: 'fillSlot', slot: stable.slot, revision: stable.revision, replicas: draft.replicas });
+  draft.do({ type: 'createSlotServices' });
+  if (observed.target && (observed.target.replicas !== 0 || !observed.target.overlaid)) draft.do({ type: 'overlayTarget' });
+}
+
+/** Without a run, everything goes to the stable slot. */
+function restoreIdleRoutes(draft: Draft): void {
+  const { stable } = draft.status;
+  if (!stable) return;
+  if ((draft.weights?.[stable.slot] !== 100 || !draft.observed.routes.consistent) && draft.slot(stable.slot).endpoints > 0)
+    draft.do({ type: 'setWeights', weights: { blue: stable.slot === 'blue' ? 100 : 0, green: stable.slot === 'green' ? 100 : 0 } });
+  if (draft.observed.service.selects !== stable.slot && draft.slot(stable.slot).endpoints > 0) draft.do({ type: 'selectService', slots: [stable.slot] });
+}
+
+/** During a run, weights that somebody else reset come back to what the step has, at once. */
+function restoreRunRoutes(draft: Draft): void {
+  const { run, canary, step, phase } = draft.status;
+  if (!run || !canary || run.ending) return;
+  if (draft.effects.some((effect) => effect.type === 'setWeights')) return;
+  const stable = otherSlot(canary.slot);
+  const alone = draft.slot(stable).endpoints === 0;
+  const wanted = phase === 'Finalising' ? 100 : step?.startedAt === undefined ? undefined : alone ? 100 : step.weight;
+  if (wanted !== undefined && phase !== 'Promoting' && (draft.weights?.[canary.slot] !== wanted || !draft.observed.routes.consistent)) {
+    if (draft.slot(canary.slot).endpoints === 0 || (wanted < 100 && alone)) return;
+    draft.do({ type: 'setWeights', weights: { [canary.slot]: wanted, [stable]: 100 - wanted } as Record<'blue' | 'green', number> });
+  }
+  if (phase !== 'Finalising' && draft.observed.service.selects !== stable && draft.slot(stable).endpoints > 0) draft.do({ type: 'selectService', slots: [stable] });
+}

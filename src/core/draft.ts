@@ -1,0 +1,81 @@
+import { durationMs, type CanarySpec, type CanaryStatus, type Reason, type SlotName, type SlotRecord } from '../api/index.js';
+import type { Weights } from './evidence.js';
+import { otherSlot } from './names.js';
+import type { Decision, DecisionEvent, DecisionInput, Effect, Needs, Observation, SlotObservation } from './observation.js';
+import { ms } from './time.js';
+
+/**
+ * One decision while it is being made. The status is a private copy; nothing outside is touched. Facts in the status come
+ * from what was observed, never from the hope that an effect will succeed: so the status may be written even when an
+ * effect fails, and a crash between any two effects repeats work and never skips it.
+ */
+export class Draft {
+  readonly spec: CanarySpec;
+  readonly status: CanaryStatus;
+  readonly observed: Observation;
+  readonly now: number;
+  readonly effects: Effect[] = [];
+  readonly events: DecisionEvent[] = [];
+  readonly needs: Needs = { metrics: [], hooks: [] };
+  /** Why the run (or the idle Canary) is where it is; the first gate that holds sets it. */
+  progress?: { reason: Reason; message: string };
+  private wakeTimes: number[] = [];
+
+  constructor(input: DecisionInput) {
+    this.spec = input.spec;
+    this.status = structuredClone(input.status);
+    this.observed = input.observed;
+    this.now = input.now;
+  }
+
+  do(...effects: Effect[]): void {
+    this.effects.push(...effects);
+  }
+  event(type: DecisionEvent['type'], reason: Reason, message: string): void {
+    this.events.push({ type, reason, message });
+  }
+  /** Note why nothing more happens now. The first reason stays: it is the gate nearest to the user's question. */
+  wait(reason: Reason, message: string): void {
+    this.progress ??= { reason, message };
+  }
+  wakeAt(at: number | undefined): void {
+    if (at !== undefined && at > this.now) this.wakeTimes.push(at);
+  }
+
+  /** Pods of the version that serves, now. */
+  get replicas(): number {
+    return this.spec.replicas ?? this.status.seededReplicas ?? this.observed.target?.userReplicas ?? 1;
+  }
+  get drainMs(): number {
+    return durationMs(this.spec.revisions.drainFor);
+  }
+  /** Weights in force; before adoption nothing is. */
+  get weights(): Weights | undefined {
+    return this.observed.routes.weights;
+  }
+  slot(name: SlotName): SlotObservation {
+    return this.observed.slots[name];
+  }
+  record(name: SlotName): SlotRecord {
+    const slots = (this.status.slots ??= {});
+    return (slots[name] ??= {});
+  }
+  get stableSlot(): SlotName {
+    return this.status.stable?.slot ?? 'blue';
+  }
+  get freeSlot(): SlotName {
+    return otherSlot(this.stableSlot);
+  }
+  /** True once `drainFor` has passed since nothing routes to the slot any more. */
+  drained(name: SlotName): boolean {
+    const since = ms(this.record(name).unroutedSince);
+    if (since === undefined) return false;
+    this.wakeAt(since + this.drainMs);
+    return this.now >= since + this.drainMs;
+  }
+
+  finish(): Decision {
+    const wakeAt = this.wakeTimes.length === 0 ? undefined : Math.min(...this.wakeTimes);
+    return { status: this.status, effects: this.effects, events: this.events, ...(wakeAt === undefined ? {} : { wakeAt }) };
+  }
+}

@@ -1,0 +1,69 @@
+import type { HistoryEntry, Provenance, Reason, RunResult } from '../api/index.js';
+import type { Draft } from './draft.js';
+import { describeCommit, tell } from './messages.js';
+import { iso } from './time.js';
+
+const MAX_HISTORY = 10;
+const MAX_QUARANTINED = 20;
+
+/** Provenance fields of a record that may hold more. */
+export function provenanceOf(from: Provenance): Provenance {
+  const { commit, commits, author, subject, source } = from;
+  return Object.fromEntries(Object.entries({ commit, commits, author, subject, source }).filter(([, value]) => value !== undefined));
+}
+
+/** Decide how the run ends. It is told when traffic is where it belongs; until then the decision stands, whatever else happens. */
+export function conclude(draft: Draft, result: RunResult, reason: Reason, message: string, by?: string): void {
+  const { run } = draft.status;
+  if (!run || run.ending) return;
+  run.ending = { result, reason, message: message.slice(0, 512), at: iso(draft.now), ...(by ? { by } : {}) };
+  delete draft.status.nextStepTime;
+  delete draft.status.deadline;
+}
+
+const SEVERITY = { Succeeded: 'info', Failed: 'error', Superseded: 'info', Cancelled: 'info' } as const;
+const VERB = {
+  Succeeded: 'promoted',
+  Failed: 'taken back',
+  Superseded: 'replaced by a newer revision',
+  Cancelled: 'cancelled',
+} as const;
+
+function quarantine(draft: Draft, entry: HistoryEntry): void {
+  const others = (draft.status.quarantined ?? []).filter((item) => item.revision !== entry.revision);
+  draft.status.quarantined = [
+    { revision: entry.revision, reason: entry.message, at: entry.endedAt, ...(entry.commit ? { commit: entry.commit } : {}) },
+    ...others,
+  ].slice(0, MAX_QUARANTINED);
+}
+
+/** Close the run: history, quarantine, the one message, and the record of the run itself. */
+export function close(draft: Draft): void {
+  const { run, canary } = draft.status;
+  if (!run?.ending || !canary) return;
+  const { result, reason, message, by } = run.ending;
+  const entry: HistoryEntry = {
+    ...provenanceOf(canary),
+    run: run.id,
+    revision: canary.revision,
+    result,
+    reason,
+    message,
+    weights: run.weights,
+    startedAt: run.startedAt,
+    endedAt: iso(draft.now),
+    ...(by ? { by } : {}),
+  };
+  draft.status.history = [entry, ...(draft.status.history ?? [])].slice(0, MAX_HISTORY);
+  if (result === 'Failed') quarantine(draft, entry);
+  const text = `${draft.observed.name} ${VERB[result]}: revision ${canary.revision}, ${describeCommit(canary)}. ${message}`;
+  tell(draft, result, SEVERITY[result], text, canary, run.id);
+  draft.event(result === 'Failed' ? 'Warning' : 'Normal', reason as Reason, text);
+  draft.status.phase = ({ Succeeded: 'Succeeded', Failed: 'Failed', Superseded: 'Initialized', Cancelled: 'Initialized' } as const)[result];
+  delete draft.status.run;
+  delete draft.status.canary;
+  delete draft.status.step;
+  delete draft.status.nextStepTime;
+  delete draft.status.deadline;
+  draft.status.canaryWeight = 0;
+}

@@ -1,0 +1,116 @@
+import type { CanarySpec, CanaryStatus, Provenance, SlotName, Verb, WebhookSpec } from '../api/index.js';
+import type { HookAnswer, Measurement, Problem, Weights } from './evidence.js';
+
+/** A slot as the cluster shows it. */
+export interface SlotObservation {
+  /** Revision that its Deployment holds; undefined while there is no Deployment. */
+  revision?: string;
+  /** `spec.replicas` of its Deployment. */
+  replicas: number;
+  /** Pods that are ready and among the ready endpoints of the slot's Service: the smaller of the two counts. */
+  ready: number;
+  /** Ready endpoints of its Service. */
+  endpoints: number;
+  /** Pods that exist at all, terminating ones included (trap K10). */
+  pods: number;
+  /** Why pods do not become ready, in the pod's own words: `ImagePullBackOff: …`. */
+  failure?: string;
+  /** The Deployment reports ProgressDeadlineExceeded. */
+  exceeded: boolean;
+  /** Somebody else changed the template; who and what. */
+  edited?: string;
+}
+
+/** The revision that the target and its tracked configuration make now. */
+export interface DesiredRevision {
+  revision: string;
+  provenance: Provenance;
+  /** Unix milliseconds since when this is what the cluster says. */
+  since: number;
+  /** The commit asks to run a quarantined revision again. */
+  retry?: boolean;
+}
+
+/** Everything that one decision may use, gathered once. */
+export interface Observation {
+  name: string;
+  namespace: string;
+  generation: number;
+  deleting: boolean;
+  /** Undefined when the target does not exist. */
+  target?: { replicas: number; readyReplicas: number; endpointsReady: number; overlaid: boolean; userReplicas: number };
+  desired?: DesiredRevision;
+  slots: Record<SlotName, SlotObservation>;
+  routes: { weights?: Weights; consistent: boolean; foreignManager?: string };
+  /** What the Services for callers outside the mesh select; undefined when they disagree. */
+  service: { selects?: 'target' | SlotName | 'both' };
+  /** What a person must fix. Whatever serves goes on serving. */
+  problems: Problem[];
+  actions: ActionObservation[];
+  /** Answers to what an earlier pass of the same tick asked for. */
+  measurements?: { metric: string; measurement: Measurement }[];
+  hooks?: Record<string, HookAnswer>;
+  /** The last failed write, in words, while it has not succeeded since. */
+  writeError?: string;
+}
+
+export interface ActionObservation {
+  name: string;
+  verb: Verb;
+  revision?: string;
+  by: string;
+  reason?: string;
+  /** The API server already shows its result. */
+  finished: boolean;
+}
+
+/** Evidence that a decision lacks; the engine gathers it and decides again. */
+export interface Needs {
+  /** Judge these metrics over [from, to], unix milliseconds. */
+  metrics: { metric: string; from: number; to: number }[];
+  hooks: WebhookSpec[];
+}
+
+/** What is to be done, in order. Each is idempotent. */
+export type Effect =
+  | { type: 'addFinalizer' }
+  | { type: 'seedReplicas'; replicas: number }
+  | { type: 'keepRevision'; revision: string }
+  | { type: 'createSlotServices' }
+  | { type: 'fillSlot'; slot: SlotName; revision: string; replicas: number }
+  | { type: 'scaleSlot'; slot: SlotName; replicas: number; why: string }
+  | { type: 'setWeights'; weights: Weights }
+  | { type: 'selectService'; slots: SlotName[] }
+  | { type: 'overlayTarget' }
+  | { type: 'restoreTarget'; replicas: number }
+  | { type: 'releaseRoutes' }
+  | { type: 'releaseServices' }
+  | { type: 'deleteSlots' }
+  | { type: 'removeFinalizer' }
+  | { type: 'finishAction'; name: string; result: 'Applied' | 'Refused'; message: string }
+  | { type: 'pruneRevisions'; keep: string[] };
+
+/** A Kubernetes Event on the Canary. */
+export interface DecisionEvent {
+  type: 'Normal' | 'Warning';
+  reason: string;
+  message: string;
+}
+
+export interface DecisionInput {
+  spec: CanarySpec;
+  status: CanaryStatus;
+  observed: Observation;
+  /** Unix milliseconds. */
+  now: number;
+}
+
+export interface Decision {
+  status: CanaryStatus;
+  effects: Effect[];
+  events: DecisionEvent[];
+  /** Unix milliseconds at which the next decision is due without any change. */
+  wakeAt?: number;
+  /** Set when the decision needs more evidence; then status and effects are those of an unchanged world. */
+  needs?: Needs;
+}

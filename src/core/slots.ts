@@ -1,0 +1,73 @@
+import { durationMs, type SlotName } from '../api/index.js';
+import type { Draft } from './draft.js';
+import { SLOTS } from './names.js';
+import { iso, ms } from './time.js';
+
+/** True when the Services for callers outside the mesh select pods of the slot. */
+function selected(draft: Draft, name: SlotName): boolean {
+  const { selects } = draft.observed.service;
+  return selects === undefined || selects === name || selects === 'both';
+}
+
+/** Note what the cluster shows of each slot: what it holds, since when it is ready, since when nothing routes to it. */
+export function recordSlots(draft: Draft): void {
+  for (const name of SLOTS) {
+    const slot = draft.slot(name);
+    const record = draft.record(name);
+    if (record.revision !== slot.revision) {
+      if (slot.revision === undefined) delete record.revision;
+      else record.revision = slot.revision;
+      delete record.readySince;
+    }
+    if (slot.replicas > 0 && slot.ready >= slot.replicas) record.readySince ??= iso(draft.now);
+    else if (slot.ready === 0) delete record.readySince;
+    const routed = (draft.weights?.[name] ?? 0) > 0 || (draft.status.adoptedAt !== undefined && selected(draft, name));
+    if (routed) delete record.unroutedSince;
+    else record.unroutedSince ??= iso(draft.now);
+  }
+}
+
+/**
+ * Bring `name` to hold `revision` with `replicas` pods. A slot takes another revision only while it has no weight, its drain has
+ * passed and it runs no pods. Returns true once its Deployment holds the revision and asks for the pods.
+ */
+export function prepareSlot(draft: Draft, name: SlotName, revision: string, replicas: number): boolean {
+  const slot = draft.slot(name);
+  if (slot.revision === revision) {
+    if (slot.replicas < replicas) draft.do({ type: 'scaleSlot', slot: name, replicas, why: `${replicas} pods for revision ${revision}` });
+    return slot.replicas >= replicas;
+  }
+  if (slot.revision !== undefined && (slot.replicas > 0 || slot.pods > 0)) {
+    empty(draft, name);
+    return false;
+  }
+  if ((draft.weights?.[name] ?? 0) > 0) return false;
+  draft.do({ type: 'keepRevision', revision }, { type: 'fillSlot', slot: name, revision, replicas });
+  return false;
+}
+
+/** Scale a slot to zero once nothing routes to it and its drain has passed. */
+export function empty(draft: Draft, name: SlotName): void {
+  const slot = draft.slot(name);
+  delete draft.record(name).warmUntil;
+  if (!draft.drained(name)) return draft.wait('EmptyingSlot', `slot ${name} still finishes requests; it is emptied ${draft.spec.revisions.drainFor} after its traffic ended`);
+  if (slot.replicas > 0) draft.do({ type: 'scaleSlot', slot: name, replicas: 0, why: 'nothing routes to it any more' });
+  if (slot.pods > 0) draft.wait('EmptyingSlot', `slot ${name} waits for ${slot.pods} pods of revision ${slot.revision ?? 'unknown'} to end`);
+}
+
+/** Keep the free slot warm while it should be, then empty it. */
+export function retire(draft: Draft, name: SlotName): void {
+  const slot = draft.slot(name);
+  if (slot.replicas === 0) return;
+  const record = draft.record(name);
+  const warmUntil = ms(record.warmUntil) ?? 0;
+  draft.wakeAt(warmUntil);
+  if (draft.now < warmUntil) return;
+  if (!draft.drained(name)) return;
+  draft.do({ type: 'scaleSlot', slot: name, replicas: 0, why: 'it is no longer kept warm' });
+}
+
+/** Leave a slot at full scale for `warmFor`, so that going back is one weight write. */
+export function keepWarm(draft: Draft, name: SlotName): void {
+  draft.record(name).warmUntil = iso(draft.now + durationMs(draft.spec.revisions.warmFor));
+}

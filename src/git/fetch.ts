@@ -1,0 +1,212 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { credentialsDigest, createRemoteHome, type GitCredentials } from './credentials.js';
+import { createGitHome, gitEnvironment, type GitHome } from './environment.js';
+import { explainFailure, suspectsCache } from './failure.js';
+import { KeyedLock, Slots } from './locks.js';
+import { describeRef, remotePatterns, resolveRef, type GitRef, type ResolvedRef } from './ref.js';
+import { SyncError } from './reasons.js';
+import { GitError, runGit, type GitCall } from './run.js';
+import type { RemoteUrl } from './url.js';
+
+const DEFAULT_CONCURRENCY = 4;
+/** Commits fetched behind the tip when there is an earlier commit to compare with. */
+const HISTORY_DEPTH = 50;
+/** Every fetch leaves a pack; after so many they are put together. */
+const FETCHES_PER_REPACK = 100;
+
+/** A bare copy of a repository on this disk, with a commit that is complete in it. */
+export interface LocalRepository {
+  /** How to call Git in it. */
+  call: GitCall;
+  commit: string;
+}
+
+export interface ReadRequest<T> {
+  url: RemoteUrl;
+  ref: GitRef;
+  credentials?: GitCredentials;
+  /** Milliseconds for everything together; Git is killed then. */
+  timeoutMs: number;
+  signal?: AbortSignal;
+  /** True when there is an earlier commit, so that the commits since then are of interest. */
+  wantsHistory: boolean;
+  /** Asked with the commit that the remote has; false ends the read before anything is fetched. */
+  wants: (commit: string) => boolean;
+  /** Runs while nobody else changes the copy; it may run twice, when the first time found the copy broken. */
+  read: (repository: LocalRepository) => Promise<T>;
+}
+
+export interface ReadResult<T> {
+  commit: string;
+  /** Absent when `wants` said no. */
+  value?: T;
+}
+
+/**
+ * Bare copies of remote repositories, one for each address and credentials, shared by every source that has both. They are caches:
+ * all of them may be deleted at any time.
+ */
+export class Repositories {
+  readonly #locks = new KeyedLock();
+  readonly #slots: Slots;
+  readonly #fetches = new Map<string, number>();
+  #home: Promise<GitHome> | undefined;
+
+  /** @param dir private to this process. */
+  constructor(
+    private readonly dir: string,
+    options: { maxConcurrent?: number } = {},
+  ) {
+    this.#slots = new Slots(options.maxConcurrent ?? DEFAULT_CONCURRENCY);
+  }
+
+  /** Which copy serves this address with these credentials. */
+  keyOf(url: RemoteUrl, credentials: GitCredentials | undefined): string {
+    return createHash('sha256').update(`${url.text}\n${url.username ?? ''}\n${credentialsDigest(credentials)}`).digest('hex').slice(0, 32);
+  }
+
+  /** Asks the remote for the reference and, if it is wanted, reads it. Rejects with SyncError only. */
+  async read<T>(request: ReadRequest<T>): Promise<ReadResult<T>> {
+    const { url, credentials, timeoutMs } = request;
+    const key = this.keyOf(url, credentials);
+    return this.#locks.run(key, () =>
+      this.#slots.run(async () => {
+        try {
+          return await this.#converse(key, request);
+        } catch (error) {
+          throw explainFailure(error, url, credentials, timeoutMs);
+        }
+      }),
+    );
+  }
+
+  /** Deletes copies that no source uses any more. */
+  async retain(keys: ReadonlySet<string>): Promise<void> {
+    for (const key of this.#fetches.keys()) {
+      if (keys.has(key)) continue;
+      this.#fetches.delete(key);
+      await this.#locks.run(key, () => this.#discard(key));
+    }
+  }
+
+  /** Removes homes with secrets that a killed process left behind. Call it before the first read. */
+  async clean(): Promise<void> {
+    await rm(join(this.dir, 'homes'), { recursive: true, force: true });
+  }
+
+  async #converse<T>(key: string, request: ReadRequest<T>): Promise<ReadResult<T>> {
+    const limit = AbortSignal.timeout(request.timeoutMs);
+    const signal = request.signal ? AbortSignal.any([request.signal, limit]) : limit;
+    const { url } = request;
+    const home = await createRemoteHome(join(this.dir, 'homes'), url, request.credentials);
+    try {
+      const remote: GitCall = { cwd: home.dir, environment: gitEnvironment(home.dir, url.host), signal };
+      const resolved = await this.#resolve(request, remote);
+      if (!request.wants(resolved.commit)) return { commit: resolved.commit };
+      return await this.#fetchAndRead(key, request, resolved, remote);
+    } finally {
+      await home.dispose();
+    }
+  }
+
+  async #resolve<T>({ url, ref }: ReadRequest<T>, remote: GitCall): Promise<ResolvedRef> {
+    if (ref.kind === 'commit') return { commit: ref.sha };
+    return resolveRef(ref, await runGit(['ls-remote', '--symref', '--', url.text, ...remotePatterns(ref)], remote));
+  }
+
+  async #fetchAndRead<T>(key: string, request: ReadRequest<T>, resolved: ResolvedRef, remote: GitCall): Promise<ReadResult<T>> {
+    const attempt = async (): Promise<ReadResult<T>> => {
+      const local = { ...(await this.#open(key, resolved.commit)), signal: remote.signal };
+      const commit = await this.#bring(key, request, resolved, local, { ...remote, cwd: local.cwd });
+      return { commit, value: await request.read({ call: local, commit }) };
+    };
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!suspectsCache(error)) throw error;
+      // Killed half-way, edited, or on a disk that lost something: a copy can always be made again.
+      await this.#discard(key);
+      return attempt();
+    }
+  }
+
+  /** The commit that is now complete in the copy. The remote may have moved on since it was asked. */
+  async #bring<T>(key: string, request: ReadRequest<T>, resolved: ResolvedRef, local: GitCall, remote: GitCall): Promise<string> {
+    const { url, ref } = request;
+    const source = resolved.refName ?? resolved.commit;
+    const target = `refs/sluice/${createHash('sha256').update(source).digest('hex').slice(0, 20)}`;
+    // Git moves our reference only after everything behind it has arrived.
+    if ((await peel(target, local)) === resolved.commit) return resolved.commit;
+    const depth = request.wantsHistory ? HISTORY_DEPTH : 1;
+    const fetch = (spec: string[]): Promise<string> => fetchShallow(url.text, spec, depth, remote);
+    try {
+      await fetch([`+${source}:${target}`]);
+    } catch (error) {
+      if (ref.kind !== 'commit' || !(error instanceof GitError) || suspectsCache(error)) throw error;
+      await this.#fetchEverything(ref.sha, target, url, local, remote);
+    }
+    await this.#countFetch(key, local);
+    const commit = await peel(target, local);
+    if (commit === undefined) throw new SyncError('RefNotFound', `spec.ref: ${describeRef(ref)} is not a commit; correct spec.ref`);
+    return commit;
+  }
+
+  /** For servers that hand out no commit by its id: all branches and tags, then look. */
+  async #fetchEverything(sha: string, target: string, url: RemoteUrl, local: GitCall, remote: GitCall): Promise<void> {
+    await runGit(['fetch', '--quiet', '--force', '--no-tags', '--', url.text, '+refs/heads/*:refs/remote/heads/*', '+refs/tags/*:refs/remote/tags/*'], remote);
+    if ((await peel(sha, local)) === undefined) {
+      throw new SyncError('RefNotFound', `spec.ref.commit: no branch or tag of the repository holds ${sha}; push it, or correct spec.ref`);
+    }
+    await runGit(['update-ref', target, sha], local);
+  }
+
+  async #open(key: string, commit: string): Promise<GitCall> {
+    this.#home ??= createGitHome(join(this.dir, 'homes'));
+    const environment = gitEnvironment((await this.#home).dir);
+    const copies = join(this.dir, 'repositories');
+    const cwd = join(copies, key);
+    if (!existsSync(cwd)) {
+      await mkdir(copies, { recursive: true, mode: 0o700 });
+      // Made aside and moved, so that a copy is either whole or not there.
+      const aside = await mkdtemp(join(copies, 'new-'));
+      const format = commit.length === 64 ? ['--object-format=sha256'] : [];
+      await runGit(['init', '--quiet', '--bare', '--template=', ...format, aside], { cwd: copies, environment });
+      await rename(aside, cwd);
+    }
+    if (!this.#fetches.has(key)) this.#fetches.set(key, 0);
+    return { cwd, environment: { ...environment } };
+  }
+
+  async #countFetch(key: string, local: GitCall): Promise<void> {
+    const count = (this.#fetches.get(key) ?? 0) + 1;
+    this.#fetches.set(key, count);
+    if (count % FETCHES_PER_REPACK === 0) await runGit(['gc', '--quiet', '--prune=now'], local);
+  }
+
+  async #discard(key: string): Promise<void> {
+    await rm(join(this.dir, 'repositories', key), { recursive: true, force: true });
+  }
+}
+
+async function fetchShallow(url: string, spec: string[], depth: number, remote: GitCall): Promise<string> {
+  const args = (options: string[]): string[] => ['fetch', '--quiet', '--force', '--no-tags', ...options, '--', url, ...spec];
+  try {
+    return await runGit(args([`--depth=${depth}`]), remote);
+  } catch (error) {
+    if (error instanceof GitError && /shallow/i.test(error.stderr) && /support/i.test(error.stderr)) return runGit(args([]), remote);
+    throw error;
+  }
+}
+
+/** The commit behind a name, tags peeled; undefined when it is not there. */
+async function peel(name: string, local: GitCall): Promise<string | undefined> {
+  try {
+    return (await runGit(['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`], local)).trim();
+  } catch (error) {
+    if (error instanceof GitError && error.stderr.trim() === '') return undefined;
+    throw error;
+  }
+}

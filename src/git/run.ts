@@ -1,0 +1,92 @@
+import { simpleGit, type SimpleGit } from 'simple-git';
+import { GIT_VARIABLES } from './environment.js';
+
+/** One run of Git that failed. `stderr` is what Git said, unredacted: never show it before {@link redact} or its like saw it. */
+export class GitError extends Error {
+  constructor(
+    /** The subcommand: `fetch`. */
+    readonly command: string,
+    readonly exitCode: number,
+    readonly stderr: string,
+  ) {
+    super(`git ${command} ended with ${exitCode}`);
+    this.name = 'GitError';
+  }
+}
+
+/** Git was killed because `signal` aborted. */
+export class GitAborted extends Error {
+  constructor(readonly command: string) {
+    super(`git ${command} was stopped`);
+    this.name = 'GitAborted';
+  }
+}
+
+export interface GitCall {
+  cwd: string;
+  environment: Record<string, string>;
+  /** Kills Git when it aborts. */
+  signal?: AbortSignal;
+  input?: Buffer | string;
+}
+
+/** Runs Git and gives its standard output as text. Rejects with GitError or GitAborted. */
+export const runGit = (args: string[], call: GitCall): Promise<string> => supervise(args, call, (git) => git.raw(args));
+
+/** Contents of blobs, in the order asked for; undefined where there is no such object. Rejects like {@link runGit}. */
+export async function readObjects(ids: string[], call: GitCall): Promise<(Buffer | undefined)[]> {
+  if (ids.length === 0) return [];
+  const input = ids.map((id) => `${id}\n`).join('');
+  const answer = await supervise(['cat-file'], { ...call, input }, async (git) => (await git.binaryCatFile(['--batch'])) as Buffer);
+  return splitBatch(answer, ids.length);
+}
+
+async function supervise<T>(args: string[], call: GitCall, run: (git: SimpleGit) => PromiseLike<T>): Promise<T> {
+  const command = args.find((arg) => !arg.startsWith('-')) ?? 'git';
+  const { signal } = call;
+  if (signal?.aborted) throw new GitAborted(command);
+  const git = simpleGit({
+    baseDir: call.cwd,
+    allowEnvironment: GIT_VARIABLES,
+    unsafe: { allowUnsafeTemplateDir: true },
+    // Output may still be on its way when the process has ended; only `close` says that all of it came.
+    completion: { onClose: true, onExit: false },
+    errors: (error, result) => (result.exitCode === 0 ? error : new GitError(command, result.exitCode, Buffer.concat(result.stdErr).toString('utf8'))),
+    ...(signal ? { abort: signal } : {}),
+    ...(call.input === undefined ? {} : { input: () => call.input }),
+  }).env(call.environment);
+  const stopped = whenAborted(signal, command);
+  try {
+    // A grandchild (ssh, a helper) may hold the pipes open after Git is gone: the caller does not wait for it.
+    return await Promise.race([run(git), stopped.promise]);
+  } catch (error) {
+    if (signal?.aborted) throw new GitAborted(command);
+    throw error instanceof GitError ? error : new GitError(command, -1, error instanceof Error ? error.message : String(error));
+  } finally {
+    stopped.forget();
+  }
+}
+
+function whenAborted(signal: AbortSignal | undefined, command: string): { promise: Promise<never>; forget: () => void } {
+  let stop = (): void => {};
+  const promise = new Promise<never>((_, reject) => {
+    stop = () => reject(new GitAborted(command));
+    signal?.addEventListener('abort', stop, { once: true });
+  });
+  return { promise, forget: () => signal?.removeEventListener('abort', stop) };
+}
+
+/** `git cat-file --batch` answers `ID blob SIZE\nCONTENT\n` or `ID missing\n`. */
+function splitBatch(answer: Buffer, count: number): (Buffer | undefined)[] {
+  const found: (Buffer | undefined)[] = [];
+  let at = 0;
+  while (found.length < count) {
+    const end = answer.indexOf(0x0a, at);
+    if (end < 0) throw new GitError('cat-file', 0, 'unexpected end of the answer, unable to read the object');
+    const size = /^[0-9a-f]+ \w+ (\d+)$/.exec(answer.toString('latin1', at, end))?.[1];
+    at = end + 1;
+    found.push(size === undefined ? undefined : answer.subarray(at, at + Number(size)));
+    if (size !== undefined) at += Number(size) + 1;
+  }
+  return found;
+}

@@ -1,0 +1,24 @@
+export { Backoff, sleep } from './backoff.js';
+export {
+  createKubeClient,
+  createKubeClientFor,
+  type KubeClientOptions,
+  type KubeVerb,
+  type OwnedKubeClient,
+  type RequestRecord,
+} from './client.js';
+export { createEventRecorder, type EventRecorder, type EventRecorderOptions } from './events.js';
+export { createInformer, type IndexedInformer, type InformerOptions } from './informer.js';
+export { loadClusterAccess, type ClusterAccess, type KubeconfigOptions } from './kubeconfig.js';
+export {
+  createLeaderElector,
+  NotLeadingError,
+  type LeaderCallbacks,
+  type LeaderElector,
+  type LeaderElectorOptions,
+  type LeaseClock,
+} from './lease.js';
+export { apiVersionOf, collectionPath, objectName, objectPath, resourceName } from './paths.js';
+export { Resources } from './resources.js';
+export { matchesLabels } from './selector.js';
+export * from './types.js';

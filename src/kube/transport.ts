@@ -1,0 +1,207 @@
+import http from 'node:http';
+import https from 'node:https';
+import tls from 'node:tls';
+import type { Socket } from 'node:net';
+import type { ClusterAccess } from './kubeconfig.js';
+import type { Credentials } from './credentials.js';
+import { KubeError } from './types.js';
+
+/** An idle connection is closed by us after this long, in ms: sooner than servers and load balancers do it behind our back. */
+const IDLE_SOCKET_MS = 30_000;
+
+export interface TransportRequest {
+  method: string;
+  path: string;
+  headers: Record<string, string>;
+  body?: string;
+  signal?: AbortSignal;
+}
+
+export interface TransportResponse {
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  body: string;
+}
+
+/** Plain HTTP/1.1 with keep-alive to one API server: it authenticates and knows nothing of Kubernetes' objects. */
+export interface Transport {
+  /** The whole answer, or KubeError with code 0 and reason `NoAnswer`. */
+  send(request: TransportRequest, timeoutMs: number): Promise<TransportResponse>;
+  /** Resolves when the headers are in; the caller reads (and must destroy) the body. */
+  open(request: TransportRequest, timeoutMs: number): Promise<http.IncomingMessage>;
+  close(): void;
+}
+
+export function createTransport(access: ClusterAccess): Transport {
+  const base = new URL(access.server);
+  const agents = createAgents(base, access.proxyUrl);
+
+  const start = async (request: TransportRequest): Promise<http.ClientRequest> => {
+    const credentials = await loadCredentials(access);
+    const headers: http.OutgoingHttpHeaders = { ...request.headers, ...credentials.headers };
+    if (request.body !== undefined) headers['content-length'] = Buffer.byteLength(request.body);
+    const options = {
+      agent: agents.get(credentials),
+      host: base.hostname.replace(/^\[|\]$/g, ''),
+      port: base.port,
+      path: `${base.pathname.replace(/\/$/, '')}${request.path}`,
+      method: request.method,
+      headers,
+      signal: request.signal,
+    };
+    return base.protocol === 'http:' ? http.request(options) : https.request(options);
+  };
+
+  const open = async (request: TransportRequest, timeoutMs: number): Promise<http.IncomingMessage> => {
+    const outgoing = await start(request);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => outgoing.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)), timeoutMs);
+      outgoing.on('response', (response) => {
+        clearTimeout(timer);
+        resolve(response);
+      });
+      outgoing.on('error', (error: NodeJS.ErrnoException) => {
+        clearTimeout(timer);
+        reject(noAnswer(request, access.server, error));
+      });
+      outgoing.end(request.body);
+    });
+  };
+
+  const once = async (request: TransportRequest, timeoutMs: number): Promise<TransportResponse> => {
+    const started = performance.now();
+    const response = await open(request, timeoutMs);
+    const left = Math.max(1, timeoutMs - (performance.now() - started));
+    const timer = setTimeout(() => response.destroy(new Error(`answer not complete within ${timeoutMs / 1000} s`)), left);
+    try {
+      const chunks: Buffer[] = [];
+      for await (const chunk of response) chunks.push(chunk as Buffer);
+      return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString('utf8') };
+    } catch (error) {
+      throw noAnswer(request, access.server, error);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+
+  return {
+    async send(request, timeoutMs) {
+      const answer = await retryStaleSocket(request, () => once(request, timeoutMs));
+      if (answer.status !== 401) return answer;
+      // The token may have been rotated since it was read; a 401 means that nothing was done, so asking again is safe.
+      access.credentials.invalidate();
+      return once(request, timeoutMs);
+    },
+    async open(request, timeoutMs) {
+      const response = await retryStaleSocket(request, () => open(request, timeoutMs));
+      if (response.statusCode === 401) access.credentials.invalidate();
+      return response;
+    },
+    close: () => agents.close(),
+  };
+}
+
+async function loadCredentials(access: ClusterAccess): Promise<Credentials> {
+  try {
+    return await access.credentials.get();
+  } catch (error) {
+    // Nothing was sent, so this is a refusal and not a missing answer.
+    throw new KubeError(401, 'Unauthorized', error instanceof Error ? error.message : 'credentials cannot be loaded');
+  }
+}
+
+/** A server may close an idle connection just as we use it. Reads are sent once more; writes report it, for they may have happened. */
+async function retryStaleSocket<T>(request: TransportRequest, attempt: () => Promise<T>): Promise<T> {
+  try {
+    return await attempt();
+  } catch (error) {
+    const code = error instanceof KubeError ? (error.cause as NodeJS.ErrnoException | undefined)?.code : undefined;
+    if (request.method !== 'GET' || request.signal?.aborted || (code !== 'ECONNRESET' && code !== 'EPIPE')) throw error;
+    return attempt();
+  }
+}
+
+function noAnswer(request: TransportRequest, server: string, cause: unknown): KubeError {
+  if (cause instanceof KubeError) return cause;
+  const { message, code } = cause as NodeJS.ErrnoException;
+  const where = `${request.method} ${server}${request.path.split('?')[0]}`;
+  const error = new KubeError(0, 'NoAnswer', `${where}: ${message || code || 'the connection failed'}`);
+  error.cause = cause;
+  return error;
+}
+
+interface Agents {
+  get(credentials: Credentials): http.Agent;
+  close(): void;
+}
+
+/** One agent per set of TLS material, so that rotated certificates take effect and old connections drain. */
+function createAgents(base: URL, proxyUrl: string | undefined): Agents {
+  let current: { key: string; agent: http.Agent } | undefined;
+  return {
+    get({ tls: material }) {
+      const key = JSON.stringify(material);
+      if (current?.key === key) return current.agent;
+      const options = { keepAlive: true, scheduling: 'lifo' as const, timeout: IDLE_SOCKET_MS };
+      const agent =
+        base.protocol === 'http:'
+          ? new http.Agent(options)
+          : proxyUrl
+            ? new TunnelAgent({ ...options, ...defined(material) }, proxyUrl)
+            : new https.Agent({ ...options, ...defined(material) });
+      current = { key, agent };
+      return agent;
+    },
+    close: () => current?.agent.destroy(),
+  };
+}
+
+const defined = <T extends object>(value: T): T =>
+  Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as T;
+
+/** TLS through an HTTP proxy's CONNECT, for `proxy-url`. */
+class TunnelAgent extends https.Agent {
+  readonly #proxy: URL;
+
+  constructor(options: https.AgentOptions, proxyUrl: string) {
+    super(options);
+    this.#proxy = new URL(proxyUrl);
+    if (this.#proxy.protocol !== 'http:') {
+      throw new KubeError(
+        400,
+        'BadRequest',
+        `kubeconfig: proxy-url must be an http:// URL, not ${this.#proxy.protocol}//; use a local HTTP proxy`,
+      );
+    }
+  }
+
+  override createConnection(options: https.RequestOptions, callback?: (error: Error | null, socket: Socket) => void): undefined {
+    const done = callback as (error: Error | null, socket?: Socket) => void;
+    const target = `${options.host}:${options.port || 443}`;
+    const headers: Record<string, string> = { host: target };
+    if (this.#proxy.username) {
+      const user = `${decodeURIComponent(this.#proxy.username)}:${decodeURIComponent(this.#proxy.password)}`;
+      headers['proxy-authorization'] = `Basic ${Buffer.from(user).toString('base64')}`;
+    }
+    const connect = http.request({
+      host: this.#proxy.hostname,
+      port: this.#proxy.port || 80,
+      method: 'CONNECT',
+      path: target,
+      headers,
+      agent: false,
+    });
+    connect.on('error', (error) => done(error));
+    connect.on('connect', (response, socket) => {
+      if (response.statusCode !== 200) {
+        socket.destroy();
+        done(new Error(`the proxy answered CONNECT with ${response.statusCode}`));
+        return;
+      }
+      const secure = tls.connect({ ...(options as tls.ConnectionOptions), socket });
+      done(null, secure);
+    });
+    connect.end();
+    return undefined;
+  }
+}

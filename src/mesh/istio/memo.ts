@@ -1,0 +1,77 @@
+/** The annotation that remembers what the user wrote where Sluice's destinations lie over it. */
+import { z } from 'zod';
+import { Annotations } from '../../api/index.js';
+import type { Weights } from '../../engine/ports.js';
+import type { KubeObject } from '../../kube/types.js';
+import type { Live } from './schema.js';
+import { isPartition } from './shares.js';
+
+const rememberedRoute = z.object({
+  /** `name` of the route, where it has one; unnamed routes are found by their place. */
+  name: z.string().optional(),
+  index: z.int().min(0),
+  /** The weight on each destination that is the Canary's, in order; null where none was written. */
+  weights: z.array(z.int().min(0).nullable()),
+});
+export type RememberedRoute = z.infer<typeof rememberedRoute>;
+
+const entry = z.object({
+  service: z.string(),
+  slots: z.object({ blue: z.string(), green: z.string() }),
+  weights: z.object({ blue: z.number(), green: z.number() }).refine((weights: Weights) => isPartition(weights)),
+  /** `service.virtualService.routes` of the Canary; absent: every route that sends to the Service. */
+  only: z.array(z.string()).optional(),
+  routes: z.array(rememberedRoute),
+});
+/** What lies on one VirtualService for one Canary. */
+export type MemoEntry = z.infer<typeof entry>;
+
+/** Several Canaries may share a VirtualService, so there is an entry for each, by name. */
+const memo = z.object({ v: z.literal(1), canaries: z.record(z.string(), entry) });
+export type Memo = z.infer<typeof memo>;
+
+/** Kubernetes' limit for all annotations of one object, keys and values, in bytes. */
+const ANNOTATIONS_LIMIT = 262_144;
+
+/** What is remembered on an object. Text that cannot be read counts as none: the destinations themselves still say what is ours. */
+export function readMemo(live: Live): Memo {
+  const text = live.meta.annotations[Annotations.overlay];
+  if (text === undefined) return { v: 1, canaries: {} };
+  try {
+    return memo.safeParse(JSON.parse(text)).data ?? { v: 1, canaries: {} };
+  } catch {
+    return { v: 1, canaries: {} };
+  }
+}
+
+/** The memo of one Canary set, or taken away when `value` is undefined. */
+export function withEntry(before: Memo, canary: string, value: MemoEntry | undefined): Memo {
+  const others = Object.entries(before.canaries).filter(([name]) => name !== canary);
+  return { v: 1, canaries: Object.fromEntries(value ? [...others, [canary, value] as const].sort(byName) : others) };
+}
+const byName = ([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number => (one < other ? -1 : one > other ? 1 : 0);
+
+/** A copy of the object with this memo; without entries the annotation goes, and `annotations` with it when it was the last one. */
+export function writeMemo(raw: KubeObject, value: Memo): KubeObject {
+  const { [Annotations.overlay]: before, ...others } = annotationsOf(raw);
+  if (Object.keys(value.canaries).length > 0) {
+    return { ...raw, metadata: { ...raw.metadata, annotations: { ...annotationsOf(raw), [Annotations.overlay]: JSON.stringify(value) } } };
+  }
+  if (before === undefined) return raw;
+  const { annotations: _, ...metadata } = raw.metadata;
+  return { ...raw, metadata: Object.keys(others).length > 0 ? { ...raw.metadata, annotations: others } : metadata };
+}
+
+const annotationsOf = (raw: KubeObject): Record<string, string> => {
+  const annotations: unknown = raw.metadata.annotations;
+  return typeof annotations === 'object' && annotations !== null && !Array.isArray(annotations) ? raw.metadata.annotations ?? {} : {};
+};
+
+/** True when the API server would refuse the object for the size of its annotations. */
+export const annotationsTooLarge = (raw: KubeObject): boolean =>
+  Object.entries(annotationsOf(raw)).reduce((size, [key, value]) => size + Buffer.byteLength(key) + Buffer.byteLength(String(value)), 0) >
+  ANNOTATIONS_LIMIT;
+
+/** What is remembered of the route at `index`. */
+export const rememberedAt = (routes: RememberedRoute[] | undefined, name: string | undefined, index: number): RememberedRoute | undefined =>
+  routes?.find((route) => (name === undefined ? route.name === undefined && route.index === index : route.name === name));

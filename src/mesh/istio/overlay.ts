@@ -1,0 +1,115 @@
+/** Slot destinations laid over a VirtualService of the user's, and taken off again. */
+import type { Problem, Weights } from '../../engine/ports.js';
+import type { KubeObject } from '../../kube/types.js';
+import type { Identity } from './hosts.js';
+import { rememberedAt, type MemoEntry, type RememberedRoute } from './memo.js';
+import { readHttpRoute, readVirtualService } from './schema.js';
+import { isOwn, isPair, layRoute, readRoute, restoreRoute, sharesOf, userWeights, type RouteReading } from './segments.js';
+
+/** One element of `spec.http` whose destinations are the Canary's to divide. */
+export interface Target extends RouteReading {
+  index: number;
+  name?: string;
+}
+
+/** A route the way messages name it: by name, else by its place. */
+export const routeTitle = ({ name, index }: { name?: string; index: number }): string =>
+  name === undefined ? `spec.http[${index}]` : `http route "${name}"`;
+
+/** The elements of `spec.http` that forward, taken apart. */
+function forwardingRoutes(raw: KubeObject, id: Identity): Target[] {
+  return (readVirtualService(raw).http ?? []).flatMap((element, index) => {
+    const { name, route } = readHttpRoute(element);
+    return route ? [{ index, name, ...readRoute(route, id) }] : [];
+  });
+}
+
+/** The routes that a Canary shifts: those in `only`, by name, or every one that sends to its Service. */
+export function targetsOf(raw: KubeObject, id: Identity, only: string[] | undefined): Target[] {
+  return forwardingRoutes(raw, id).filter(({ name, segments }) =>
+    only ? name !== undefined && only.includes(name) : segments.some(isOwn),
+  );
+}
+
+/** A copy of the VirtualService with these `route` lists, by place in `spec.http`; everything else as it is. */
+function withRoutes(raw: KubeObject, routes: Map<number, unknown[]>): KubeObject {
+  if (routes.size === 0) return raw;
+  const spec = raw.spec as Record<string, unknown>;
+  const http = (spec.http as Record<string, unknown>[]).map((element, i) => (routes.has(i) ? { ...element, route: routes.get(i) } : element));
+  return { ...raw, spec: { ...spec, http } };
+}
+
+/** The user's text again in every route that `which` picks. */
+export function restore(raw: KubeObject, id: Identity, memory: RememberedRoute[] | undefined, which: (route: Target) => boolean): KubeObject {
+  const restored = forwardingRoutes(raw, id)
+    .filter((route) => route.segments.some(isPair) && which(route))
+    .map((route) => [route.index, restoreRoute(route.segments, rememberedAt(memory, route.name, route.index)?.weights, id)] as const);
+  return withRoutes(raw, new Map(restored));
+}
+
+/** What hinders dividing the routes of `targets`, and the routes that the Canary names and that are not there. */
+function problemsOf(raw: KubeObject, id: Identity, only: string[] | undefined, targets: Target[], title: string): Problem[] {
+  const elements = (readVirtualService(raw).http ?? []).map(readHttpRoute);
+  const missing = (only ?? []).filter((name) => !elements.some((element) => element.name === name));
+  const existing = elements.flatMap(({ name }) => (name === undefined ? [] : [`"${name}"`]));
+  const problems: Problem[] = missing.map((name) => ({
+    reason: 'RouteNotFound',
+    message: `${title}: there is no http route named "${name}"; ${existing.length > 0 ? `named routes are ${existing.slice(0, 20).join(', ')}` : 'no route in it has a name'}. Correct service.virtualService.routes of the Canary, or name the route.`,
+  }));
+  elements.forEach(({ name, route }, index) => {
+    if (route || name === undefined || !only?.includes(name)) return;
+    problems.push({
+      reason: 'InvalidRoute',
+      message: `${title}: ${routeTitle({ name, index })} has no list \`route\` (it redirects, delegates or answers itself), so there is nothing to divide. Take it out of service.virtualService.routes of the Canary.`,
+    });
+  });
+  if (!only && targets.length === 0) {
+    problems.push({
+      reason: 'RouteNotFound',
+      message: `${title}: no http route has a destination with host ${id.service}. Send a route of it to ${id.service}, or correct service.virtualService of the Canary.`,
+    });
+  }
+  for (const target of targets) problems.push(...faultsOf(target, id, title));
+  return problems;
+}
+
+function faultsOf(target: Target, id: Identity, title: string): Problem[] {
+  const shares = sharesOf(target.segments);
+  const faults = target.faults.length > 0 ? target.faults : typeof shares === 'string' ? [shares] : [];
+  const none = !target.segments.some(isOwn);
+  if (none && target.faults.length === 0) faults.splice(0, Infinity, `it has no destination with host ${id.service}; send it there, or take it out of service.virtualService.routes of the Canary`);
+  return faults.map((fault) => ({ reason: 'InvalidRoute', message: `${title}: ${routeTitle(target)}: ${fault}.` }));
+}
+
+export interface Laid {
+  object: KubeObject;
+  routes: RememberedRoute[];
+  /** Routes with a problem are left as they are. */
+  problems: Problem[];
+}
+
+/**
+ * Divide every route that a Canary shifts by `weights`. Routes that it shifted before and no longer names get the user's text back.
+ * @param before what was remembered when the object was last written, if it was
+ */
+export function lay(raw: KubeObject, id: Identity, only: string[] | undefined, weights: Weights, before: MemoEntry | undefined, title: string): Laid {
+  const targets = targetsOf(raw, id, only);
+  const targeted = new Set(targets.map(({ index }) => index));
+  const forgotten = restore(
+    raw,
+    id,
+    before?.routes,
+    (route) => !targeted.has(route.index) && rememberedAt(before?.routes, route.name, route.index) !== undefined,
+  );
+  const problems = problemsOf(raw, id, only, targets, title);
+  const laid = new Map<number, unknown[]>();
+  const routes: RememberedRoute[] = [];
+  for (const { index, name, segments, faults } of targets) {
+    const shares = sharesOf(segments);
+    if (faults.length > 0 || typeof shares === 'string' || !segments.some(isOwn)) continue;
+    laid.set(index, layRoute(segments, shares, weights, id));
+    const remembered = rememberedAt(before?.routes, name, index)?.weights;
+    routes.push({ ...(name === undefined ? {} : { name }), index, weights: userWeights(segments, shares, remembered) });
+  }
+  return { object: withRoutes(forgotten, laid), routes, problems };
+}

@@ -1,0 +1,89 @@
+/**
+ * DestinationRules of the slots. A rule on the Service's host does not follow a route to the slots' hosts, so what the user has
+ * said there is said again for each slot; the user's own rule is only read.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Canary } from '../../api/index.js';
+import type { ObjectWrite, Problem } from '../../engine/ports.js';
+import { isHostOf, type Identity } from './hosts.js';
+import { readDestinationRule, type Live } from './schema.js';
+import { generatedObject, isGeneratedFor, title, write, type IstioApiVersion } from './writes.js';
+
+/**
+ * The rule on the Service's host that counts for all clients: Istio takes the policy of the oldest one. Rules with a
+ * workloadSelector are for some clients only; repeating them would bind all.
+ */
+function userRule(all: Live[], id: Identity, canary: string): ReturnType<typeof readDestinationRule> | undefined {
+  return all
+    .filter((live) => live.meta.namespace === id.namespace && !isGeneratedFor(live, canary))
+    .sort((a, b) => a.meta.creationTimestamp.localeCompare(b.meta.creationTimestamp) || a.meta.name.localeCompare(b.meta.name))
+    .map(({ raw }) => readDestinationRule(raw))
+    .find(
+      ({ host, trafficPolicy, workloadSelector }) =>
+        host !== undefined && isHostOf(host, id.service, id.namespace) && trafficPolicy !== undefined && workloadSelector === undefined,
+    );
+}
+
+/** `spec` of a slot's rule without its host, or undefined when no policy has to follow. */
+function effectivePolicy(canary: Canary, all: Live[], id: Identity): Record<string, unknown> | undefined {
+  const rule = userRule(all, id, canary.metadata.name);
+  const own = canary.spec.service.trafficPolicy;
+  if (!rule && !own) return undefined;
+  // Field by field at the top, as Istio itself lays a subset's policy over its rule's.
+  return { trafficPolicy: { ...rule?.trafficPolicy, ...own }, ...(rule?.exportTo ? { exportTo: rule.exportTo } : {}) };
+}
+
+const whyOf = (slot: string, id: Identity): string => `traffic policy of ${id.service} for its slot ${slot}`;
+
+export interface RulesPlan {
+  /** Before any route: a proxy must know the policy of a host when the first request goes there. */
+  before: ObjectWrite[];
+  /** After the routes: rules that nothing needs any more. */
+  after: ObjectWrite[];
+  problems: Problem[];
+}
+
+/** The writes that give each slot's host the policy of the Service's host. */
+export function planRules(canary: Canary, all: Live[], id: Identity, apiVersion: IstioApiVersion): RulesPlan {
+  const policy = effectivePolicy(canary, all, id);
+  const wanted = policy ? [id.slots.blue, id.slots.green] : [];
+  const plan: RulesPlan = { before: [], problems: [], after: dropRules(all, id, canary.metadata.name, wanted) };
+  for (const name of wanted) {
+    const live = all.find(({ meta }) => meta.namespace === id.namespace && meta.name === name);
+    const spec = { host: name, ...policy };
+    if (!live) {
+      const at = { name, namespace: id.namespace, canary: canary.metadata.name };
+      plan.before.push(write('create', 'DestinationRule', generatedObject('DestinationRule', apiVersion, at, spec), whyOf(name, id)));
+    } else if (!isGeneratedFor(live, canary.metadata.name)) {
+      plan.problems.push({
+        reason: 'NameTaken',
+        message: `${title('DestinationRule', id.namespace, name)} exists and does not belong to Canary ${canary.metadata.name}, which needs that name for the traffic policy of a slot. Rename the rule, or set other suffixes in service.slots of the Canary.`,
+      });
+    } else if (!isDeepStrictEqual(live.raw.spec, spec)) {
+      plan.before.push(write('update', 'DestinationRule', { ...live.raw, spec }, whyOf(name, id)));
+    }
+  }
+  return plan;
+}
+
+/** Deletes the generated rules of a Canary except those named in `keep`. */
+export const dropRules = (all: Live[], id: Identity, canary: string, keep: string[] = []): ObjectWrite[] =>
+  all
+    .filter((live) => live.meta.namespace === id.namespace && isGeneratedFor(live, canary) && !keep.includes(live.meta.name))
+    .map(({ raw }) => write('delete', 'DestinationRule', raw, 'no longer needed'));
+
+/**
+ * Rules that do not reach the slots and that Sluice does not copy: those on wildcard hosts that cover the Service, and those of
+ * other namespaces (Istio prefers the client namespace's rule). For a person to read; nothing is held for them.
+ */
+export function rulesLeftBehind(all: Live[], id: Identity): string[] {
+  const fqdn = `${id.service}.${id.namespace}.svc.cluster.local`;
+  return all.flatMap(({ raw, meta }) => {
+    const { host, trafficPolicy } = readDestinationRule(raw);
+    if (host === undefined || trafficPolicy === undefined) return [];
+    const name = title('DestinationRule', meta.namespace, meta.name);
+    if (host.startsWith('*') && fqdn.endsWith(host.slice(1))) return [`${name} has the wildcard host ${host}; it counts for a slot only where the slot has no rule of its own`];
+    const foreign = meta.namespace !== id.namespace && isHostOf(host, id.service, id.namespace, meta.namespace);
+    return foreign ? [`${name} is on host ${host} in another namespace; its policy does not reach the slots of ${id.service}`] : [];
+  });
+}

@@ -1,0 +1,32 @@
+import type { KubeClient, KubeObject, OwnerReference } from '../../../kube/types.js';
+import type { Clock } from '../clock.js';
+import type { ControllerInformers } from '../informers.js';
+
+/** What every controller is given. */
+export interface ControllerContext {
+  client: KubeClient;
+  informers: ControllerInformers;
+  clock: Clock;
+  /** A failed reconciliation, already scheduled to be tried again. */
+  onError: (controller: string, key: string, error: unknown) => void;
+}
+
+export const controllerOf = (object: KubeObject): OwnerReference | undefined =>
+  object.metadata.ownerReferences?.find((reference) => reference.controller === true);
+
+/** The reference that makes `owner` the managing controller. */
+export function controllerReference(owner: KubeObject, apiVersion: string, kind: string): OwnerReference {
+  const { name, uid } = owner.metadata;
+  if (uid === undefined) throw new Error(`${kind} ${name}: metadata.uid is missing, expected one from the API server; read it again`);
+  return { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: true };
+}
+
+/** JSON with sorted keys: equal text means equal value. */
+export function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) => {
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
+    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
+
+export const sameValue = (a: unknown, b: unknown): boolean => canonical(a) === canonical(b);

@@ -15,10 +15,7 @@ import { iso, ms } from './time.js';
 export function adopt(draft: Draft): void {
   const { status, observed } = draft;
   status.phase = 'Initializing';
-  if (!status.stable) {
-    if (!choose(draft)) return;
-    draft.do({ type: 'addFinalizer' });
-  }
+  if (!status.stable && !choose(draft)) return;
   const { stable } = status;
   if (!stable) return;
   seed(draft);

@@ -17,6 +17,7 @@ import { recordSlots, retire } from './slots.js';
 export function decide(input: DecisionInput): Decision {
   const draft = new Draft(input);
   recordSlots(draft);
+  if (!draft.observed.finalizer && !draft.observed.deleting) draft.do({ type: 'addFinalizer' });
   if (draft.observed.deleting) release(draft);
   else if (!draft.status.adoptedAt || draft.status.phase === 'Initializing') adoptOrExplain(draft);
   else serve(draft);

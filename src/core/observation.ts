@@ -37,8 +37,10 @@ export interface Observation {
   namespace: string;
   generation: number;
   deleting: boolean;
+  /** Our finalizer is on the Canary. */
+  finalizer: boolean;
   /** Undefined when the target does not exist. */
-  target?: { replicas: number; readyReplicas: number; endpointsReady: number; overlaid: boolean; userReplicas: number };
+  target?: { replicas: number; readyReplicas: number; overlaid: boolean; userReplicas: number };
   desired?: DesiredRevision;
   slots: Record<SlotName, SlotObservation>;
   routes: { weights?: Weights; consistent: boolean; foreignManager?: string };

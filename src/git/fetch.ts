@@ -97,6 +97,12 @@ export class Repositories {
     await rm(join(this.dir, 'homes'), { recursive: true, force: true });
   }
 
+  /** Removes what is only of use while this process runs. */
+  async close(): Promise<void> {
+    await (await this.#home)?.dispose();
+    this.#home = undefined;
+  }
+
   async #converse<T>(key: string, request: ReadRequest<T>): Promise<ReadResult<T>> {
     const limit = AbortSignal.timeout(request.timeoutMs);
     const signal = request.signal ? AbortSignal.any([request.signal, limit]) : limit;
@@ -204,7 +210,7 @@ async function fetchShallow(url: string, spec: string[], depth: number, remote: 
 /** The commit behind a name, tags peeled; undefined when it is not there. */
 async function peel(name: string, local: GitCall): Promise<string | undefined> {
   try {
-    return (await runGit(['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`], local)).trim();
+    return (await runGit(['rev-parse', '--verify', '--quiet', `${name}^{commit}`], local)).trim();
   } catch (error) {
     if (error instanceof GitError && error.stderr.trim() === '') return undefined;
     throw error;

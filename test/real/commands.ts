@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -8,28 +7,23 @@ const TAIL_LINES = 15;
 
 export interface RunOptions {
   cwd: string;
-  env?: Record<string, string>;
-  /** The command's whole output goes here too. */
-  log?: string;
 }
 
 /** Runs a command to its end and gives its stdout. Rejects with its last lines. */
 export async function run(command: string, args: string[], options: RunOptions): Promise<string> {
-  const child = spawn(command, args, { cwd: options.cwd, env: { ...process.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
-  const log = options.log ? createWriteStream(options.log, { flags: 'a' }) : undefined;
+  const child = spawn(command, args, { cwd: options.cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   const out: Buffer[] = [];
   const all: Buffer[] = [];
   for (const [stream, isStdout] of [[child.stdout, true], [child.stderr, false]] as const) {
     stream.on('data', (chunk: Buffer) => {
       if (isStdout) out.push(chunk);
       all.push(chunk);
-      log?.write(chunk);
     });
   }
   const code = await new Promise<number | string>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (exit, signal) => resolve(exit ?? signal ?? 1));
-  }).finally(() => log?.end());
+  });
   if (code === 0) return Buffer.concat(out).toString('utf8');
   const tail = Buffer.concat(all).toString('utf8').trimEnd().split('\n').slice(-TAIL_LINES).join('\n');
   throw new Error(`${command} ${args[0] ?? ''} ended with ${code} in ${options.cwd}:\n${tail}`);

@@ -81,7 +81,7 @@ function goModule(module: string, version: string, source: string): Recipe {
     wanted: exactly(version),
     prepare: async (folder) => {
       const downloaded = await downloadModule(`${module}@${version}`, folder);
-      await cp(path.join(downloaded.Dir, source), path.join(folder, path.basename(source)), { recursive: true, mode: 0 });
+      await cp(path.join(downloaded.Dir, source), path.join(folder, path.basename(source)), { recursive: true });
       return version;
     },
   };
@@ -112,7 +112,7 @@ async function buildKubernetes(folder: string): Promise<string> {
     const flags = `-X k8s.io/component-base/version.gitVersion=${version} -s -w`;
     const target = path.join(folder, program);
     const build = ['go', 'build', '-mod=mod', '-trimpath', '-p', '2', '-ldflags', flags, '-o', target, `k8s.io/kubernetes/cmd/${program}`];
-    await run('nice', ['-n', '10', ...build], { cwd: module, env: { CGO_ENABLED: '0' } });
+    await run('nice', ['-n', '10', ...build], { cwd: module });
   }
   await rm(module, { recursive: true });
   return version;

@@ -63,7 +63,7 @@ export function writeMemo(raw: KubeObject, value: Memo): KubeObject {
 }
 
 const annotationsOf = (raw: KubeObject): Record<string, string> => {
-  const annotations: unknown = raw.metadata.annotations;
+  const annotations: unknown = raw.metadata?.annotations;
   return typeof annotations === 'object' && annotations !== null && !Array.isArray(annotations) ? raw.metadata.annotations ?? {} : {};
 };
 
@@ -71,7 +71,3 @@ const annotationsOf = (raw: KubeObject): Record<string, string> => {
 export const annotationsTooLarge = (raw: KubeObject): boolean =>
   Object.entries(annotationsOf(raw)).reduce((size, [key, value]) => size + Buffer.byteLength(key) + Buffer.byteLength(String(value)), 0) >
   ANNOTATIONS_LIMIT;
-
-/** What is remembered of the route at `index`. */
-export const rememberedAt = (routes: RememberedRoute[] | undefined, name: string | undefined, index: number): RememberedRoute | undefined =>
-  routes?.find((route) => (name === undefined ? route.name === undefined && route.index === index : route.name === name));

@@ -2,7 +2,7 @@
 import type { Problem, Weights } from '../../engine/ports.js';
 import type { KubeObject } from '../../kube/types.js';
 import type { Identity } from './hosts.js';
-import { rememberedAt, type MemoEntry, type RememberedRoute } from './memo.js';
+import type { MemoEntry, RememberedRoute } from './memo.js';
 import { readHttpRoute, readVirtualService } from './schema.js';
 import { isOwn, isPair, layRoute, readRoute, restoreRoute, sharesOf, userWeights, type RouteReading } from './segments.js';
 
@@ -31,6 +31,24 @@ export function targetsOf(raw: KubeObject, id: Identity, only: string[] | undefi
   );
 }
 
+/**
+ * What is remembered of each route that goes through the slots, by its place now. Routes of one name (or of none) are told apart by
+ * their order, which an inserted route does not change; when some have come or gone, by their place.
+ */
+export function recall(routes: Target[], memory: RememberedRoute[] = []): Map<number, RememberedRoute> {
+  const through = routes.filter(({ segments }) => segments.some(isPair));
+  const found = new Map<number, RememberedRoute>();
+  for (const name of new Set(through.map((route) => route.name))) {
+    const live = through.filter((route) => route.name === name);
+    const entries = memory.filter((entry) => entry.name === name);
+    live.forEach(({ index }, i) => {
+      const entry = live.length === entries.length ? entries[i] : entries.find((candidate) => candidate.index === index);
+      if (entry) found.set(index, entry);
+    });
+  }
+  return found;
+}
+
 /** A copy of the VirtualService with these `route` lists, by place in `spec.http`; everything else as it is. */
 function withRoutes(raw: KubeObject, routes: Map<number, unknown[]>): KubeObject {
   if (routes.size === 0) return raw;
@@ -39,11 +57,13 @@ function withRoutes(raw: KubeObject, routes: Map<number, unknown[]>): KubeObject
   return { ...raw, spec: { ...spec, http } };
 }
 
-/** The user's text again in every route that `which` picks. */
-export function restore(raw: KubeObject, id: Identity, memory: RememberedRoute[] | undefined, which: (route: Target) => boolean): KubeObject {
-  const restored = forwardingRoutes(raw, id)
-    .filter((route) => route.segments.some(isPair) && which(route))
-    .map((route) => [route.index, restoreRoute(route.segments, rememberedAt(memory, route.name, route.index)?.weights, id)] as const);
+/** The user's text again in every route that `which` picks; `known` says whether Sluice remembers it. */
+export function restore(raw: KubeObject, id: Identity, memory: RememberedRoute[] | undefined, which: (route: Target, known: boolean) => boolean): KubeObject {
+  const routes = forwardingRoutes(raw, id);
+  const recalled = recall(routes, memory);
+  const restored = routes
+    .filter((route) => route.segments.some(isPair) && which(route, recalled.has(route.index)))
+    .map(({ index, segments }) => [index, restoreRoute(segments, recalled.get(index)?.weights, id)] as const);
   return withRoutes(raw, new Map(restored));
 }
 
@@ -95,12 +115,8 @@ export interface Laid {
 export function lay(raw: KubeObject, id: Identity, only: string[] | undefined, weights: Weights, before: MemoEntry | undefined, title: string): Laid {
   const targets = targetsOf(raw, id, only);
   const targeted = new Set(targets.map(({ index }) => index));
-  const forgotten = restore(
-    raw,
-    id,
-    before?.routes,
-    (route) => !targeted.has(route.index) && rememberedAt(before?.routes, route.name, route.index) !== undefined,
-  );
+  const recalled = recall(forwardingRoutes(raw, id), before?.routes);
+  const forgotten = restore(raw, id, before?.routes, ({ index }, known) => known && !targeted.has(index));
   const problems = problemsOf(raw, id, only, targets, title);
   const laid = new Map<number, unknown[]>();
   const routes: RememberedRoute[] = [];
@@ -108,7 +124,7 @@ export function lay(raw: KubeObject, id: Identity, only: string[] | undefined, w
     const shares = sharesOf(segments);
     if (faults.length > 0 || typeof shares === 'string' || !segments.some(isOwn)) continue;
     laid.set(index, layRoute(segments, shares, weights, id));
-    const remembered = rememberedAt(before?.routes, name, index)?.weights;
+    const remembered = recalled.get(index)?.weights;
     routes.push({ ...(name === undefined ? {} : { name }), index, weights: userWeights(segments, shares, remembered) });
   }
   return { object: withRoutes(forgotten, laid), routes, problems };

@@ -3,9 +3,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ObjectWrite, Problem, RoutePlan, Weights } from '../../engine/ports.js';
 import type { KubeObject } from '../../kube/types.js';
 import { sameIdentity, type Identity } from './hosts.js';
-import { annotationsTooLarge, readMemo, rememberedAt, withEntry, writeMemo, type Memo, type MemoEntry } from './memo.js';
+import { annotationsTooLarge, readMemo, withEntry, writeMemo, type Memo, type MemoEntry } from './memo.js';
 import type { Live } from './schema.js';
-import { lay, restore, routeTitle, targetsOf, type Laid } from './overlay.js';
+import { lay, recall, restore, routeTitle, targetsOf, type Laid } from './overlay.js';
 import { isPair } from './segments.js';
 import { isGeneratedFor, title, write } from './writes.js';
 
@@ -52,9 +52,9 @@ export function planOwn(live: Live, shift: Shift, weights: Weights): RoutePlan {
 
 /** Routes that name the slots though Sluice never wrote them there, such as a live object copied to Git. */
 function copiedRoutes(live: Live, id: Identity, entry: MemoEntry | undefined): string[] {
-  return targetsOf(live.raw, id, undefined)
-    .filter((route) => route.segments.some(isPair) && !rememberedAt(entry?.routes, route.name, route.index))
-    .map(routeTitle);
+  const targets = targetsOf(live.raw, id, undefined);
+  const recalled = recall(targets, entry?.routes);
+  return targets.filter(({ index, segments }) => segments.some(isPair) && !recalled.has(index)).map(routeTitle);
 }
 
 /** The write that gives a VirtualService back; none when nothing of this Canary lies on it. */

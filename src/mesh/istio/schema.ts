@@ -9,7 +9,7 @@ const strings = z.record(z.string(), z.string()).catch({});
 const names = z.array(z.string()).optional().catch(undefined);
 const text = z.string().optional().catch(undefined);
 
-const owner = z.object({ manager: text, subresource: text, time: text, fieldsV1: z.unknown() });
+const owner = z.object({ manager: text, subresource: text, time: text, fieldsV1: z.unknown().optional() });
 
 const liveObject = z.object({
   apiVersion: text,
@@ -19,7 +19,7 @@ const liveObject = z.object({
     creationTimestamp: z.string().default('').catch(''),
     labels: strings,
     annotations: strings,
-    managedFields: z.array(owner.catch({ fieldsV1: undefined })).default([]).catch([]),
+    managedFields: z.array(owner.catch({})).default([]).catch([]),
   }),
 });
 
@@ -62,10 +62,10 @@ const destinationRule = z.object({
       host: text,
       trafficPolicy: z.record(z.string(), z.unknown()).optional().catch(undefined),
       exportTo: names,
-      workloadSelector: z.unknown(),
+      workloadSelector: z.unknown().optional(),
     })
-    .catch({ workloadSelector: undefined }),
+    .catch({}),
 });
 /** `spec` of a DestinationRule; what cannot be read is absent. */
 export const readDestinationRule = (raw: unknown): z.infer<typeof destinationRule>['spec'] =>
-  destinationRule.safeParse(raw).data?.spec ?? { workloadSelector: undefined };
+  destinationRule.safeParse(raw).data?.spec ?? {};

@@ -99,6 +99,8 @@ export interface WriteContext {
   dryRun: boolean;
   force: boolean;
   subresource?: 'status' | 'scale';
+  /** Subresource to record in managedFields when it differs: a written Scale is an update of the main object. */
+  recordAs?: 'scale';
   /** Warnings for the `Warning` response header. */
   warnings: string[];
 }

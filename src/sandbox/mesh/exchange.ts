@@ -85,6 +85,7 @@ const viewOf = (request: IncomingMessage): RequestView => {
 export class Exchange {
   private readonly started = performance.now();
   private readonly cancel = new AbortController();
+  /** In the order of their setting, as access logs have them. */
   private readonly flags = new Set<string>();
   private readonly attempts: Attempt[] = [];
   private readonly time = Date.now();

@@ -77,7 +77,8 @@ function queryLimits(context: ApiContext, params: URLSearchParams): QueryLimits 
 function runQuery(run: () => QueryData, limit: number): ApiAnswer {
   try {
     const data = run();
-    if (limit === 0 || (data.resultType !== 'vector' && data.resultType !== 'matrix') || data.result.length <= limit) return success(data);
+    if (limit === 0 || (data.resultType !== 'vector' && data.resultType !== 'matrix') || data.result.length <= limit)
+      return success(data);
     return success({ ...data, result: data.result.slice(0, limit) }, TRUNCATED);
   } catch (error) {
     if (error instanceof EvaluationError || error instanceof QueryTimeoutError || !(error instanceof Error)) throw error;
@@ -102,10 +103,15 @@ function rangeQuery(context: ApiContext, params: URLSearchParams): ApiAnswer {
     throw invalidParameter('step', 'zero or negative query resolution step widths are not accepted. Try a positive integer');
   }
   if (Math.trunc((end - start) / step) > MAX_POINTS) {
-    throw new BadDataError('exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)');
+    throw new BadDataError(
+      'exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)',
+    );
   }
   const limits = queryLimits(context, params);
-  return runQuery(() => context.engine.range(params.get('query') ?? '', start, end, Math.max(1, Math.trunc(step)), limits), limit);
+  return runQuery(
+    () => context.engine.range(params.get('query') ?? '', start, end, Math.max(1, Math.trunc(step)), limits),
+    limit,
+  );
 }
 
 /** The series that the `match[]` parameters select and that have samples between `start` and `end`. */
@@ -192,4 +198,3 @@ function metadata(context: ApiContext, params: URLSearchParams): ApiAnswer {
 function buildInfo(): ApiAnswer {
   return success({ version: '3.15.0', revision: 'sluice-sandbox', branch: '', buildUser: '', buildDate: '', goVersion: '' });
 }
-

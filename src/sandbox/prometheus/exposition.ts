@@ -50,18 +50,24 @@ function readComment(line: string, handler: ExpositionHandler): string | undefin
     return undefined;
   }
   const type = rest.trim() === 'untyped' ? 'unknown' : rest.trim();
-  if (!/^(counter|gauge|histogram|summary|unknown)$/.test(type)) throw new ExpositionError(`invalid metric type ${JSON.stringify(type)}`);
+  if (!/^(counter|gauge|histogram|summary|unknown)$/.test(type))
+    throw new ExpositionError(`invalid metric type ${JSON.stringify(type)}`);
   handler.metadata?.(name, { type });
   return type;
 }
 
 function readSample(line: string, type: string, lineNumber: number, handler: ExpositionHandler): void {
   const fail = (): never => {
-    throw new ExpositionError(`line ${lineNumber} is not a sample of the text format 0.0.4: ${JSON.stringify(line.slice(0, 120))}`);
+    throw new ExpositionError(
+      `line ${lineNumber} is not a sample of the text format 0.0.4: ${JSON.stringify(line.slice(0, 120))}`,
+    );
   };
   const end = seriesEnd(line);
   if (end <= 0) fail();
-  const [value, timestamp, ...more] = line.slice(end).trim().split(/[ \t]+/);
+  const [value, timestamp, ...more] = line
+    .slice(end)
+    .trim()
+    .split(/[ \t]+/);
   const number = parseFloatStrict(value ?? '');
   if (number === undefined || more.length > 0) return fail();
   if (timestamp !== undefined && !/^-?\d+$/.test(timestamp)) fail();
@@ -99,7 +105,8 @@ export function parseSeries(series: string, type: string): LabelPair[] {
   LABEL.lastIndex = 0;
   while (LABEL.lastIndex < body.length && body.slice(LABEL.lastIndex).trim() !== '') {
     const match = LABEL.exec(body);
-    if (match === null) throw new ExpositionError(`labels of ${name} are not well-formed: ${JSON.stringify(series.slice(0, 120))}`);
+    if (match === null)
+      throw new ExpositionError(`labels of ${name} are not well-formed: ${JSON.stringify(series.slice(0, 120))}`);
     const label = match[1] ?? unescape(match[2] ?? '');
     if (match[3] === undefined) pairs.push([METRIC_NAME, label]);
     else pairs.push([label, normalizeBound(label, unescape(match[3]), type)]);

@@ -55,7 +55,14 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
     options.logger?.warn({ job: target.job, instance: target.instance, reason }, 'scrape failed');
   const scraper = new Scraper({ database, targets: options.targets, now, intervalMs: intervalMs || 1000, onError });
   const engine = new QueryEngine(database);
-  const server = createApiServer({ database, engine, scraper, now, lookbackMs: options.lookbackMs ?? 300_000, intervalMs: intervalMs || 1000 });
+  const server = createApiServer({
+    database,
+    engine,
+    scraper,
+    now,
+    lookbackMs: options.lookbackMs ?? 300_000,
+    intervalMs: intervalMs || 1000,
+  });
   server.listen(options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');
   const running = new Set<Promise<void>>();

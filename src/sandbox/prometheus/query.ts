@@ -2,7 +2,7 @@ import { compareLabels, Labels } from './labels.js';
 import { formatValue } from './format.js';
 import { DOCUMENTED_TYPE, type Expr } from './promql/ast.js';
 import { typeOf } from './promql/check.js';
-import { Evaluation } from './promql/evaluator.js';
+import { Evaluation, EvaluationMemory } from './promql/evaluator.js';
 import { parseQuery } from './promql/parser.js';
 import type { Value } from './promql/value.js';
 import type { Database } from './storage/database.js';
@@ -30,6 +30,7 @@ const CACHED_QUERIES = 500;
 /** Runs PromQL over a database. Parsed expressions are kept, since controllers ask the same ones over and over. */
 export class QueryEngine {
   readonly #database: Database;
+  readonly #memory = new EvaluationMemory();
   readonly #parsed = new Map<string, Expr>();
 
   constructor(database: Database) {
@@ -78,7 +79,7 @@ export class QueryEngine {
 
   #evaluation(startMs: number, endMs: number, { lookbackMs, timeoutMs }: QueryLimits): Evaluation {
     const clock = (): number => performance.now();
-    return new Evaluation(this.#database, { startMs, endMs, lookbackMs, clock, deadlineMs: clock() + timeoutMs });
+    return new Evaluation(this.#database, this.#memory, { startMs, endMs, lookbackMs, clock, deadlineMs: clock() + timeoutMs });
   }
 
   #parse(query: string): Expr {

@@ -131,7 +131,9 @@ export class Scraper {
         response.on('end', () => resolve(Buffer.concat(parts).toString('utf8')));
         response.on('error', reject);
       });
-      request.on('error', (error) => reject(error.name === 'TimeoutError' ? new Error(`no answer within ${timeoutMs} ms`) : error));
+      request.on('error', (error) =>
+        reject(error.name === 'TimeoutError' ? new Error(`no answer within ${timeoutMs} ms`) : error),
+      );
     });
   }
 
@@ -178,7 +180,7 @@ export class Scraper {
     for (const [name, value] of values) {
       let series = state.ownSeries.get(name);
       if (series === undefined || !this.#options.database.has(series)) {
-        series = this.#options.database.getOrCreate(state.labels.with([[METRIC_NAME, name]]));
+        series = this.#options.database.getOrCreate(state.labels.with([[METRIC_NAME, name]]), true);
         state.ownSeries.set(name, series);
       }
       series.append(timeMs, value);

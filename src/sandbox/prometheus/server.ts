@@ -9,7 +9,8 @@ export function createApiServer(context: ApiContext): http.Server {
   return http.createServer((request, response) => {
     respond(context, request, response).catch((error: unknown) => {
       const message = error instanceof Error ? error.message : String(error);
-      if (!response.headersSent) sendJson(response, { status: 500, body: { status: 'error', errorType: 'internal', error: message } });
+      if (!response.headersSent)
+        sendJson(response, { status: 500, body: { status: 'error', errorType: 'internal', error: message } });
     });
   });
 }
@@ -18,11 +19,13 @@ async function respond(context: ApiContext, request: http.IncomingMessage, respo
   const url = new URL(request.url ?? '/', 'http://127.0.0.1');
   if (url.pathname === '/-/healthy') return sendText(response, 'Prometheus Server is Healthy.\n');
   if (url.pathname === '/-/ready') return sendText(response, 'Prometheus Server is Ready.\n');
-  if (url.pathname === '/' || url.pathname === '/query' || url.pathname === '/graph') return sendText(response, QUERY_PAGE, 'text/html');
+  if (url.pathname === '/' || url.pathname === '/query' || url.pathname === '/graph')
+    return sendText(response, QUERY_PAGE, 'text/html');
   const path = /^\/api\/v1\/(.+?)\/?$/.exec(url.pathname)?.[1];
   if (path !== undefined && (request.method === 'GET' || request.method === 'POST')) {
     const params = url.searchParams;
-    if (request.method === 'POST') for (const [name, value] of new URLSearchParams(await readForm(request))) params.append(name, value);
+    if (request.method === 'POST')
+      for (const [name, value] of new URLSearchParams(await readForm(request))) params.append(name, value);
     const answer = answerApi(context, path, params);
     if (answer !== undefined) return sendJson(response, answer);
   }

@@ -46,12 +46,19 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
       await until(() => mesh.applied() >= version, `configuration ${version} to be applied`);
     };
 
-    const get = (path = '/', options: Parameters<typeof call>[3] = {}) => call(url, HOST, path, options);
-    const record = async (index = 0): Promise<RequestRecord> => {
-      const plain = (): RequestRecord[] => records.filter(({ mirrored }) => !mirrored);
-      await until(() => plain().length > index, 'the request to be recorded');
-      return plain()[index] as RequestRecord;
+    /** Records may come after the next test has begun, so each request carries an id of its own test. */
+    let test = 0;
+    let sent = 0;
+    const get = (path = '/', options: Parameters<typeof call>[3] = {}) =>
+      call(url, HOST, path, { ...options, headers: { 'x-request-id': `test-${test}-${sent++}`, ...options.headers } });
+    /** The record of the test's n-th request. */
+    const record = async (n = 0): Promise<RequestRecord> => {
+      const find = (): RequestRecord | undefined => records.find(({ requestId, mirrored }) => requestId === `test-${test}-${n}` && !mirrored);
+      await until(() => find() !== undefined, 'the request to be recorded');
+      return find() as RequestRecord;
     };
+
+    const tries = async (n = 0): Promise<unknown[]> => (await record(n)).attempts.map(({ status, flags, reached }) => [status, flags, reached]);
 
     beforeAll(async () => {
       blue = await startApp('v1', (request, response) => {
@@ -60,7 +67,12 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
       });
       green = await startApp('v2');
       flaky = await startApp('v9', (_request, response) => {
-        response.statusCode = flakyAnswers.shift() ?? 200;
+        const answer = flakyAnswers.shift() ?? 200;
+        if (answer < 0) {
+          response.destroy();
+          return;
+        }
+        response.statusCode = answer;
         response.end('v9');
       });
       apps.push(blue, green, flaky);
@@ -75,7 +87,8 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
     });
 
     beforeEach(() => {
-      records.length = 0;
+      test += 1;
+      sent = 0;
       flakyAnswers.length = 0;
       for (const app of apps) app.seen.length = 0;
     });
@@ -215,7 +228,12 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
       const reply = await get();
       expect(reply.status).toBe(503);
       expect(reply.body).toMatch(/^upstream connect error or disconnect\/reset before headers\. retried and the latest reset reason: remote connection failure/);
-      expect(await record()).toMatchObject({ responseCode: 503, responseFlags: 'UF,URX' });
+      expect(await record()).toMatchObject({ responseCode: 503, responseFlags: 'URX,UF' });
+      expect(await tries()).toEqual([
+        [0, 'UF', false],
+        [0, 'UF', false],
+        [0, 'UF', false],
+      ]);
     });
 
     it('does not retry when attempts is 0', async () => {
@@ -240,11 +258,10 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
       await program([{ route: [BLUE], retries: { attempts: 1, retryOn: '5xx' } }], { blue: [{ name: 'flaky', real: flaky.port }] });
       flakyAnswers.push(500, 503);
       expect((await get()).status).toBe(503);
-      const one = await record();
-      expect(one).toMatchObject({ responseCode: 503, responseFlags: 'URX' });
-      expect(one.attempts.map(({ status, reached }) => [status, reached])).toEqual([
-        [500, true],
-        [503, true],
+      expect(await record()).toMatchObject({ responseCode: 503, responseFlags: 'URX' });
+      expect(await tries()).toEqual([
+        [500, '-', true],
+        [503, '-', true],
       ]);
     });
 
@@ -259,12 +276,33 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
       await program([{ route: [BLUE], timeout: '0.1s' }]);
       expect(await get('/slow')).toMatchObject({ status: 504, body: 'upstream request timeout' });
       expect(await record()).toMatchObject({ responseCode: 504, responseFlags: 'UT' });
+      expect(await tries()).toEqual([[0, 'DC', true]]);
+    });
+
+    it('answers 503 with UC when the application drops the connection', async () => {
+      flakyAnswers.push(-1);
+      await program([{ route: [BLUE] }], { blue: [{ name: 'flaky', real: flaky.port }] });
+      expect((await get()).body).toBe('upstream connect error or disconnect/reset before headers. reset reason: connection termination');
+      expect(await record()).toMatchObject({ responseCode: 503, responseFlags: 'UC' });
+      expect(await tries()).toEqual([[0, 'UC', true]]);
+    });
+
+    it('forgets a caller that leaves', async () => {
+      await program([{ route: [BLUE] }]);
+      await expect(get('/slow', { giveUpMs: 100 })).rejects.toThrow('gave up');
+      expect(await record()).toMatchObject({ responseCode: 0, responseFlags: 'DC' });
+      expect(await tries()).toEqual([[0, 'DC', true]]);
     });
 
     it('gives up on a try after perTryTimeout', async () => {
       await program([{ route: [BLUE], retries: { attempts: 1, perTryTimeout: '80ms', retryOn: 'gateway-error' } }]);
       expect((await get('/slow')).status).toBe(504);
       expect(blue.seen).toHaveLength(2);
+      expect(await record()).toMatchObject({ responseFlags: 'URX,UT' });
+      expect(await tries()).toEqual([
+        [0, 'UT', true],
+        [0, 'UT', true],
+      ]);
     });
 
     it('injects aborts and delays by percentage', async () => {
@@ -288,10 +326,11 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
     it('sends copies aside that the caller does not see', async () => {
       await program([{ route: [BLUE], mirror: { host: 'reviews-green' }, mirrorPercentage: { value: 100 } }]);
       expect((await get('/m?x=1', { method: 'POST', body: 'copied' })).body).toBe('v1');
-      await until(() => green.seen.length === 1 && records.length === 2, 'the copy to arrive and be recorded');
+      const findCopy = (): RequestRecord | undefined => records.find(({ requestId, mirrored }) => requestId === `test-${test}-0` && mirrored);
+      await until(() => green.seen.length === 1 && findCopy() !== undefined, 'the copy to arrive and be recorded');
       expect(green.seen[0]).toMatchObject({ method: 'POST', url: '/m?x=1', body: 'copied' });
       expect(green.seen[0]?.headers.host).toBe('reviews-shadow');
-      const copy = records.find(({ mirrored }) => mirrored);
+      const copy = findCopy();
       expect(copy).toMatchObject({ source: { workload: 'productpage-v1' }, destinationService: { name: 'reviews-green' } });
       expect(copy?.attempts).toMatchObject([{ status: 200, reached: true, endpoint: { pod: 'green-1', workload: { workload: 'reviews-green' } } }]);
     });
@@ -342,11 +381,11 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
 
     it('records who called whom, and tells the application the request id', async () => {
       await program([{ name: 'primary', route: [GREEN] }]);
-      const reply = await get('/reviews/1', { headers: { 'x-request-id': '6f1c2d3e-0000-4000-8000-000000000001' } });
+      const reply = await get('/reviews/1');
       expect(reply.headers['x-envoy-upstream-service-time']).toMatch(/^[0-9]+$/);
-      expect(green.seen[0]?.headers['x-request-id']).toBe('6f1c2d3e-0000-4000-8000-000000000001');
+      expect(green.seen[0]?.headers['x-request-id']).toBe(`test-${test}-0`);
       expect(await record()).toMatchObject({
-        requestId: '6f1c2d3e-0000-4000-8000-000000000001',
+        requestId: `test-${test}-0`,
         method: 'GET',
         path: '/reviews/1',
         authority: 'reviews',

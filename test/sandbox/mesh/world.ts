@@ -148,7 +148,7 @@ export const call = (
   url: string,
   host: string,
   path = '/',
-  options: { method?: string; headers?: Record<string, string>; body?: string } = {},
+  options: { method?: string; headers?: Record<string, string>; body?: string; giveUpMs?: number } = {},
 ): Promise<Reply> =>
   new Promise((resolve, reject) => {
     const target = new URL(url);
@@ -162,5 +162,6 @@ export const call = (
       },
     );
     request.on('error', reject);
+    if (options.giveUpMs !== undefined) setTimeout(() => request.destroy(new Error('gave up')), options.giveUpMs);
     request.end(options.body);
   });

@@ -28,7 +28,12 @@ function histogramLines(workload: string, code: string, scrape: number): string[
     const share = Math.min(1, ((index + 1) / BOUNDS.length) * slow + 0.02 * index);
     return `${name}_bucket{${labels},le="${bound}"} ${Math.floor(total * share)}`;
   });
-  return [...lines, `${name}_bucket{${labels},le="+Inf"} ${total}`, `${name}_sum{${labels}} ${total * 31.25}`, `${name}_count{${labels}} ${total}`];
+  return [
+    ...lines,
+    `${name}_bucket{${labels},le="+Inf"} ${total}`,
+    `${name}_sum{${labels}} ${total * 31.25}`,
+    `${name}_count{${labels}} ${total}`,
+  ];
 }
 
 /** What the exporter of the recorded comparison serves at its n-th scrape (from 0). */
@@ -46,7 +51,10 @@ export function exposition(scrape: number): string {
     '# HELP istio_requests_total Requests \\\\ with a backslash.',
     '# TYPE istio_requests_total counter',
     ...reporters.flatMap((reporter) =>
-      present.map(([workload, code]) => `istio_requests_total{${istioLabels(workload, code, reporter)}} ${requests(workload, code, scrape)}`),
+      present.map(
+        ([workload, code]) =>
+          `istio_requests_total{${istioLabels(workload, code, reporter)}} ${requests(workload, code, scrape)}`,
+      ),
     ),
     '# TYPE istio_request_duration_milliseconds histogram',
     ...present.flatMap(([workload, code]) => histogramLines(workload, code, scrape)),

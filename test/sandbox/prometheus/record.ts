@@ -21,7 +21,9 @@ import { ask, type Recording } from './recording.js';
 
 const SCRAPES = 20;
 const VersionAnswer = z.object({ data: z.object({ version: z.string() }) });
-const UpAnswer = z.object({ data: z.object({ result: z.array(z.object({ values: z.array(z.tuple([z.number(), z.string()])) })) }) });
+const UpAnswer = z.object({
+  data: z.object({ result: z.array(z.object({ values: z.array(z.tuple([z.number(), z.string()])) })) }),
+});
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -75,7 +77,11 @@ async function record(binary: string): Promise<Recording> {
     ],
   };
   writeFileSync(path.join(directory, 'prometheus.yml'), JSON.stringify(config));
-  const args = [`--config.file=${directory}/prometheus.yml`, `--storage.tsdb.path=${directory}/data`, `--web.listen-address=127.0.0.1:${port}`];
+  const args = [
+    `--config.file=${directory}/prometheus.yml`,
+    `--storage.tsdb.path=${directory}/data`,
+    `--web.listen-address=127.0.0.1:${port}`,
+  ];
   const server = spawn(binary, args, { stdio: 'ignore' });
   const url = `http://127.0.0.1:${port}`;
   try {
@@ -87,7 +93,11 @@ async function record(binary: string): Promise<Recording> {
     const scrapedAtMs = up.data.result[0]!.values.slice(0, SCRAPES).map(([seconds]) => Math.round(seconds * 1000));
     if (scrapedAtMs.length !== SCRAPES) throw new Error(`expected ${SCRAPES} scrapes, the server stored ${scrapedAtMs.length}`);
     const cases: Recording['cases'] = [];
-    for (const question of QUESTIONS) cases.push({ question, answer: await ask(url, question, scrapedAtMs) });
+    for (const question of QUESTIONS) {
+      cases.push({ question, answer: await ask(url, question, scrapedAtMs) });
+      const sawMore = question.offsetMs > 1000 && bodies.length > SCRAPES;
+      if (sawMore) throw new Error(`"${question.query}" was asked after a further scrape: record again on a quieter machine`);
+    }
     const scrapes = scrapedAtMs.map((timeMs, index) => ({ timeMs, body: bodies[index]!.split('\n') }));
     return { version: versionOf(binary, version), scrapes, cases };
   } finally {

@@ -39,7 +39,7 @@ export type Recording = z.infer<typeof Recording>;
 export async function ask(url: string, question: Question, scrapedAtMs: readonly number[]): Promise<Answer> {
   const end = (scrapedAtMs[question.scrape]! + question.offsetMs) / 1000;
   const { range } = question;
-  const body = new URLSearchParams({ query: question.query });
+  const body = new URLSearchParams({ query: question.query.replaceAll('<start>', String(scrapedAtMs[8]! / 1000)) });
   if (range === undefined) body.set('time', String(end));
   else {
     body.set('start', String(end - range.backMs / 1000));

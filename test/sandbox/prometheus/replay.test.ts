@@ -18,7 +18,8 @@ function canonicalNumber(text: string): string {
 function canonical(answer: Answer, ordered: boolean): unknown {
   if (answer.status === 'error') return answer;
   const { data, httpStatus } = answer;
-  if (data.resultType === 'scalar') return { httpStatus, type: data.resultType, value: [data.result[0], canonicalNumber(data.result[1])] };
+  if (data.resultType === 'scalar')
+    return { httpStatus, type: data.resultType, value: [data.result[0], canonicalNumber(data.result[1])] };
   if (data.resultType === 'string') return { httpStatus, type: data.resultType, value: data.result };
   const rows = data.result.map((row) => {
     const points = 'values' in row ? row.values : [row.value];
@@ -52,11 +53,10 @@ describe(`answers of Prometheus ${recording.version}`, () => {
     exporter.close();
   });
 
-  it.each(recording.cases.map((one) => ({ ...one, name: `${one.question.query} @ ${one.question.scrape}+${one.question.offsetMs}` })))(
-    '$name',
-    async ({ question, answer }) => {
-      const ours = await ask(prometheus.url, question, times);
-      expect(canonical(ours, question.ordered === true)).toEqual(canonical(answer, question.ordered === true));
-    },
-  );
+  it.each(
+    recording.cases.map((one) => ({ ...one, name: `${one.question.query} @ ${one.question.scrape}+${one.question.offsetMs}` })),
+  )('$name', async ({ question, answer }) => {
+    const ours = await ask(prometheus.url, question, times);
+    expect(canonical(ours, question.ordered === true)).toEqual(canonical(answer, question.ordered === true));
+  });
 });

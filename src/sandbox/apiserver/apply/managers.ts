@@ -48,10 +48,10 @@ const ANCIENT = 'ancient-changes';
 function readEntries(object: KubeObject): Entry[] {
   const list: unknown = object.metadata.managedFields;
   if (!Array.isArray(list)) return [];
-  return (list as ManagedFields[]).filter(isObject).map((entry) => ({
+  return (list as ManagedFields[]).filter((entry) => isObject(entry)).map((entry) => ({
     manager: typeof entry.manager === 'string' ? entry.manager : 'unknown',
     operation: entry.operation === 'Apply' ? 'Apply' : 'Update',
-    apiVersion: String((entry as Json)['apiVersion'] ?? object.apiVersion),
+    apiVersion: String((entry as unknown as Json)['apiVersion'] ?? object.apiVersion),
     subresource: entry.subresource === '' ? undefined : entry.subresource,
     time: entry.time,
     fields: parseFields(entry.fieldsV1),

@@ -29,4 +29,11 @@ export function canonical(value: unknown): string {
   });
 }
 
-export const sameValue = (a: unknown, b: unknown): boolean => canonical(a) === canonical(b);
+/** Whether two JSON values are equal; a field that is undefined is a field that is missing. */
+export function sameValue(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null || Array.isArray(a) !== Array.isArray(b)) return false;
+  const left = a as Record<string, unknown>;
+  const right = b as Record<string, unknown>;
+  return Object.keys({ ...left, ...right }).every((key) => sameValue(left[key], right[key]));
+}

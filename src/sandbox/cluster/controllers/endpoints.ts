@@ -1,6 +1,5 @@
 import { isReady, isTerminal, isTerminating } from '../pods.js';
 import type { Endpoint, EndpointPort, Pod, Service } from '../types.js';
-import { canonical } from './context.js';
 
 export const SERVICE_NAME = 'kubernetes.io/service-name';
 export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
@@ -26,9 +25,10 @@ export function desiredSlices(service: Service, pods: Pod[]): SliceContent[] {
   for (const pod of [...pods].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))) {
     if (isTerminal(pod) || !pod.status?.podIP) continue;
     const ports = resolvePorts(service, pod);
-    const group = groups.get(canonical(ports)) ?? { ports, endpoints: [] };
+    const key = JSON.stringify(ports);
+    const group = groups.get(key) ?? { ports, endpoints: [] };
     group.endpoints.push(endpointOf(service, pod, pod.status.podIP));
-    groups.set(canonical(ports), group);
+    groups.set(key, group);
   }
   // Without endpoints one empty slice says that somebody looked.
   if (groups.size === 0) return [{ endpoints: [], ports: [] }];

@@ -74,12 +74,15 @@ export class ReplicaSetController {
     });
     const living = claimed.filter((pod) => !isTerminal(pod));
     const gone = (pod: Pod): boolean => isTerminating(pod) || this.deleting.has(pod.metadata.uid ?? '');
-    let failure: unknown;
+    let failure: Error | undefined;
     if (!set.metadata.deletionTimestamp) {
       failure = await this.adjust(
         set,
         living.filter((pod) => !gone(pod)),
-      ).catch((error: unknown) => error ?? new Error('unknown failure'));
+      ).then(
+        () => undefined,
+        (error: unknown) => (error instanceof Error ? error : new Error(JSON.stringify(error))),
+      );
     }
     // What adjust() wrote is in the informer already, so the status counts it.
     const now = this.pods.ownedBy(set.metadata.uid).filter((pod) => !isTerminal(pod) && matchesSelector(set.spec.selector, pod.metadata.labels));
@@ -146,7 +149,7 @@ export class ReplicaSetController {
     return counts;
   }
 
-  private async writeStatus(set: ReplicaSet, active: Pod[], terminating: Pod[], failure: unknown): Promise<void> {
+  private async writeStatus(set: ReplicaSet, active: Pod[], terminating: Pod[], failure: Error | undefined): Promise<void> {
     const minReady = set.spec.minReadySeconds ?? 0;
     const now = this.context.clock.now();
     const waits = active.map((pod) => availableIn(pod, minReady, now)).filter((wait) => wait !== undefined);
@@ -174,12 +177,12 @@ export class ReplicaSetController {
   }
 }
 
-function withFailure(set: ReplicaSet, failure: unknown, active: number, now: number): { conditions?: Condition[] } {
+function withFailure(set: ReplicaSet, failure: Error | undefined, active: number, now: number): { conditions?: Condition[] } {
   const others = (set.status?.conditions ?? []).filter((condition) => condition.type !== 'ReplicaFailure');
   const previous = set.status?.conditions?.find((condition) => condition.type === 'ReplicaFailure');
   if (failure === undefined) return others.length > 0 ? { conditions: others } : {};
   const reason = active < (set.spec.replicas ?? 1) ? 'FailedCreate' : 'FailedDelete';
-  const message = failure instanceof Error ? failure.message : String(failure);
+  const { message } = failure;
   const lastTransitionTime = previous?.reason === reason ? previous.lastTransitionTime : timestamp(now);
   return { conditions: [...others, { type: 'ReplicaFailure', status: 'True', reason, message, lastTransitionTime }] };
 }

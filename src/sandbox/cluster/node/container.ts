@@ -129,6 +129,8 @@ export class ContainerRunner {
       },
     });
     this.process = running;
+    // The kubelet counts a restart when it happens, not while it is held back.
+    if (this.containerID) this.restartCount += 1;
     this.containerID = `sandbox://${randomBytes(32).toString('hex')}`;
     const startedAt = this.deps.clock.now();
     this.started = !this.deps.spec.startupProbe;
@@ -225,7 +227,6 @@ export class ContainerRunner {
     const where = `${pod.metadata.name}_${pod.metadata.namespace}(${pod.metadata.uid})`;
     const message = `back-off ${describe(wait)} restarting failed container=${spec.name} pod=${where}`;
     this.change(wait === 0 ? finished : { waiting: { reason: 'CrashLoopBackOff', message } });
-    this.restartCount += 1;
     this.later(wait);
   }
 

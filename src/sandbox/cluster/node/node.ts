@@ -35,6 +35,8 @@ export class SandboxNode {
   private readonly queue: WorkQueue;
   private readonly residents = new Map<string, Resident>();
   private readonly unsubscribe: (() => void)[] = [];
+  /** Pods bound whose binding has not come back through the informer. */
+  private readonly bound = new Set<string>();
   private closed = false;
 
   constructor(private readonly deps: NodeDeps) {
@@ -73,6 +75,7 @@ export class SandboxNode {
     const { namespace, name } = splitKey(key);
     const pod = this.deps.informers.pods.get(namespace, name);
     const resident = this.residents.get(key);
+    if (!pod || pod.spec.nodeName) this.bound.delete(key);
     if (resident && resident.uid !== pod?.metadata.uid) {
       await this.evict(key, resident);
       return this.queue.add(key);
@@ -88,8 +91,17 @@ export class SandboxNode {
   private async place(key: string, pod: Pod): Promise<void> {
     if (isTerminating(pod)) return this.remove(pod);
     const { client, clock, nodeName, nodeLabels, maxPods } = this.deps;
-    const hasRoom = (): boolean => this.residents.size < maxPods;
-    if (!(await schedule(pod, { client, clock, nodeName, nodeLabels, hasRoom }))) this.queue.addAfter(key, 1_000);
+    const hasRoom = this.bound.has(key) || this.residents.size + this.bound.size < maxPods;
+    // Before the request: others are placed while it is under way.
+    if (hasRoom) this.bound.add(key);
+    try {
+      if (await schedule(pod, { client, clock, nodeName, nodeLabels, hasRoom })) return;
+    } catch (error) {
+      this.bound.delete(key);
+      throw error;
+    }
+    this.bound.delete(key);
+    this.queue.addAfter(key, 1_000);
   }
 
   private admit(key: string, pod: Pod): void {

@@ -17,7 +17,7 @@ export interface SchedulerDeps {
   nodeName: string;
   nodeLabels: Record<string, string>;
   /** Whether the node takes one more pod. */
-  hasRoom: () => boolean;
+  hasRoom: boolean;
 }
 
 /** Binds a pod to the node. False when it does not fit now, which the pod then says in `PodScheduled`. */
@@ -48,7 +48,7 @@ function whyNot(pod: Pod, deps: SchedulerDeps): string | undefined {
   if (!matchesLabels(pod.spec.nodeSelector ?? {}, deps.nodeLabels)) {
     return "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.";
   }
-  return deps.hasRoom() ? undefined : '0/1 nodes are available: 1 Too many pods.';
+  return deps.hasRoom ? undefined : '0/1 nodes are available: 1 Too many pods.';
 }
 
 async function markUnschedulable(pod: Pod, message: string, { client, clock }: SchedulerDeps): Promise<void> {

@@ -13,18 +13,19 @@ interface Group {
 /** Biggest first, NaN last; equal ones keep their order. */
 const descending = (a: Sample, b: Sample): number =>
   Number.isNaN(a.v) ? (Number.isNaN(b.v) ? 0 : 1) : Number.isNaN(b.v) ? -1 : a.v === b.v ? 0 : b.v - a.v;
-const ascending = (a: Sample, b: Sample): number => (Number.isNaN(a.v) || Number.isNaN(b.v) ? descending(a, b) : -descending(a, b));
+const ascending = (a: Sample, b: Sample): number =>
+  Number.isNaN(a.v) || Number.isNaN(b.v) ? descending(a, b) : -descending(a, b);
 
 /** `sort` and `sort_desc`. */
 export function sortSamples(samples: Sample[], order: 'asc' | 'desc'): Sample[] {
   return samples.toSorted(order === 'asc' ? ascending : descending);
 }
 
-/** An aggregation. One per expression and query: it remembers each series' group between the steps. */
+/** An aggregation. One per expression: it remembers each series' group between the evaluations. */
 export class Aggregation {
   readonly #expr: Aggregate;
   readonly #names: ReadonlySet<string>;
-  readonly #groupOf = new Map<Labels, Labels>();
+  readonly #groupOf = new WeakMap<Labels, Labels>();
 
   constructor(expr: Aggregate) {
     this.#expr = expr;
@@ -38,7 +39,11 @@ export class Aggregation {
     if (operator === 'count_values') return this.#countValues(samples, String(parameter));
     return this.#groups(samples).map((group) => ({
       labels: group.labels,
-      v: combine(operator, group.samples.map((sample) => sample.v), Number(parameter)),
+      v: combine(
+        operator,
+        group.samples.map((sample) => sample.v),
+        Number(parameter),
+      ),
     }));
   }
 

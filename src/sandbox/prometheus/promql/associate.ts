@@ -73,7 +73,8 @@ class Chain {
     let expr = item.expr;
     for (;;) {
       const postfix = this.#items[this.#next];
-      if (postfix === undefined || postfix.type === 'operand' || postfix.type === 'infix' || postfix.type === 'prefix') return expr;
+      if (postfix === undefined || postfix.type === 'operand' || postfix.type === 'infix' || postfix.type === 'prefix')
+        return expr;
       this.#next++;
       expr = this.#apply(expr, postfix);
     }
@@ -85,7 +86,15 @@ class Chain {
       case 'range':
         return { kind: 'matrix', selector: this.#rangeable(expr, postfix.from), rangeMs: postfix.ms, from: expr.from, to };
       case 'subquery':
-        return { kind: 'subquery', expr, rangeMs: postfix.rangeMs, stepMs: postfix.stepMs, time: { offsetMs: 0 }, from: expr.from, to };
+        return {
+          kind: 'subquery',
+          expr,
+          rangeMs: postfix.rangeMs,
+          stepMs: postfix.stepMs,
+          time: { offsetMs: 0 },
+          from: expr.from,
+          to,
+        };
       case 'offset': {
         const time = this.#timeOf(expr, 'offset modifier');
         if (time.offsetMs !== 0) throw new ParseError(this.#query, expr.from, 'offset may not be set multiple times');

@@ -56,7 +56,8 @@ class Checker {
         return this.check(expr.selector);
       case 'subquery':
         this.check(expr.expr);
-        if (typeOf(expr.expr) !== 'vector') this.#fail(expr, `subquery is only allowed on instant vector, got ${typeOf(expr.expr)} instead`);
+        if (typeOf(expr.expr) !== 'vector')
+          this.#fail(expr, `subquery is only allowed on instant vector, got ${typeOf(expr.expr)} instead`);
         return;
       case 'aggregate':
         this.#expect(expr.expr, 'vector', 'aggregation expression');
@@ -87,7 +88,10 @@ class Checker {
     this.check(expr.expr);
     const type = typeOf(expr.expr);
     if (type === 'scalar' || type === 'vector') return;
-    this.#fail(expr, `unary expression only allowed on expressions of type scalar or instant vector, got "${DOCUMENTED_TYPE[type]}"`);
+    this.#fail(
+      expr,
+      `unary expression only allowed on expressions of type scalar or instant vector, got "${DOCUMENTED_TYPE[type]}"`,
+    );
   }
 
   #binary(expr: Binary): void {
@@ -99,7 +103,8 @@ class Checker {
     this.#operatorUse(expr, left === 'scalar' && right === 'scalar');
     for (const side of [expr.left, expr.right]) {
       const type = typeOf(side);
-      if (type !== 'scalar' && type !== 'vector') this.#fail(side, 'binary expression must contain only scalar and instant vector types');
+      if (type !== 'scalar' && type !== 'vector')
+        this.#fail(side, 'binary expression must contain only scalar and instant vector types');
     }
     if (!vectors && (matching?.labels.length ?? 0) > 0) this.#fail(expr, 'vector matching only allowed between instant vectors');
     if (!SET_OPERATORS.has(operator)) return;

@@ -1,10 +1,15 @@
 /** A query that Prometheus refuses to parse. The message has Prometheus's form: `line:column: parse error: …`. */
 export class ParseError extends Error {
-  constructor(query: string, offset: number, reason: string) {
-    const before = query.slice(0, offset).split('\n');
-    super(`${before.length}:${(before.at(-1) ?? '').length + 1}: parse error: ${reason}`);
+  constructor(query: string, offset: number | undefined, reason: string) {
+    super(`${position(query, offset)}: parse error: ${reason}`);
     this.name = 'ParseError';
   }
+}
+
+function position(query: string, offset: number | undefined): string {
+  if (offset === undefined) return 'unknown position';
+  const before = query.slice(0, offset).split('\n');
+  return `${before.length}:${(before.at(-1) ?? '').length + 1}`;
 }
 
 /** A query that parses but fails while it is evaluated (HTTP 422, `execution`). */

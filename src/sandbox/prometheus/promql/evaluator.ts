@@ -2,7 +2,7 @@ import { Labels } from '../labels.js';
 import type { Database } from '../storage/database.js';
 import type { SampleBuffer, Series } from '../storage/series.js';
 import { Aggregation } from './aggregate.js';
-import { COMPARISONS, unwrap, type Binary, type Call, type Expr, type MatrixSelector } from './ast.js';
+import { COMPARISONS, unwrap, type Aggregate, type Binary, type Call, type Expr, type MatrixSelector } from './ast.js';
 import type { Subquery, TimeModifier, VectorSelector } from './ast.js';
 import { EvaluationError, QueryTimeoutError } from './errors.js';
 import { callVectorFunction } from './functions.js';
@@ -26,24 +26,42 @@ export interface EvaluationOptions {
   clock: () => number;
 }
 
+/** What can be kept from one evaluation of an expression to the next: how label sets map to one another. */
+export class EvaluationMemory {
+  readonly #operations = new WeakMap<Expr, VectorOperation>();
+  readonly #aggregations = new WeakMap<Expr, Aggregation>();
+
+  operation(expr: Binary): VectorOperation {
+    let operation = this.#operations.get(expr);
+    if (operation === undefined) this.#operations.set(expr, (operation = new VectorOperation(expr)));
+    return operation;
+  }
+
+  aggregation(expr: Aggregate): Aggregation {
+    let aggregation = this.#aggregations.get(expr);
+    if (aggregation === undefined) this.#aggregations.set(expr, (aggregation = new Aggregation(expr)));
+    return aggregation;
+  }
+}
+
 interface RangeWindow {
   startMs: number;
   endMs: number;
 }
 
-/** Evaluates one parsed query at any number of times; it remembers selected series and label sets between them. */
+/** Evaluates one parsed query at any number of times; it remembers the selected series between them. */
 export class Evaluation {
   readonly #database: Database;
   readonly #options: EvaluationOptions;
+  readonly #memory: EvaluationMemory;
   readonly #selected = new Map<Expr, Series[]>();
-  readonly #operations = new Map<Expr, VectorOperation>();
-  readonly #aggregations = new Map<Expr, Aggregation>();
   readonly #buffer: SampleBuffer = { times: [], values: [] };
   #samples = 0;
   #untilTimeCheck = 0;
 
-  constructor(database: Database, options: EvaluationOptions) {
+  constructor(database: Database, memory: EvaluationMemory, options: EvaluationOptions) {
     this.#database = database;
+    this.#memory = memory;
     this.#options = options;
   }
 
@@ -66,8 +84,7 @@ export class Evaluation {
       case 'binary':
         return this.#binary(expr, atMs);
       case 'aggregate': {
-        let aggregation = this.#aggregations.get(expr);
-        if (aggregation === undefined) this.#aggregations.set(expr, (aggregation = new Aggregation(expr)));
+        const aggregation = this.#memory.aggregation(expr);
         const parameter = expr.parameter === undefined ? 0 : this.#constant(expr.parameter, atMs);
         return vector(aggregation.evaluate(this.#vector(expr.expr, atMs), parameter));
       }
@@ -105,7 +122,8 @@ export class Evaluation {
 
   #count(samples: number): void {
     this.#samples += samples;
-    if (this.#samples > MAX_SAMPLES) throw new EvaluationError('query processing would load too many samples into memory in query execution');
+    if (this.#samples > MAX_SAMPLES)
+      throw new EvaluationError('query processing would load too many samples into memory in query execution');
     this.#untilTimeCheck -= samples + 1;
     if (this.#untilTimeCheck > 0) return;
     this.#untilTimeCheck = TIME_CHECK_EVERY;
@@ -135,7 +153,11 @@ export class Evaluation {
     return samples;
   }
 
-  #eachWindow(matrix: MatrixSelector, atMs: number, visit: (labels: Labels, buffer: SampleBuffer, window: RangeWindow) => void): void {
+  #eachWindow(
+    matrix: MatrixSelector,
+    atMs: number,
+    visit: (labels: Labels, buffer: SampleBuffer, window: RangeWindow) => void,
+  ): void {
     const endMs = this.#shift(matrix.selector.time, atMs);
     const window = { startMs: endMs - matrix.rangeMs, endMs };
     for (const series of this.#select(matrix.selector)) {
@@ -174,9 +196,7 @@ export class Evaluation {
     const left = this.evaluate(expr.left, atMs);
     const right = this.evaluate(expr.right, atMs);
     if (left.type === 'vector' && right.type === 'vector') {
-      let operation = this.#operations.get(expr);
-      if (operation === undefined) this.#operations.set(expr, (operation = new VectorOperation(expr)));
-      return vector(requireUnique(operation.evaluate(left.samples, right.samples)));
+      return vector(this.#memory.operation(expr).evaluate(left.samples, right.samples));
     }
     if (left.type === 'vector' && right.type === 'scalar') return this.#withScalar(expr, left.samples, right.v, false);
     if (left.type === 'scalar' && right.type === 'vector') return this.#withScalar(expr, right.samples, left.v, true);
@@ -194,7 +214,7 @@ export class Evaluation {
       if (!filter) results.push({ labels: sample.labels.withoutName(), v: bool ? (keep ? 1 : 0) : value });
       else if (keep) results.push(sample);
     }
-    return vector(requireUnique(results));
+    return vector(filter ? results : requireUnique(results));
   }
 
   #call(expr: Call, atMs: number): Value {
@@ -207,10 +227,13 @@ export class Evaluation {
       const present = this.range(args[0]!, atMs).length > 0;
       return vector(present ? [] : [{ labels: absentLabels(args[0]!), v: 1 }]);
     }
-    if (name === 'absent') return vector(this.#vector(args[0]!, atMs).length > 0 ? [] : [{ labels: absentLabels(args[0]!), v: 1 }]);
+    if (name === 'absent')
+      return vector(this.#vector(args[0]!, atMs).length > 0 ? [] : [{ labels: absentLabels(args[0]!), v: 1 }]);
     const selector = unwrap(args[0] ?? expr);
     if (name === 'timestamp' && selector.kind === 'vector') {
-      return vector(requireUnique(this.#instant(selector, atMs, true).map(({ labels, v }) => ({ labels: labels.withoutName(), v }))));
+      return vector(
+        requireUnique(this.#instant(selector, atMs, true).map(({ labels, v }) => ({ labels: labels.withoutName(), v }))),
+      );
     }
     const values = args.map((arg) => this.evaluate(arg, atMs));
     const result = callVectorFunction(name, values, atMs);

@@ -53,7 +53,10 @@ function vectorResult(name: string, args: readonly Value[], atMs: number): Sampl
     }
     case 'histogram_fraction': {
       const [lower, upper] = [numberOf(args[0]), numberOf(args[1])];
-      return collectBuckets(samplesOf(args[2])).map(({ labels, buckets }) => ({ labels, v: bucketFraction(lower, upper, buckets) }));
+      return collectBuckets(samplesOf(args[2])).map(({ labels, buckets }) => ({
+        labels,
+        v: bucketFraction(lower, upper, buckets),
+      }));
     }
     default:
       // histogram_sum and its kin are about native histograms, of which a text exposition has none.

@@ -48,7 +48,8 @@ export function bucketQuantile(q: number, unordered: readonly Bucket[]): number 
 export function bucketFraction(lower: number, upper: number, unordered: readonly Bucket[]): number {
   const buckets = cleanBuckets(unordered);
   const last = buckets.length - 1;
-  if (last < 1 || buckets[last]!.upper !== Number.POSITIVE_INFINITY || Number.isNaN(lower) || Number.isNaN(upper)) return Number.NaN;
+  if (last < 1 || buckets[last]!.upper !== Number.POSITIVE_INFINITY || Number.isNaN(lower) || Number.isNaN(upper))
+    return Number.NaN;
   const total = buckets[last]!.count;
   if (total === 0) return Number.NaN;
   if (lower >= upper) return 0;

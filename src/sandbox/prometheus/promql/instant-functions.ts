@@ -27,7 +27,7 @@ export const NUMBER_FUNCTIONS: ReadonlyMap<string, (value: number) => number> = 
 
 const DAY_MS = 86_400_000;
 
-/** Parts of a date, in UTC; the value is unix seconds. */
+/** Parts of a date, in UTC; the value is unix seconds. NaN and infinity give NaN (Prometheus gives what its processor makes of them). */
 export const DATE_FUNCTIONS: ReadonlyMap<string, (date: Date) => number> = new Map<string, (date: Date) => number>([
   ['minute', (date) => date.getUTCMinutes()],
   ['hour', (date) => date.getUTCHours()],

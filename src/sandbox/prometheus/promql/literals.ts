@@ -58,7 +58,14 @@ export function unquote(literal: string): string | undefined {
   let valid = true;
   const text = body.replace(
     /\\(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|([0-7]{3})|([\s\S]))/g,
-    (_whole, hex: string | undefined, short: string | undefined, long: string | undefined, octal: string | undefined, single: string) => {
+    (
+      _whole,
+      hex: string | undefined,
+      short: string | undefined,
+      long: string | undefined,
+      octal: string | undefined,
+      single: string,
+    ) => {
       const code = hex ?? short ?? long;
       if (code !== undefined) return String.fromCodePoint(Number.parseInt(code, 16));
       if (octal !== undefined) return String.fromCodePoint(Number.parseInt(octal, 8));
@@ -69,4 +76,14 @@ export function unquote(literal: string): string | undefined {
     },
   );
   return valid ? text : undefined;
+}
+
+/** Why unquote() refused a literal, in Prometheus's words. */
+export function describeBadString(literal: string): string {
+  for (const [, char = ''] of literal.slice(1, -1).matchAll(/\\(.)/gsu)) {
+    if (/[abfnrtv\\xuU0-7]/.test(char) || char === literal[0]) continue;
+    const code = (char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+    return `unknown escape sequence U+${code} '${char}'`;
+  }
+  return `error unquoting string ${JSON.stringify(literal)}: invalid syntax`;
 }

@@ -70,7 +70,11 @@ export function quantile(q: number, values: readonly number[]): number {
 }
 
 /** Least-squares line through the samples; x in seconds from `originMs`. */
-export function linearRegression(times: readonly number[], values: readonly number[], originMs: number): { slope: number; intercept: number } {
+export function linearRegression(
+  times: readonly number[],
+  values: readonly number[],
+  originMs: number,
+): { slope: number; intercept: number } {
   const first = values[0]!;
   if (values.every((value) => value === first)) {
     return Number.isFinite(first) ? { slope: 0, intercept: first } : { slope: Number.NaN, intercept: Number.NaN };

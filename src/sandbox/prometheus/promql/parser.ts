@@ -6,7 +6,8 @@ import type { AggregateOperator, Expr, VectorSelector } from './ast.js';
 import { associate, type Item, type OperatorParts } from './associate.js';
 import { checkTypes } from './check.js';
 import { ParseError } from './errors.js';
-import { parseNumberLiteral, unquote } from './literals.js';
+import { durationSeconds } from './duration-expression.js';
+import { describeBadString, parseNumberLiteral, unquote } from './literals.js';
 import { EXPERIMENTAL_FUNCTIONS, SIGNATURES } from './signatures.js';
 import { syntaxError } from './syntax-error.js';
 
@@ -27,13 +28,14 @@ const CHAINED = new Set([
  * @throws ParseError with the message that Prometheus gives.
  */
 export function parseQuery(query: string): Expr {
-  if (query.replace(/#.*/g, '').trim() === '') throw new ParseError(query, 0, 'no expression found in input');
+  if (query.replace(/#.*/g, '').trim() === '')
+    throw new ParseError(query, query === '' ? undefined : 0, 'no expression found in input');
   const tree = grammar.parse(query);
   const root = tree.topNode;
   const problem = syntaxError(query, tree);
   if (problem !== undefined) throw problem;
   const body = root.firstChild;
-  if (body === null) throw new ParseError(query, 0, 'no expression found in input');
+  if (body === null) throw new ParseError(query, undefined, 'no expression found in input');
   const expr = new Builder(query).expr(body);
   checkTypes(query, expr);
   return expr;
@@ -48,7 +50,8 @@ export function parseSelector(text: string): readonly Matcher[] {
 
 function children(node: SyntaxNode): SyntaxNode[] {
   const found: SyntaxNode[] = [];
-  for (let child = node.firstChild; child !== null; child = child.nextSibling) if (child.name !== 'LineComment') found.push(child);
+  for (let child = node.firstChild; child !== null; child = child.nextSibling)
+    if (child.name !== 'LineComment') found.push(child);
   return found;
 }
 
@@ -82,9 +85,16 @@ class Builder {
       case 'NumberDurationLiteral':
         return this.#number(node);
       case 'BinaryExpr':
-        return [...this.#flatten(first!), { type: 'infix', ...this.#operator(parts.slice(1, -1)) }, ...this.#flatten(parts.at(-1)!)];
+        return [
+          ...this.#flatten(first!),
+          { type: 'infix', ...this.#operator(parts.slice(1, -1)) },
+          ...this.#flatten(parts.at(-1)!),
+        ];
       case 'UnaryExpr':
-        return [{ type: 'prefix', operator: this.#text(first!) === '-' ? '-' : '+', from: node.from }, ...this.#flatten(parts.at(-1)!)];
+        return [
+          { type: 'prefix', operator: this.#text(first!) === '-' ? '-' : '+', from: node.from },
+          ...this.#flatten(parts.at(-1)!),
+        ];
       case 'OffsetExpr':
         return [...this.#flatten(first!), { type: 'offset', ms: this.#durationMs(parts.at(-1)!), to: node.to }];
       case 'StepInvariantExpr':
@@ -106,8 +116,14 @@ class Builder {
     const sign = text[0];
     const digits = text.replace(/^[+-]\s*/, '');
     const from = node.to - digits.length;
-    const operand: Item = { type: 'operand', expr: { kind: 'number', value: parseNumberLiteral(digits), from, to: node.to } };
+    const operand: Item = { type: 'operand', expr: { kind: 'number', value: this.#inRange(digits, from), from, to: node.to } };
     return sign === '-' || sign === '+' ? [{ type: 'prefix', operator: sign, from: node.from }, operand] : [operand];
+  }
+
+  #inRange(digits: string, from: number): number {
+    const value = parseNumberLiteral(digits);
+    if (Math.abs(value) !== Number.POSITIVE_INFINITY || /^inf/i.test(digits)) return value;
+    throw new ParseError(this.#query, from, `error parsing number: strconv.ParseFloat: parsing "${digits}": value out of range`);
   }
 
   #operator(nodes: SyntaxNode[]): OperatorParts {
@@ -142,10 +158,10 @@ class Builder {
   }
 
   #durationMs(node: SyntaxNode): number {
-    const match = /^((?:[+-]\s*)*)([\w.]+)$/.exec(this.#text(node));
-    if (match === null) this.#fail(node, 'experimental duration expression is not enabled');
-    const minuses = match[1]!.split('-').length - 1;
-    return Math.round(parseNumberLiteral(match[2]!) * 1000) * (minuses % 2 === 1 ? -1 : 1);
+    const seconds = durationSeconds(this.#query, node);
+    return seconds === undefined
+      ? this.#fail(node, 'the sandbox takes no step(), range(), min_of() or max_of() in durations')
+      : Math.round(seconds * 1000);
   }
 
   #positiveMs(node: SyntaxNode): number {
@@ -158,7 +174,7 @@ class Builder {
     const node = parts.at(-1)!;
     if (node.name === 'AtModifierPreprocessors') return this.#text(node).startsWith('start') ? 'start' : 'end';
     const text = this.#text(node).replace(/\s/g, '');
-    const seconds = parseNumberLiteral(text.replace(/^[+-]/, '')) * (text.startsWith('-') ? -1 : 1);
+    const seconds = this.#inRange(text.replace(/^[+-]/, ''), node.from) * (text.startsWith('-') ? -1 : 1);
     if (!Number.isFinite(seconds)) this.#fail(parts[0]!, `timestamp out of bounds for @ modifier: ${seconds}`);
     return Math.round(seconds * 1000);
   }
@@ -178,7 +194,10 @@ class Builder {
         return this.#call(node);
       case 'AnchoredExpr':
       case 'SmoothedExpr':
-        return this.#fail(node, `${node.name === 'AnchoredExpr' ? 'anchored' : 'smoothed'} modifier is experimental and not enabled`);
+        return this.#fail(
+          node,
+          `${node.name === 'AnchoredExpr' ? 'anchored' : 'smoothed'} modifier is experimental and not enabled`,
+        );
       default:
         return this.#fail(node, `unexpected ${this.#text(node)}`);
     }
@@ -186,12 +205,13 @@ class Builder {
 
   #string(node: SyntaxNode): string {
     const value = unquote(this.#text(node));
-    return value ?? this.#fail(node, `error unquoting string ${JSON.stringify(this.#text(node))}: invalid syntax`);
+    return value ?? this.#fail(node, describeBadString(this.#text(node)));
   }
 
   #selector(node: SyntaxNode): VectorSelector {
     const identifier = node.getChild('Identifier');
     const name = identifier === null ? '' : this.#text(identifier);
+    if (name.toLowerCase() === 'atan2') this.#fail(node, `unexpected <op:${name}>`);
     const braces = node.getChild('LabelMatchers');
     const matchers = braces === null ? [] : children(braces).map((matcher) => this.#matcher(matcher));
     if (name !== '') {

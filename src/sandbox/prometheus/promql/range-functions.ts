@@ -81,7 +81,10 @@ export const RANGE_FUNCTIONS: ReadonlyMap<string, RangeFunction> = new Map<strin
     },
   ],
   ['resets', ({ values }) => countSteps(values, (before, after) => after < before)],
-  ['changes', ({ values }) => countSteps(values, (before, after) => after !== before && !(Number.isNaN(after) && Number.isNaN(before)))],
+  [
+    'changes',
+    ({ values }) => countSteps(values, (before, after) => after !== before && !(Number.isNaN(after) && Number.isNaN(before))),
+  ],
   ['avg_over_time', ({ values }) => mean(values)],
   ['sum_over_time', ({ values }) => sum(values)],
   ['count_over_time', ({ values }) => values.length],

@@ -12,17 +12,32 @@ export function syntaxError(query: string, tree: Tree): ParseError | undefined {
   const node = firstError(tree.topNode);
   if (node === undefined && unclosed?.reason !== 'unterminated quoted string') return undefined;
   const at = node === undefined ? query.length : node.from + /^\s*/.exec(query.slice(node.from))![0].length;
-  if (unclosed !== undefined && unclosed.at <= at) return new ParseError(query, unclosed.at, unclosed.reason);
-  if (node === undefined) return undefined;
+  if (unclosed !== undefined && unclosed.at <= at + 1) return new ParseError(query, unclosed.at, unclosed.reason);
+  return node === undefined ? undefined : unexpected(query, node, at);
+}
+
+function unexpected(query: string, node: SyntaxNode, at: number): ParseError {
+  const number = /(?<![\w.])\d[\d.]*$/.exec(query.slice(0, at))?.[0];
+  if (number !== undefined && /\w/.test(query[at] ?? '')) {
+    return new ParseError(query, at - number.length, `bad number or duration syntax: "${number}"`);
+  }
   const unknown = /(?:^|[^\w:"'`])([a-zA-Z_:][\w:]*)\s*$/.exec(query.slice(0, at));
   const callee = node.prevSibling?.name === 'Identifier' ? unknown?.[1] : undefined;
-  if (query[at] === '(' && callee !== undefined) {
-    return new ParseError(query, at - (unknown![0].length - unknown![0].indexOf(callee)), `unknown function with name "${callee}"`);
+  if (query[at] === '(' && callee !== undefined && !KEYWORDS.test(callee)) {
+    return new ParseError(
+      query,
+      at - (unknown![0].length - unknown![0].indexOf(callee)),
+      `unknown function with name "${callee}"`,
+    );
   }
   if (query[at - 1] === ',' && query[at] === ')' && node.parent?.name === 'FunctionCallBody') {
     return new ParseError(query, at - 1, 'trailing commas not allowed in function call args');
   }
-  return new ParseError(query, at, `unexpected ${describeToken(query.slice(at))}${context(node)}`);
+  return new ParseError(
+    query,
+    at,
+    `unexpected ${describeToken(query.slice(at))}${context(node, query.slice(node.parent?.from, at))}`,
+  );
 }
 
 function firstError(root: SyntaxNode): SyntaxNode | undefined {
@@ -49,13 +64,15 @@ function findUnclosed(query: string): Unclosed | undefined {
     } else if ('([{'.includes(char)) open.push(char);
     else if (')]}'.includes(char)) {
       const opener = open.pop();
-      if (opener === undefined && char === ')') return { at: i, reason: `unexpected right parenthesis ')'` };
+      if (opener === undefined && char === ')') return { at: i + 1, reason: `unexpected right parenthesis ')'` };
       if (opener === undefined && char === ']') return { at: i, reason: `unexpected right bracket ']'` };
     }
   }
   const at = query.length;
   if (open.includes('{')) return { at, reason: 'unexpected end of input inside braces' };
-  if (open.includes('[')) return { at, reason: 'unexpected end of input in duration expression' };
+  if (open.includes('[')) {
+    return { at, reason: /\[\s*$/.test(query) ? 'unexpected end of input in duration expression' : 'unclosed left bracket' };
+  }
   return open.includes('(') ? { at, reason: 'unclosed left parenthesis' } : undefined;
 }
 
@@ -84,28 +101,40 @@ function describeToken(rest: string): string {
   const number = /^(?:0x[\da-f]+|\d*\.?\d+(?:e[+-]?\d+)?)/i.exec(rest);
   if (number !== null) return `number ${JSON.stringify(number[0])}`;
   const word = /^[a-zA-Z_:][\w:]*/.exec(rest)?.[0];
-  if (word === undefined) return JSON.stringify(/^(?:[=!<>]=|=~|!~|.)/su.exec(rest)![0]);
+  if (rest[0] === ':') return `colon ':'`;
+  if (word === undefined) return describeSymbol(/^(?:[=!<>]=|=~|!~|.)/su.exec(rest)![0]);
   if (!KEYWORDS.test(word)) return `${word.includes(':') ? 'metric identifier' : 'identifier'} ${JSON.stringify(word)}`;
-  return `<${AGGREGATORS.test(word) ? 'aggr' : SET_OR_MATH.test(word) ? 'op' : 'keyword'}:${word.toLowerCase()}>`;
+  if (AGGREGATORS.test(word)) return `<aggr:${word.toLowerCase()}>`;
+  return SET_OR_MATH.test(word) ? `<op:${word.toLowerCase()}>` : `<${word.toLowerCase()}>`;
 }
 
-function context(error: SyntaxNode): string {
+function describeSymbol(symbol: string): string {
+  if (/^(?:[-+*/%^<>]|[=!<>]=|=~|!~)$/.test(symbol)) return `<op:${symbol}>`;
+  return /^[()[\]{},=@;]$/.test(symbol) ? JSON.stringify(symbol) : `character: '${symbol}'`;
+}
+
+function context(error: SyntaxNode, before: string): string {
   const parent = error.parent;
   switch (parent?.name) {
     case 'AggregateExpr':
       return ' in aggregation';
     case 'GroupingLabels':
-      return error.prevSibling?.name === 'LabelName' ? ' in grouping opts, expected "," or ")"' : ' in grouping opts, expected label';
+      if (!/\([^)]*$/.test(before)) return ' in grouping opts, expected "("';
+      return error.prevSibling?.name === 'LabelName'
+        ? ' in grouping opts, expected "," or ")"'
+        : ' in grouping opts, expected label';
     case 'AggregateModifier':
     case 'MatchingModifierClause':
       return ' in grouping opts, expected "("';
     case 'LabelMatchers':
-      return error.prevSibling?.name.endsWith('Matcher') === true
+      return error.prevSibling?.name.endsWith('Matcher') === true && !/,\s*$/.test(before)
         ? ' in label matching, expected "," or "}"'
         : ' in label matching, expected identifier or "}"';
     case 'UnquotedLabelMatcher':
     case 'QuotedLabelMatcher':
-      return error.prevSibling?.name === 'MatchOp' ? ' in label matching, expected string' : ' in label matching, expected label matching operator';
+      return error.prevSibling?.name === 'MatchOp'
+        ? ' in label matching, expected string'
+        : ' in label matching, expected label matching operator';
     case 'OffsetExpr':
     case 'OffsetDurationExpr':
       return ' in offset, expected number, duration, step(), or range()';

@@ -6,13 +6,13 @@ import type { Sample } from './value.js';
 
 const DEFAULT_MATCHING: VectorMatching = { on: false, labels: [], group: undefined, include: [] };
 
-/** A binary operation between two vectors. One per expression and query: it remembers label sets between the steps. */
+/** A binary operation between two vectors. One per expression: it remembers label sets between the evaluations. */
 export class VectorOperation {
   readonly #expr: Binary;
   readonly #matching: VectorMatching;
   readonly #names: ReadonlySet<string>;
-  readonly #signatures = new Map<Labels, Labels>();
-  readonly #results = new Map<Labels, Labels>();
+  readonly #signatures = new WeakMap<Labels, Labels>();
+  readonly #results = new WeakMap<Labels, Labels>();
 
   constructor(expr: Binary) {
     this.#expr = expr;
@@ -28,10 +28,12 @@ export class VectorOperation {
         return this.#filter(left, right, false);
       case 'or': {
         const present = new Set(left.map((sample) => this.#signature(sample.labels).key));
-        return [...left, ...right.filter((sample) => !present.has(this.#signature(sample.labels).key))];
+        return requireUnique([...left, ...right.filter((sample) => !present.has(this.#signature(sample.labels).key))]);
       }
       default:
-        return left.length === 0 || right.length === 0 ? [] : this.#join(left, right);
+        if (left.length === 0 || right.length === 0) return [];
+        // One to one, every result has the labels of its own signature, so only groups can give the same set twice.
+        return this.#matching.group === undefined ? this.#join(left, right) : requireUnique(this.#join(left, right));
     }
   }
 
@@ -62,7 +64,9 @@ export class VectorOperation {
       const signature = this.#signature(sample.labels).key;
       const partner = ones.get(signature);
       if (partner === undefined) continue;
-      const { value, keep } = swapped ? applyOperator(operator, partner.v, sample.v) : applyOperator(operator, sample.v, partner.v);
+      const { value, keep } = swapped
+        ? applyOperator(operator, partner.v, sample.v)
+        : applyOperator(operator, sample.v, partner.v);
       const labels = this.#resultLabels(sample.labels, partner.labels);
       this.#claim(matched, signature, labels);
       if (bool) results.push({ labels, v: keep ? 1 : 0 });
@@ -129,4 +133,3 @@ export function requireUnique(samples: Sample[]): Sample[] {
   if (seen.size !== samples.length) throw new EvaluationError('vector cannot contain metrics with the same labelset');
   return samples;
 }
-

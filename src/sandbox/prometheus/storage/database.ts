@@ -34,12 +34,13 @@ export class Database {
 
   /**
    * The series of this label set, created when it is new.
-   * @throws TooManySeriesError when it is new and the database is full.
+   * @param essential for the few series about the scrapes themselves, which must tell of a full database
+   * @throws TooManySeriesError when it is new, not essential and the database is full.
    */
-  getOrCreate(labels: Labels): Series {
+  getOrCreate(labels: Labels, essential = false): Series {
     const known = this.#series.get(labels.key);
     if (known !== undefined) return known;
-    if (this.#series.size >= this.#limits.maxSeries) throw new TooManySeriesError(this.#limits.maxSeries);
+    if (!essential && this.#series.size >= this.#limits.maxSeries) throw new TooManySeriesError(this.#limits.maxSeries);
     const series = new Series(labels);
     this.#series.set(labels.key, series);
     for (const [name, value] of labels.pairs) {
@@ -92,7 +93,9 @@ export class Database {
   trim(nowMs: number): void {
     const before = nowMs - this.#limits.retentionMs;
     for (const series of this.#series.values()) {
-      if (series.firstMs < before && series.trim(before)) this.#remove(series);
+      // A series without samples is what a failed scrape left behind.
+      const affected = series.firstMs < before || series.firstMs === Number.POSITIVE_INFINITY;
+      if (affected && series.trim(before)) this.#remove(series);
     }
   }
 

@@ -36,7 +36,14 @@ function rejectUnsupported(body: string): void {
   if (look !== null) throw new Error(`error parsing regexp: invalid or unsupported Perl syntax: \`${look[0].slice(0, 3)}\``);
   const back = /(?<!\\)(?:\\\\)*(\\[1-9])/.exec(body);
   if (back !== null) throw new Error(`error parsing regexp: invalid escape sequence: \`${back[1]}\``);
-  if (/^[*+?]|[(|][*+?](?!:|P?<|[is]+[:)-])/.test(body.replace(/\\./g, '__').replace(/\[[^\]]*\]/g, '_').replace(/\(\?/g, '(_'))) {
+  if (
+    /^[*+?]|[(|][*+?](?!:|P?<|[is]+[:)-])/.test(
+      body
+        .replace(/\\./g, '__')
+        .replace(/\[[^\]]*\]/g, '_')
+        .replace(/\(\?/g, '(_'),
+    )
+  ) {
     throw new Error(`error parsing regexp: missing argument to repetition operator: \`${/[*+?]/.exec(body)?.[0] ?? ''}\``);
   }
 }
@@ -44,7 +51,9 @@ function rejectUnsupported(body: string): void {
 function toJavaScript(body: string): string {
   return body
     .replace(/\(\?P</g, '(?<')
-    .replace(/\[:(\^?)(\w+):\]/g, (whole, negated: string, name: string) => (negated === '' ? (POSIX_CLASSES[name] ?? whole) : whole))
+    .replace(/\[:(\^?)(\w+):\]/g, (whole, negated: string, name: string) =>
+      negated === '' ? (POSIX_CLASSES[name] ?? whole) : whole,
+    )
     .replace(/\\A/g, '^')
     .replace(/\\z/g, '$')
     .replace(/\\Q([\s\S]*?)\\E/g, (_, text: string) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))

@@ -76,9 +76,9 @@ export class Series {
     return this.#push(timeMs, value, false);
   }
 
-  /** Appends a staleness marker: from here on an instant selector does not find this series. */
+  /** Appends a staleness marker: from here on an instant selector does not find this series. False where that is so already. */
   markStale(timeMs: number): boolean {
-    return this.#stale ? false : this.#push(timeMs, 0, true);
+    return this.#stale || this.#chunks.length === 0 ? false : this.#push(timeMs, 0, true);
   }
 
   #push(timeMs: number, value: number, stale: boolean): boolean {

@@ -1,0 +1,111 @@
+import { Labels, type CanarySpec, type SlotName } from '../api/index.js';
+import type { KubeObject } from '../kube/types.js';
+import { canaryNames } from './names.js';
+import { renameConfigs, type ConfigReference, type PodTemplate } from './pod-template.js';
+
+/** Who the objects of a Canary belong to. */
+export interface Identity {
+  name: string;
+  namespace: string;
+  spec: CanarySpec;
+}
+
+/** What a ControllerRevision of ours holds in `data`. */
+export interface RevisionData {
+  template: PodTemplate;
+  configs: { kind: ConfigReference['kind']; name: string; snapshot: string | null }[];
+}
+
+const slotLabels = (identity: Identity, slot: SlotName): Record<string, string> => ({ [Labels.canary]: identity.name, [Labels.slot]: slot });
+
+interface LabelSelector {
+  matchLabels?: Record<string, string>;
+  matchExpressions?: unknown[];
+}
+interface SelectingTerm {
+  labelSelector?: LabelSelector;
+  podAffinityTerm?: SelectingTerm;
+}
+
+/**
+ * Two copies of one application must not repel each other: rules by which pods avoid their own kind count only pods of the same
+ * slot (trap K9).
+ */
+function narrowSpread(template: PodTemplate, labels: Record<string, string>, slot: SlotName): PodTemplate {
+  const matchesSelf = (selector: LabelSelector | undefined): boolean =>
+    selector?.matchLabels !== undefined && Object.entries(selector.matchLabels).every(([key, value]) => labels[key] === value);
+  const narrow = <T extends SelectingTerm>(term: T): T =>
+    matchesSelf(term.labelSelector)
+      ? { ...term, labelSelector: { ...term.labelSelector, matchLabels: { ...term.labelSelector?.matchLabels, [Labels.slot]: slot } } }
+      : term;
+  const spec: Record<string, unknown> = { ...template.spec };
+  const spread = spec['topologySpreadConstraints'];
+  if (Array.isArray(spread)) spec['topologySpreadConstraints'] = spread.map((term: SelectingTerm) => narrow(term));
+  const affinity = spec['affinity'] as { podAntiAffinity?: Record<string, unknown> } | undefined;
+  if (affinity?.podAntiAffinity) {
+    const rules: Record<string, unknown> = { ...affinity.podAntiAffinity };
+    for (const [key, terms] of Object.entries(rules))
+      if (Array.isArray(terms))
+        rules[key] = terms.map((term: SelectingTerm) => (term.podAffinityTerm ? { ...term, podAffinityTerm: narrow(term.podAffinityTerm) } : narrow(term)));
+    spec['affinity'] = { ...affinity, podAntiAffinity: rules };
+  }
+  return { ...template, spec: spec as PodTemplate['spec'] };
+}
+
+/** The pod template of a slot: the user's, plus our labels, with tracked configuration read from its frozen copies. */
+export function slotTemplate(identity: Identity, slot: SlotName, revision: string, data: RevisionData): PodTemplate {
+  const snapshots = new Map(data.configs.map((config) => [`${config.kind}/${config.name}`, config.snapshot]));
+  const frozen = renameConfigs(data.template, (kind, name) => snapshots.get(`${kind}/${name}`) ?? name);
+  const labels = { ...frozen.metadata?.labels, ...slotLabels(identity, slot), [Labels.revision]: revision };
+  return narrowSpread({ ...frozen, metadata: { ...frozen.metadata, labels } }, labels, slot);
+}
+
+/** Fields of the target's spec that apply to both slots without a run. */
+const SHARED_FIELDS = ['strategy', 'minReadySeconds', 'progressDeadlineSeconds', 'revisionHistoryLimit'] as const;
+
+/** The Deployment of a slot. It has no owner: what serves traffic never goes by garbage collection (trap K1). */
+export function slotDeployment(identity: Identity, slot: SlotName, revision: string, data: RevisionData, target: KubeObject | undefined, replicas: number): KubeObject {
+  const targetSpec = (target?.['spec'] ?? {}) as Record<string, unknown>;
+  const shared = Object.fromEntries(SHARED_FIELDS.flatMap((field) => (targetSpec[field] === undefined ? [] : [[field, targetSpec[field]]])));
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: {
+      name: canaryNames(identity.spec).slots[slot],
+      namespace: identity.namespace,
+      labels: { ...slotLabels(identity, slot), [Labels.revision]: revision },
+    },
+    spec: { ...shared, replicas, selector: { matchLabels: slotLabels(identity, slot) }, template: slotTemplate(identity, slot, revision, data) },
+  };
+}
+
+function servicePorts(spec: CanarySpec): unknown[] {
+  const { port, portName, targetPort, appProtocol } = spec.service;
+  return [{ name: portName, port, protocol: 'TCP', targetPort: targetPort ?? port, ...(appProtocol ? { appProtocol } : {}) }];
+}
+
+/** Ports of the user's Service without what the server allocates. */
+function portsLike(service: KubeObject): unknown[] | undefined {
+  const ports = (service['spec'] as { ports?: Record<string, unknown>[] } | undefined)?.ports;
+  return ports?.map((port) => Object.fromEntries(Object.entries(port).filter(([key]) => key !== 'nodePort')));
+}
+
+/** The Service of a slot: the ports of the Service that callers use, and a selector that never changes. */
+export function slotService(identity: Identity, slot: SlotName, like: KubeObject | undefined): KubeObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: canaryNames(identity.spec).slots[slot], namespace: identity.namespace, labels: slotLabels(identity, slot) },
+    spec: { type: 'ClusterIP', ports: (like && portsLike(like)) ?? servicePorts(identity.spec), selector: slotLabels(identity, slot) },
+  };
+}
+
+/** The Service that callers use, where the user has none. */
+export function callerService(identity: Identity, selector: Record<string, string>): KubeObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: canaryNames(identity.spec).service, namespace: identity.namespace, labels: { [Labels.canary]: identity.name } },
+    spec: { type: 'ClusterIP', ports: servicePorts(identity.spec), selector },
+  };
+}

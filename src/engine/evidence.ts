@@ -1,0 +1,101 @@
+import type { Canary, MetricSpec, MetricTemplate } from '../api/index.js';
+import type { HookAnswer, Measurement, Problem } from '../core/evidence.js';
+import { canaryNames, otherSlot } from '../core/names.js';
+import type { Needs } from '../core/observation.js';
+import type { Cache } from './cache.js';
+import type { HookCaller, MeasureRequest, MetricsSource } from './ports.js';
+import type { SecretReader } from './revisions.js';
+import { credentialsOf } from './secrets.js';
+
+export interface EvidenceOptions {
+  cache: Cache;
+  metrics: MetricsSource;
+  hooks: HookCaller;
+  secrets: SecretReader;
+  /** `--metrics-server`. */
+  metricsServer: string;
+  /** References to other namespaces are refused unless this is set. */
+  allowCrossNamespace: boolean;
+}
+
+/** Built-in metrics need no template. */
+const BUILT_IN = new Set(['request-success-rate', 'request-duration']);
+
+function templateOf(options: EvidenceOptions, canary: Canary, metric: MetricSpec): MetricTemplate | Problem | undefined {
+  const own = canary.metadata.namespace ?? '';
+  const where = `Canary ${canary.metadata.name}: spec.analysis.metrics ${metric.name}`;
+  if (!metric.templateRef) {
+    if (BUILT_IN.has(metric.name)) return undefined;
+    return { reason: 'InvalidSpec', message: `${where}: it is not a built-in metric (request-success-rate, request-duration) and has no templateRef; add one` };
+  }
+  const { name, namespace = own } = metric.templateRef;
+  if (namespace !== own && !options.allowCrossNamespace)
+    return { reason: 'InvalidSpec', message: `${where}: templateRef.namespace ${namespace} is another namespace; copy the MetricTemplate to ${own}, or start the controller with --allow-cross-namespace` };
+  const found = options.cache.metricTemplates.get(namespace, name);
+  return found ?? { reason: 'TemplateNotFound', message: `${where}: MetricTemplate ${namespace}/${name} does not exist; create it or correct templateRef` };
+}
+
+const isProblem = (value: MetricTemplate | Problem): value is Problem => 'reason' in value;
+
+/** What is wrong with the references of an analysis, checked at every use. */
+export function evidenceProblems(options: EvidenceOptions, canary: Canary): Problem[] {
+  return canary.spec.analysis.metrics.flatMap((metric) => {
+    const template = templateOf(options, canary, metric);
+    return template && isProblem(template) ? [template] : [];
+  });
+}
+
+function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, from: number, to: number): MeasureRequest | Measurement {
+  const { status, spec, metadata } = canary;
+  const names = canaryNames(spec);
+  const slot = status?.canary?.slot ?? 'green';
+  const template = templateOf(options, canary, metric);
+  if (template && isProblem(template)) return { kind: 'Error', query: '', message: template.message, permanent: true };
+  const base = {
+    metric: metric.name,
+    server: spec.metricsServer ?? options.metricsServer,
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    target: spec.targetRef.name,
+    revision: status?.canary?.revision ?? '',
+    service: names.slots[slot],
+    stableService: names.slots[otherSlot(slot)],
+    from,
+    to,
+  };
+  if (!template) return base;
+  const { provider } = template.spec;
+  const credentials = provider.secretRef && credentialsOf(options.secrets, template.metadata.namespace ?? '', provider.secretRef.name);
+  if (provider.secretRef && !credentials)
+    return { kind: 'Error', query: template.spec.query, message: `MetricTemplate ${template.metadata.name}: Secret ${provider.secretRef.name} does not exist or is not known yet`, permanent: false };
+  return {
+    ...base,
+    server: provider.address ?? base.server,
+    template: { name: template.metadata.name, spec: template.spec, variables: metric.templateVariables ?? {}, ...(credentials ? { credentials } : {}) },
+  };
+}
+
+/** Ask for what a decision lacks: metrics and webhooks, all at once. */
+export async function gather(options: EvidenceOptions, canary: Canary, needs: Needs): Promise<{ measurements?: { metric: string; measurement: Measurement }[]; hooks?: Record<string, HookAnswer> }> {
+  const measured = needs.metrics.map(async ({ metric, from, to }) => {
+    const spec = canary.spec.analysis.metrics.find((item) => item.name === metric);
+    if (!spec) return { metric, measurement: { kind: 'Error', query: '', message: 'the metric is no longer in the spec', permanent: false } as const };
+    const asked = request(options, canary, spec, from, to);
+    return { metric, measurement: 'kind' in asked ? asked : await options.metrics.measure(asked) };
+  });
+  const called = needs.hooks.map(async (hook) => {
+    const payload = {
+      name: canary.metadata.name,
+      namespace: canary.metadata.namespace ?? '',
+      phase: canary.status?.phase ?? '',
+      checksum: canary.status?.canary?.revision ?? '',
+      metadata: hook.metadata ?? {},
+    };
+    return [hook.name, await options.hooks.call(hook, payload)] as const;
+  });
+  const [measurements, answers] = await Promise.all([Promise.all(measured), Promise.all(called)]);
+  return {
+    ...(needs.metrics.length > 0 ? { measurements } : {}),
+    ...(needs.hooks.length > 0 ? { hooks: Object.fromEntries(answers) } : {}),
+  };
+}

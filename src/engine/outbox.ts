@@ -1,0 +1,127 @@
+import type { Canary, CanaryMessage } from '../api/index.js';
+import { HOOK_PREFIX } from '../core/messages.js';
+import type { Cache } from './cache.js';
+import type { HookCaller, Notification, Notifier } from './ports.js';
+import { credentialsOf } from './secrets.js';
+import type { SecretReader } from './revisions.js';
+
+/** A receiver that stays unreachable for this long does not get the message any more, in milliseconds. */
+const GIVE_UP_MS = 3_600_000;
+const FIRST_RETRY_MS = 1_000;
+const MAX_RETRY_MS = 60_000;
+
+export interface OutboxOptions {
+  cache: Cache;
+  notifier: Notifier;
+  hooks: HookCaller;
+  secrets: SecretReader;
+  now: () => number;
+  cluster?: string;
+  allowCrossNamespace: boolean;
+  /** A message was accepted, or given up: the Canary's outbox is shorter now. */
+  onDone: (key: string) => void;
+  onFailure: (canary: Canary, receiver: string, message: string, final: boolean) => void;
+}
+
+interface Attempt {
+  tries: number;
+  nextAt: number;
+  underWay: boolean;
+}
+
+/**
+ * Delivers the messages that a stored status holds. A message that was accepted is remembered until the status no longer
+ * holds it, so within one life it is sent once; after a crash between the two it may be sent again, with the same id.
+ */
+export class Outbox {
+  readonly delivered = new Set<string>();
+  readonly #attempts = new Map<string, Attempt>();
+
+  constructor(private readonly options: OutboxOptions) {}
+
+  /** Start what is due; returns when to look again (unix milliseconds). */
+  deliver(key: string, canary: Canary): number | undefined {
+    let wakeAt: number | undefined;
+    for (const message of canary.status?.messages ?? [])
+      for (const receiver of message.to) {
+        const id = `${message.id}>${receiver}`;
+        if (this.delivered.has(id)) continue;
+        const attempt = this.#attempts.get(id) ?? { tries: 0, nextAt: 0, underWay: false };
+        this.#attempts.set(id, attempt);
+        if (attempt.underWay) continue;
+        if (attempt.nextAt > this.options.now()) wakeAt = Math.min(wakeAt ?? Infinity, attempt.nextAt);
+        else void this.#try(key, canary, message, receiver, id, attempt);
+      }
+    return wakeAt;
+  }
+
+  async #try(key: string, canary: Canary, message: CanaryMessage, receiver: string, id: string, attempt: Attempt): Promise<void> {
+    attempt.underWay = true;
+    try {
+      await this.#send(canary, message, receiver);
+      this.#finish(id);
+    } catch (error) {
+      attempt.tries += 1;
+      const final = this.options.now() - Date.parse(message.at) > GIVE_UP_MS || (error as { retryable?: boolean }).retryable === false;
+      attempt.nextAt = this.options.now() + Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (attempt.tries - 1));
+      this.options.onFailure(canary, receiver, error instanceof Error ? error.message : String(error), final);
+      if (final) this.#finish(id);
+    } finally {
+      attempt.underWay = false;
+      this.options.onDone(key);
+    }
+  }
+
+  #finish(id: string): void {
+    this.#attempts.delete(id);
+    this.delivered.add(id);
+    // Far more than all outboxes hold at once; the oldest are long gone from every status.
+    if (this.delivered.size > 50_000) this.delivered.delete(this.delivered.values().next().value ?? '');
+  }
+
+  async #send(canary: Canary, message: CanaryMessage, receiver: string): Promise<void> {
+    if (receiver.startsWith(HOOK_PREFIX)) return this.#hook(canary, message, receiver.slice(HOOK_PREFIX.length));
+    const alert = canary.spec.analysis.alerts?.find((item) => item.name === receiver);
+    // The alert left the spec: nobody wants the message any more.
+    if (!alert) return;
+    const own = canary.metadata.namespace ?? '';
+    const { name, namespace = own } = alert.providerRef;
+    if (namespace !== own && !this.options.allowCrossNamespace) throw new Error(`alert ${alert.name}: providerRef.namespace ${namespace} is another namespace, which this controller does not allow`);
+    const provider = this.options.cache.alertProviders.get(namespace, name);
+    if (!provider) throw new Error(`alert ${alert.name}: AlertProvider ${namespace}/${name} does not exist; create it or correct providerRef`);
+    const { secretRef } = provider.spec;
+    const credentials = secretRef && credentialsOf(this.options.secrets, namespace, secretRef.name);
+    if (secretRef && !credentials) throw new Error(`AlertProvider ${name}: Secret ${secretRef.name} does not exist or is not known yet`);
+    await this.options.notifier.send({ name, spec: provider.spec, ...(credentials ? { credentials } : {}) }, this.#notification(canary, message));
+  }
+
+  async #hook(canary: Canary, message: CanaryMessage, name: string): Promise<void> {
+    const hook = canary.spec.analysis.webhooks?.find((item) => item.name === name);
+    if (!hook) return;
+    const phase = message.event === 'Succeeded' ? 'Succeeded' : 'Failed';
+    const metadata = { ...hook.metadata, result: message.event, id: message.id, message: message.text };
+    await this.options.hooks.call(hook, { name: canary.metadata.name, namespace: canary.metadata.namespace ?? '', phase, checksum: message.revision ?? '', metadata });
+  }
+
+  #notification(canary: Canary, message: CanaryMessage): Notification {
+    const past = canary.status?.history?.find((entry) => message.id.includes(`/${entry.run}/`));
+    return {
+      id: message.id,
+      event: message.event,
+      severity: message.severity,
+      text: message.text,
+      namespace: canary.metadata.namespace ?? '',
+      canary: canary.metadata.name,
+      target: `${canary.spec.targetRef.kind}/${canary.spec.targetRef.name}`,
+      at: message.at,
+      weight: past?.weights.at(-1) ?? canary.status?.canaryWeight ?? 0,
+      ...(this.options.cluster ? { cluster: this.options.cluster } : {}),
+      ...(message.revision ? { revision: message.revision } : {}),
+      ...(message.commit ? { commit: message.commit } : {}),
+      ...(message.author ? { author: message.author } : {}),
+      ...(past?.subject ? { subject: past.subject } : {}),
+      ...(past?.source ? { source: past.source } : {}),
+      ...(past ? { reason: past.message } : {}),
+    };
+  }
+}

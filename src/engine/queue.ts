@@ -1,0 +1,83 @@
+/** Runs work per key: one at a time per key, several keys at once, a repeat for what arrives meanwhile, timers for later. */
+export class WorkQueue {
+  readonly #ready = new Set<string>();
+  readonly #running = new Set<string>();
+  readonly #timers = new Map<string, { at: number; timer: NodeJS.Timeout }>();
+  readonly #failures = new Map<string, number>();
+  #stopped = false;
+
+  constructor(
+    private readonly work: (key: string) => Promise<void>,
+    private readonly options: { concurrency: number; now?: () => number; onError: (key: string, error: unknown) => void; random?: () => number },
+  ) {}
+
+  get #now(): number {
+    return (this.options.now ?? Date.now)();
+  }
+  get length(): number {
+    return this.#ready.size;
+  }
+
+  add(key: string): void {
+    if (this.#stopped) return;
+    this.#ready.add(key);
+    this.#pump();
+  }
+
+  /** Work on the key at an instant (unix milliseconds), or earlier if it is already due earlier. */
+  addAt(key: string, at: number): void {
+    if (this.#stopped) return;
+    const known = this.#timers.get(key);
+    if (known && known.at <= at) return;
+    if (known) clearTimeout(known.timer);
+    // setTimeout fires at once for delays beyond 2^31 ms; waking once a day is harmless.
+    const delay = Math.min(Math.max(0, at - this.#now), 86_400_000);
+    const timer = setTimeout(() => {
+      this.#timers.delete(key);
+      this.add(key);
+    }, delay);
+    this.#timers.set(key, { at, timer });
+  }
+
+  forget(key: string): void {
+    const known = this.#timers.get(key);
+    if (known) clearTimeout(known.timer);
+    this.#timers.delete(key);
+    this.#failures.delete(key);
+    this.#ready.delete(key);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const { timer } of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    this.#ready.clear();
+  }
+
+  #pump(): void {
+    for (const key of this.#ready) {
+      if (this.#running.size >= this.options.concurrency) return;
+      if (this.#running.has(key)) continue;
+      this.#ready.delete(key);
+      this.#running.add(key);
+      void this.#run(key);
+    }
+  }
+
+  async #run(key: string): Promise<void> {
+    try {
+      await this.work(key);
+      this.#failures.delete(key);
+    } catch (error) {
+      const failures = (this.#failures.get(key) ?? 0) + 1;
+      this.#failures.set(key, failures);
+      this.options.onError(key, error);
+      // 0.1 s doubling to 10 s, with jitter: a deadline that has passed must not wait long for writes to recover.
+      const backoff = Math.min(10_000, 100 * 2 ** Math.min(failures - 1, 10)) * (0.75 + 0.5 * (this.options.random ?? Math.random)());
+      this.addAt(key, this.#now + backoff);
+    } finally {
+      this.#running.delete(key);
+      this.#pump();
+    }
+  }
+}

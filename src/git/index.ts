@@ -1,0 +1,11 @@
+export type { Overlay } from './apply.js';
+export { FIELD_MANAGER, SourceLabels } from './identity.js';
+export { GitReasons, type GitReason } from './reasons.js';
+export {
+  createGitSourceReconciler,
+  type GitLogger,
+  type GitSourceReconciler,
+  type GitSourceReconcilerOptions,
+  type SyncedEvent,
+} from './reconciler.js';
+export { commitTree, createBareRepository, type CommitOptions, type TreeChanges } from './repository.js';

@@ -1,0 +1,44 @@
+import { Annotations } from '../api/index.js';
+import type { KubeObject } from '../kube/types.js';
+import type { CommitInfo, TouchingCommit } from './history.js';
+
+/** Other commits named on one object. */
+const MAX_OTHERS = 20;
+
+/** What one sync knows about where its content comes from. */
+export interface Provenance {
+  head: CommitInfo;
+  /** Commits since the last sync, newest first. */
+  since: TouchingCommit[];
+  /** NAMESPACE/NAME of the GitSource. */
+  source: string;
+  /** RFC 3339 with milliseconds. */
+  at: string;
+}
+
+const KEYS = [Annotations.commit, Annotations.commits, Annotations.author, Annotations.subject, Annotations.source, Annotations.syncedAt] as const;
+
+/** Annotations for an object whose manifest this sync changed; `files` are where it stands and stood. */
+export function newProvenance({ head, since, source, at }: Provenance, files: (string | undefined)[]): Record<string, string> {
+  const others = since.filter(({ sha, files: touched }) => sha !== head.sha && touched.some((file) => files.includes(file))).slice(0, MAX_OTHERS);
+  return {
+    [Annotations.commit]: head.sha,
+    ...(others.length > 0 ? { [Annotations.commits]: others.map(({ sha }) => sha).join(',') } : {}),
+    [Annotations.author]: head.author,
+    [Annotations.subject]: head.subject,
+    [Annotations.source]: source,
+    [Annotations.syncedAt]: at,
+  };
+}
+
+/** The annotations that a live object carries; undefined when it carries none of a commit. */
+export function liveProvenance(live: KubeObject | undefined): Record<string, string> | undefined {
+  const annotations = live?.metadata.annotations;
+  if (!annotations?.[Annotations.commit]) return undefined;
+  const kept: Record<string, string> = {};
+  for (const key of KEYS) {
+    const value = annotations[key];
+    if (value !== undefined) kept[key] = value;
+  }
+  return kept;
+}

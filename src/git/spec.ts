@@ -1,0 +1,48 @@
+import { durationMs, gitSourceSpec, type GitSource } from '../api/index.js';
+import { parseRef, type GitRef } from './ref.js';
+import { SyncError } from './reasons.js';
+import { parsePath } from './tree.js';
+import { parseRemoteUrl, type RemoteUrl } from './url.js';
+
+const MIN_INTERVAL_MS = 100;
+
+/** A GitSource's spec, read and checked. Durations are milliseconds. */
+export interface SourcePlan {
+  url: RemoteUrl;
+  ref: GitRef;
+  path: string;
+  intervalMs: number;
+  timeoutMs: number;
+  schedule?: { expression: string; timeZone: string };
+  secret?: string;
+  defaultNamespace: string;
+  apply: boolean;
+  prune: boolean;
+}
+
+/** @throws SyncError InvalidSpec or InvalidUrl, naming the field. */
+export function planOf({ spec, metadata }: GitSource): SourcePlan {
+  const parsed = gitSourceSpec.safeParse(spec);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const field = ['spec', ...(issue?.path ?? [])].join('.');
+    throw new SyncError(field === 'spec.url' ? 'InvalidUrl' : 'InvalidSpec', `${field}: ${issue?.message ?? 'invalid'}; correct it as "kubectl explain gitsource.spec" says`);
+  }
+  const { data } = parsed;
+  const intervalMs = durationMs(data.interval);
+  if (intervalMs < MIN_INTERVAL_MS) throw new SyncError('InvalidSpec', `spec.interval "${data.interval}" is shorter than ${MIN_INTERVAL_MS}ms; write a longer one, such as 1m`);
+  const timeoutMs = durationMs(data.timeout);
+  if (timeoutMs <= 0) throw new SyncError('InvalidSpec', 'spec.timeout is 0; write a longer one, such as 60s');
+  return {
+    url: parseRemoteUrl(data.url),
+    ref: parseRef(data.ref),
+    path: parsePath(data.path),
+    intervalMs,
+    timeoutMs,
+    schedule: data.schedule === undefined ? undefined : { expression: data.schedule, timeZone: data.timeZone },
+    secret: data.secretRef?.name,
+    defaultNamespace: data.targetNamespace ?? metadata.namespace ?? 'default',
+    apply: data.apply,
+    prune: data.prune,
+  };
+}

@@ -1,0 +1,202 @@
+import type { GitSource, GitSourceStatus } from '../api/index.js';
+import type { KubeObject } from '../kube/types.js';
+import { applyObjects, type AppliedMemory, type ApplyContext } from './apply.js';
+import { credentialsDigest, readCredentials, type GitCredentials } from './credentials.js';
+import type { ReadResult, Repositories } from './fetch.js';
+import { commitsSince, describeCommit, type CommitInfo, type TouchingCommit } from './history.js';
+import type { InventoryEntry } from './identity.js';
+import { MAX_OBJECTS, renderTree, type ObjectFailure, type Rendered } from './manifests.js';
+import { leftGit, pruneObjects } from './prune.js';
+import { SyncError } from './reasons.js';
+import { backedOff } from './schedule.js';
+import type { SourcePlan } from './spec.js';
+import type { Outcome } from './status.js';
+
+const MAX_FAILURES = 20;
+/** Everything is applied again after so many intervals, and not sooner than a minute, in case somebody changed it by hand. */
+const INTERVALS_PER_REPAIR = 10;
+const SHORTEST_REPAIR_MS = 60_000;
+/** A Secret is read again after this long, in ms, or when the server refuses what it held. */
+const CREDENTIALS_FOR_MS = 10 * 60_000;
+
+export interface SyncContext extends ApplyContext {
+  repositories: Repositories;
+  /** The Secret; undefined when it does not exist. */
+  secret: (namespace: string, name: string) => Promise<KubeObject | undefined>;
+  signal: AbortSignal;
+}
+
+/** What is remembered of one source between syncs. All of it may be lost: the next sync then does a little more. */
+export interface SyncMemory {
+  applied: AppliedMemory;
+  /** The last commit that was rendered, for which generation of the spec, and how that ended. */
+  handled?: { commit: string; generation: number | undefined; outcome: Outcome; failed: boolean };
+  /** Applies in a row that left failures. */
+  failures: number;
+  /** Unix ms: when failed objects are tried again. */
+  retryAt: number;
+  /** Unix ms: when everything is applied again. */
+  repairAt: number;
+  credentials?: { secret: string; value: GitCredentials | undefined; at: number };
+}
+
+export const newMemory = (): SyncMemory => ({ applied: new Map(), failures: 0, retryAt: 0, repairAt: 0 });
+
+export interface SyncResult {
+  outcome: Outcome;
+  /** Fields of the status that are new; empty when nothing was read. */
+  status: Partial<GitSourceStatus>;
+  /** Set when a commit was rendered. */
+  synced?: { commit: string; previous: string | undefined; changed: string[]; deleted: string[] };
+}
+
+interface Reading {
+  head: CommitInfo;
+  since: TouchingCommit[];
+  rendered: Rendered | SyncError;
+}
+
+/**
+ * Brings the cluster to what the repository says, once. Rejects with SyncError when the repository could not be read, and with
+ * LeadershipLost.
+ * @param force apply everything, changed or not: somebody asked for it.
+ */
+export async function syncSource(context: SyncContext, memory: SyncMemory, source: GitSource, plan: SourcePlan, force: boolean): Promise<SyncResult> {
+  const { commit, value } = await readSource(context, memory, source, plan, force);
+  if (!value) return { outcome: memory.handled?.outcome ?? synced(commit, 0), status: {} };
+  const previous = source.status?.appliedCommit;
+  const base = { fetchedCommit: commit, author: value.head.author, subject: value.head.subject };
+  if (value.rendered instanceof SyncError) {
+    return remember(context, memory, source, plan, { outcome: value.rendered, status: base, synced: { commit, previous, changed: [], deleted: [] } }, false);
+  }
+  if (!plan.apply) {
+    const outcome: Outcome = { reason: 'Synced', message: `Read commit ${short(commit)}; spec.apply is false, so another tool applies it` };
+    const status = { ...base, objects: value.rendered.objects.length, failures: value.rendered.failures.slice(0, MAX_FAILURES) };
+    return remember(context, memory, source, plan, { outcome, status, synced: { commit, previous, changed: [], deleted: [] } }, false);
+  }
+  return applyReading(context, memory, source, plan, force, value, value.rendered);
+}
+
+async function readSource(context: SyncContext, memory: SyncMemory, source: GitSource, plan: SourcePlan, force: boolean): Promise<ReadResult<Reading>> {
+  const previous = source.status?.appliedCommit;
+  const attempt = async (credentials: GitCredentials | undefined): Promise<ReadResult<Reading>> =>
+    context.repositories.read<Reading>({
+      url: plan.url,
+      ref: plan.ref,
+      credentials,
+      timeoutMs: plan.timeoutMs,
+      signal: context.signal,
+      wantsHistory: previous !== undefined,
+      wants: (commit) => force || isDue(memory, commit, source.metadata.generation, context.now()),
+      read: async (repository) => ({
+        head: await describeCommit(repository),
+        since: previous === undefined ? [] : await commitsSince(repository, previous, plan.path),
+        rendered: await renderTree(repository, plan.path, plan.defaultNamespace).catch((error: unknown) => {
+          // A commit that cannot be used was read all the same.
+          if (error instanceof SyncError) return error;
+          throw error;
+        }),
+      }),
+    });
+  const credentials = await credentialsFor(context, memory, source, plan);
+  try {
+    return await attempt(credentials);
+  } catch (error) {
+    if (!(error instanceof SyncError) || error.reason !== 'AuthenticationFailed' || !plan.secret) throw error;
+    memory.credentials = undefined;
+    const fresh = await credentialsFor(context, memory, source, plan);
+    if (credentialsDigest(fresh) === credentialsDigest(credentials)) throw error;
+    return attempt(fresh);
+  }
+}
+
+function isDue({ handled, retryAt, repairAt }: SyncMemory, commit: string, generation: number | undefined, now: number): boolean {
+  if (!handled || handled.commit !== commit || handled.generation !== generation) return true;
+  return now >= repairAt || (handled.failed && now >= retryAt);
+}
+
+async function credentialsFor(context: SyncContext, memory: SyncMemory, source: GitSource, plan: SourcePlan): Promise<GitCredentials | undefined> {
+  const { secret, url } = plan;
+  if (!secret) {
+    if (url.protocol !== 'ssh') return undefined;
+    throw new SyncError('CredentialsNotFound', 'spec.secretRef is not set; ssh needs a Secret with "identity" and "known_hosts"');
+  }
+  const known = memory.credentials;
+  const key = `${secret}\n${url.text}`;
+  if (known?.secret === key && context.now() - known.at < CREDENTIALS_FOR_MS) return known.value;
+  const value = readCredentials(secret, await context.secret(source.metadata.namespace ?? 'default', secret), url);
+  memory.credentials = { secret: key, value, at: context.now() };
+  return value;
+}
+
+async function applyReading(
+  context: SyncContext,
+  memory: SyncMemory,
+  source: GitSource,
+  plan: SourcePlan,
+  force: boolean,
+  { head, since }: Reading,
+  { objects, failures: unreadable }: Rendered,
+): Promise<SyncResult> {
+  const inventory = source.status?.inventory ?? [];
+  const previous = source.status?.appliedCommit;
+  const base = { fetchedCommit: head.sha, author: head.author, subject: head.subject, objects: objects.length };
+  if (objects.length === 0 && unreadable.length === 0 && inventory.length > 0 && plan.prune) {
+    const outcome: Outcome = {
+      reason: 'PruneRefused',
+      message: `commit ${short(head.sha)} declares no objects below spec.path, but ${inventory.length} were applied from this source: nothing is deleted. Put the manifests back or correct spec.path; if all of it shall go, delete the objects by hand and then the GitSource`,
+    };
+    return remember(context, memory, source, plan, { outcome, status: { ...base, failures: [] }, synced: { commit: head.sha, previous, changed: [], deleted: [] } }, false);
+  }
+  const identity = { namespace: source.metadata.namespace ?? 'default', name: source.metadata.name };
+  const applied = await applyObjects(context, {
+    source: identity,
+    defaultNamespace: plan.defaultNamespace,
+    objects,
+    inventory,
+    provenance: { head, since, source: `${identity.namespace}/${identity.name}`, at: new Date(context.now()).toISOString() },
+    memory: memory.applied,
+    freshForMs: force ? 0 : repairAfter(plan),
+  });
+  const left = leftGit(inventory, applied.inventory);
+  const failures = [...unreadable, ...applied.failures];
+  // What is missing may only have moved into what failed: nothing is deleted before everything is applied.
+  const pruned = failures.length > 0 ? { deleted: [], kept: left, failures: [] } : plan.prune ? await pruneObjects(context, identity, left) : { deleted: [], kept: [], failures: [] };
+  const all = [...failures, ...pruned.failures];
+  const status: Partial<GitSourceStatus> = {
+    ...base,
+    ...(failures.length === 0 ? { appliedCommit: head.sha } : {}),
+    inventory: [...applied.inventory.toSorted(byId), ...pruned.kept].slice(0, MAX_OBJECTS),
+    failures: all.slice(0, MAX_FAILURES),
+  };
+  const outcome = outcomeOf(head.sha, objects.length, unreadable, [...applied.failures, ...pruned.failures]);
+  return remember(context, memory, source, plan, { outcome, status, synced: { commit: head.sha, previous, changed: applied.changed, deleted: pruned.deleted } }, all.length > unreadable.length);
+}
+
+/** @param failed something is worth trying again before the next commit. */
+function remember(context: SyncContext, memory: SyncMemory, source: GitSource, plan: SourcePlan, result: SyncResult, failed: boolean): SyncResult {
+  const now = context.now();
+  const { reason, message } = result.outcome;
+  memory.failures = failed ? memory.failures + 1 : 0;
+  memory.retryAt = now + backedOff(plan.intervalMs, memory.failures - 1);
+  memory.repairAt = now + repairAfter(plan);
+  memory.handled = { commit: result.synced?.commit ?? '', generation: source.metadata.generation, outcome: { reason, message }, failed };
+  return { ...result, outcome: { reason, message } };
+}
+
+const repairAfter = ({ intervalMs }: SourcePlan): number => Math.max(SHORTEST_REPAIR_MS, intervalMs * INTERVALS_PER_REPAIR);
+
+function outcomeOf(commit: string, objects: number, unreadable: ObjectFailure[], refused: ObjectFailure[]): Outcome {
+  const first = unreadable[0] ?? refused[0];
+  if (!first) return synced(commit, objects);
+  const count = unreadable.length + refused.length;
+  const more = count > 1 ? ` (and ${count - 1} more, see status.failures)` : '';
+  return {
+    reason: unreadable.length > 0 ? 'InvalidManifest' : 'ApplyFailed',
+    message: `commit ${short(commit)}: ${first.message}${more}. Everything else was applied; nothing is deleted meanwhile`,
+  };
+}
+
+const synced = (commit: string, objects: number): Outcome => ({ reason: 'Synced', message: `Applied commit ${short(commit)} (${objects} objects)` });
+const short = (commit: string): string => commit.slice(0, 12);
+const byId = (a: InventoryEntry, b: InventoryEntry): number => (a.id < b.id ? -1 : 1);

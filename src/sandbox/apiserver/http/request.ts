@@ -1,0 +1,113 @@
+import type { IncomingMessage } from 'node:http';
+import { parse as parseYaml } from 'yaml';
+import { ApiError, badRequest } from '../errors.js';
+import { dropProto, parseJson } from '../json.js';
+
+/** Bodies above this many bytes are refused, as the real server does. */
+export const MAX_BODY_BYTES = 3 * 1024 * 1024;
+
+/**
+ * Reads a request body.
+ * @throws ApiError 413 above {@link MAX_BODY_BYTES}
+ */
+export async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BODY_BYTES) {
+      throw new ApiError(413, 'RequestEntityTooLarge', `Request entity is too large: limit is ${MAX_BODY_BYTES}`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Media type of a header without its parameters. */
+export const mediaType = (header: string | undefined): string => (header ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+
+/**
+ * Parses a body as JSON, or YAML where the media type says so or nothing says otherwise.
+ * @throws ApiError 400 when it does not parse
+ */
+export function parseBody(text: string, type: string): unknown {
+  if (text.trim() === '') return undefined;
+  if (type.includes('yaml')) return parseYamlBody(text);
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (type === '' || type === 'text/plain') return parseYamlBody(text);
+    throw badRequest(`the object provided is unrecognized (must be of type JSON or YAML): couldn't get version/kind; json parse error: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function parseYamlBody(text: string): unknown {
+  try {
+    // Aliases are limited: a small document must not unfold into a huge one.
+    return dropProto(parseYaml(text, { maxAliasCount: 100 }) as unknown);
+  } catch (error) {
+    throw badRequest(`error converting YAML to JSON: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
+  }
+}
+
+/** What `Accept` asks for. */
+export interface Representation {
+  as: 'object' | 'table' | 'partial';
+  pretty: boolean;
+  yaml: boolean;
+}
+
+/** The first acceptable form of `Accept`; JSON stands in for protobuf when the header allows anything else. */
+export function negotiate(accept: string | undefined): Representation {
+  const options = (accept ?? '*/*').split(',').map((part) => part.trim());
+  for (const option of options) {
+    const type = mediaType(option);
+    if (type.includes('protobuf')) continue;
+    const as = /;\s*as=([A-Za-z]+)/.exec(option)?.[1];
+    if (as === 'Table') return { as: 'table', pretty: false, yaml: false };
+    if (as?.startsWith('PartialObjectMetadata') === true) return { as: 'partial', pretty: false, yaml: false };
+    if (type === 'application/yaml') return { as: 'object', pretty: false, yaml: true };
+    if (type === 'application/json' || type === '*/*' || type === 'application/*' || type === 'text/html') break;
+  }
+  return { as: 'object', pretty: false, yaml: false };
+}
+
+/** Where a request goes. */
+export interface Route {
+  group: string;
+  version: string;
+  plural: string;
+  namespace?: string;
+  name?: string;
+  subresource?: string;
+  /** Path elements after the subresource. */
+  rest: string[];
+}
+
+/** Reads `/api/v1/…` and `/apis/G/V/…` paths; undefined for others. */
+export function parseRoute(path: string): Route | undefined {
+  const parts = decodeParts(path);
+  const [root, ...others] = parts;
+  if (root !== 'api' && root !== 'apis') return undefined;
+  const group = root === 'api' ? '' : (others.shift() ?? '');
+  const version = others.shift();
+  if (version === undefined || (root === 'apis' && group === '')) return undefined;
+  // /namespaces/NS/RESOURCE…; /namespaces/NS[/status|/finalize] is the Namespace itself.
+  const scoped = others[0] === 'namespaces' && others.length > 2 && !(group === '' && (others[2] === 'status' || others[2] === 'finalize'));
+  const namespace = scoped ? others[1] : undefined;
+  const rest = scoped ? others.slice(2) : others;
+  const [plural, name, subresource, ...tail] = rest;
+  if (plural === undefined) return undefined;
+  return { group, version, plural, ...(namespace === undefined ? {} : { namespace }), name, subresource, rest: tail };
+}
+
+function decodeParts(path: string): string[] {
+  try {
+    return path
+      .split('/')
+      .filter((part) => part !== '')
+      .map(decodeURIComponent);
+  } catch {
+    throw badRequest(`the path ${path} is not a valid URL path`);
+  }
+}

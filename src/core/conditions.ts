@@ -36,8 +36,10 @@ function ready(draft: Draft): void {
 }
 
 function stalled(draft: Draft): void {
-  const problem = draft.observed.problems[0];
-  if (problem) set(draft, 'Stalled', 'True', problem.reason, draft.observed.problems.map((item) => item.message).join('; '));
+  const { refused } = draft.observed;
+  const problems = [...draft.observed.problems, ...(refused ? [refused] : [])];
+  const [problem] = problems;
+  if (problem) set(draft, 'Stalled', 'True', problem.reason, problems.map((item) => item.message).join('; '));
   else set(draft, 'Stalled', 'False', 'Configured', 'nothing that a person must fix');
 }
 

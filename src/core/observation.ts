@@ -54,6 +54,8 @@ export interface Observation {
   hooks?: Record<string, HookAnswer>;
   /** The last failed write, in words, while it has not succeeded since. */
   writeError?: string;
+  /** An effect that was refused for a reason that only a person can mend. */
+  refused?: Problem;
 }
 
 export interface ActionObservation {

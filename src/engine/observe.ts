@@ -149,6 +149,7 @@ export interface Gathered {
   measurements?: { metric: string; measurement: Measurement }[];
   hooks?: Record<string, HookAnswer>;
   writeError?: string;
+  refused?: Problem;
   problems: Problem[];
 }
 
@@ -179,6 +180,7 @@ export function observe(cache: Cache, router: Router, canary: Canary, desired: D
     ...(gathered.measurements ? { measurements: gathered.measurements } : {}),
     ...(gathered.hooks ? { hooks: gathered.hooks } : {}),
     ...(gathered.writeError ? { writeError: gathered.writeError } : {}),
+    ...(gathered.refused ? { refused: gathered.refused } : {}),
   };
 }
 

@@ -104,17 +104,18 @@ export class Repositories {
   }
 
   async #converse<T>(key: string, request: ReadRequest<T>): Promise<ReadResult<T>> {
-    const limit = AbortSignal.timeout(request.timeoutMs);
-    const signal = request.signal ? AbortSignal.any([request.signal, limit]) : limit;
     const { url } = request;
-    const home = await createRemoteHome(join(this.dir, 'homes'), url, request.credentials);
+    const { signal, forget } = limited(request.signal, request.timeoutMs);
+    let home: GitHome | undefined;
     try {
+      home = await createRemoteHome(join(this.dir, 'homes'), url, request.credentials);
       const remote: GitCall = { cwd: home.dir, environment: gitEnvironment(home.dir, url.host), signal };
       const resolved = await this.#resolve(request, remote);
       if (!request.wants(resolved.commit)) return { commit: resolved.commit };
       return await this.#fetchAndRead(key, request, resolved, remote);
     } finally {
-      await home.dispose();
+      forget();
+      await home?.dispose();
     }
   }
 
@@ -195,6 +196,20 @@ export class Repositories {
   async #discard(key: string): Promise<void> {
     await rm(join(this.dir, 'repositories', key), { recursive: true, force: true });
   }
+}
+
+/** A signal that aborts with `parent`, or after so many ms. It is let go of by `forget`: the parent lives as long as the process. */
+function limited(parent: AbortSignal | undefined, ms: number): { signal: AbortSignal; forget: () => void } {
+  const controller = new AbortController();
+  const abort = (): void => controller.abort();
+  const timer = setTimeout(abort, ms);
+  parent?.addEventListener('abort', abort, { once: true });
+  if (parent?.aborted) abort();
+  const forget = (): void => {
+    clearTimeout(timer);
+    parent?.removeEventListener('abort', abort);
+  };
+  return { signal: controller.signal, forget };
 }
 
 async function fetchShallow(url: string, spec: string[], depth: number, remote: GitCall): Promise<string> {

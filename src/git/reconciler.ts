@@ -87,16 +87,19 @@ class Reconciler implements GitSourceReconciler {
 
   constructor(options: GitSourceReconcilerOptions) {
     const clock = options.clock ?? systemClock;
-    const { client, overlay, assertLeading, informers } = options;
+    const { client, overlay, informers } = options;
     this.#repositories = new Repositories(join(options.dataDir, 'git'));
     const context: SyncContext = {
       client,
       overlay,
-      assertLeading,
-      discovery: new Discovery(client, clock.now),
+      assertLeading: () => {
+        this.#stop.signal.throwIfAborted();
+        options.assertLeading();
+      },
+      discovery: new Discovery(client, () => clock.now()),
       cached: informers.cached ?? (() => undefined),
       secret: informers.secret,
-      now: clock.now,
+      now: () => clock.now(),
       wait: (ms) => new Promise((resolve) => void clock.after(ms, resolve)),
       repositories: this.#repositories,
       signal: this.#stop.signal,
@@ -194,7 +197,9 @@ class SourceLoop {
       try {
         waitMs = await slots.run(() => this.#once());
       } catch (error) {
-        if (error instanceof LeadershipLost) return;
+        if (error instanceof LeadershipLost || this.#stopped) return;
+        // What was applied may not be in the status: look at all of it again.
+        this.#memory.handled = undefined;
         options.logger.error({ source: this.#key, error: messageOf(error) }, 'sync failed; it is tried again');
         this.#failures += 1;
         waitMs = backedOff(1_000, this.#failures);

@@ -45,13 +45,15 @@ async function supervise<T>(args: string[], call: GitCall, run: (git: SimpleGit)
   const command = args.find((arg) => !arg.startsWith('-')) ?? 'git';
   const { signal } = call;
   if (signal?.aborted) throw new GitAborted(command);
+  let failure: GitError | undefined;
   const git = simpleGit({
     baseDir: call.cwd,
     allowEnvironment: GIT_VARIABLES,
     unsafe: { allowUnsafeTemplateDir: true },
     // Output may still be on its way when the process has ended; only `close` says that all of it came.
     completion: { onClose: true, onExit: false },
-    errors: (error, result) => (result.exitCode === 0 ? error : new GitError(command, result.exitCode, Buffer.concat(result.stdErr).toString('utf8'))),
+    // simple-git makes an error of its own out of this one, and fails only where something was said.
+    errors: (error, { exitCode, stdErr }) => (exitCode === 0 ? error : (failure = new GitError(command, exitCode, Buffer.concat(stdErr).toString('utf8')))),
     ...(signal ? { abort: signal } : {}),
     ...(call.input === undefined ? {} : { input: () => call.input }),
   }).env(call.environment);
@@ -61,7 +63,7 @@ async function supervise<T>(args: string[], call: GitCall, run: (git: SimpleGit)
     return await Promise.race([run(git), stopped.promise]);
   } catch (error) {
     if (signal?.aborted) throw new GitAborted(command);
-    throw error instanceof GitError ? error : new GitError(command, -1, error instanceof Error ? error.message : String(error));
+    throw failure ?? new GitError(command, -1, error instanceof Error ? error.message : String(error));
   } finally {
     stopped.forget();
   }

@@ -53,22 +53,22 @@ export interface CredentialSource {
 }
 
 export function createCredentials(tls: TlsMaterial, user: UserMaterial, server = ''): CredentialSource {
-  let cached: { value: Promise<Credentials>; goodUntil: number } | undefined;
+  let cached: { value: ReturnType<typeof resolve>; goodUntil: number } | undefined;
   return {
     async get() {
-      if (cached && Date.now() < cached.goodUntil) return cached.value;
-      const entry = { value: undefined as unknown as Promise<Credentials>, goodUntil: Date.now() + FILE_REFRESH_MS };
-      entry.value = resolve(tls, user, server).then(({ credentials, expires }) => {
-        entry.goodUntil = Math.min(entry.goodUntil, expires - EXPIRY_MARGIN_MS);
-        // A plugin's answer without files beside it is good for as long as it says.
-        if (user.exec && expires !== Infinity) entry.goodUntil = expires - EXPIRY_MARGIN_MS;
-        return credentials;
-      });
+      if (cached && Date.now() < cached.goodUntil) return (await cached.value).credentials;
+      // Whoever asks while the answer is under way shares it.
+      const entry = { value: resolve(tls, user, server), goodUntil: Infinity };
       cached = entry;
-      entry.value.catch(() => {
+      try {
+        const { credentials, expires } = await entry.value;
+        // A plugin's answer is good for as long as it says, or until the server refuses it.
+        entry.goodUntil = user.exec ? expires - EXPIRY_MARGIN_MS : Math.min(entry.goodUntil, Date.now() + FILE_REFRESH_MS);
+        return credentials;
+      } catch (error) {
         if (cached === entry) cached = undefined;
-      });
-      return entry.value;
+        throw error;
+      }
     },
     invalidate() {
       cached = undefined;

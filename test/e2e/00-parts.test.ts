@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -63,7 +63,9 @@ describe('a real control plane', () => {
       kind: 'ReplicaSet',
       metadata: { ownerReferences: [{ uid: created.metadata.uid }] },
     });
-    const scaled = await plane.client.patch(Resources.Deployment, 'default', 'reviews', { spec: { replicas: 0 } }, 'merge', { subresource: 'scale' });
+    const scaled = await plane.client.patch(Resources.Deployment, 'default', 'reviews', { spec: { replicas: 0 } }, 'merge', {
+      subresource: 'scale',
+    });
     expect(scaled.kind).toBe('Scale');
     await eventually(() => pods.list().length === 0 || undefined, 'no pod');
     abort.abort();
@@ -71,7 +73,12 @@ describe('a real control plane', () => {
 
   it('accepts Istio objects, refuses invalid ones, and knows field managers', async () => {
     const spec = { hosts: ['reviews'], http: [{ route: [{ destination: { host: 'reviews-blue' }, weight: 100 }] }] };
-    const route = { apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { namespace: 'default', name: 'reviews' }, spec };
+    const route = {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'VirtualService',
+      metadata: { namespace: 'default', name: 'reviews' },
+      spec,
+    };
     const applied = await plane.client.patch(Resources.VirtualService, 'default', 'reviews', route, 'apply');
     expect(applied['spec']).toEqual(spec);
     expect(applied.metadata.managedFields?.[0]).toMatchObject({ manager: 'sluice', operation: 'Apply' });
@@ -83,12 +90,9 @@ describe('a real control plane', () => {
 
   it('answers 410 to a watch from a version that is no more, and 404 to what is not there', async () => {
     await expect(plane.client.get(Resources.Pod, 'default', 'none')).rejects.toSatisfy(isNotFound);
-    const events: string[] = [];
-    const watching = plane.client.watch(
-      Resources.ConfigMap,
-      { resourceVersion: '1', signal: AbortSignal.timeout(20_000) },
-      (event) => void events.push(event.type),
-    );
+    // The server's memory of this kind begins when its CRD was served, after version 1.
+    const options = { resourceVersion: '1', signal: AbortSignal.timeout(20_000) };
+    const watching = plane.client.watch(Resources.VirtualService, options, () => {});
     await expect(watching).rejects.toMatchObject({ code: 410 });
   });
 
@@ -99,6 +103,35 @@ describe('a real control plane', () => {
     expect(refused).toBeInstanceOf(KubeError);
     expect(refused).toMatchObject({ code: 403, reason: 'Forbidden' });
     expect((refused as KubeError).message).toContain('User "developer" cannot list resource "pods"');
+  });
+
+  it('is reached through the proxy that the kubeconfig names', async () => {
+    const asked: string[] = [];
+    const proxy = createServer();
+    proxy.on('connect', (request, socket: Socket) => {
+      asked.push(request.url ?? '');
+      const upstream = connect(Number(new URL(plane.url).port), '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        upstream.pipe(socket).pipe(upstream);
+      });
+      upstream.on('error', () => socket.destroy());
+      socket.on('error', () => upstream.destroy());
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const kubeconfig = path.join(dir, 'proxied.kubeconfig');
+    const plain = await readFile(plane.kubeconfig, 'utf8');
+    const proxyUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    await writeFile(kubeconfig, plain.replace(/( +)server: /, `$1proxy-url: ${proxyUrl}\n$1server: `));
+    const client = await createKubeClient({ kubeconfig });
+    try {
+      await client.get(Resources.Namespace, undefined, 'default');
+      await client.get(Resources.Namespace, undefined, 'kube-system');
+    } finally {
+      client.close();
+      proxy.close();
+      proxy.closeAllConnections();
+    }
+    expect(asked, 'one connection for both requests').toEqual([new URL(plane.url).host]);
   });
 
   it('keeps our Lease and our Events', async () => {
@@ -127,16 +160,26 @@ describe('a real control plane', () => {
 
   it('works with kubectl', async () => {
     const { kubectl } = await ensureParts({ need: ['kubectl'] });
-    const { stdout } = await promisify(execFile)(kubectl, ['--kubeconfig', plane.kubeconfig, 'describe', 'deployment', 'reviews']);
+    const { stdout } = await promisify(execFile)(kubectl, [
+      '--kubeconfig',
+      plane.kubeconfig,
+      'describe',
+      'deployment',
+      'reviews',
+    ]);
     expect(stdout).toContain('waiting for evidence');
   });
 
   it('audits writes of interest with their bodies', async () => {
     const entry = await eventually(async () => {
       const lines = (await readFile(plane.auditLogPath, 'utf8')).trimEnd().split('\n');
-      return lines.map((line) => JSON.parse(line) as Record<string, unknown>).find((event) => event['verb'] === 'create' && event['requestObject']);
+      const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+      return events.find((event) => event['verb'] === 'create' && event['userAgent'] === 'sluice-test');
     }, 'an audited create');
-    expect(entry).toMatchObject({ requestObject: { kind: 'Deployment' }, userAgent: 'sluice-test' });
+    expect(entry).toMatchObject({
+      level: 'RequestResponse',
+      requestObject: { kind: 'Deployment', metadata: { name: 'reviews' } },
+    });
     expect(await plane.rss()).toBeGreaterThan(100e6);
   });
 });
@@ -144,7 +187,9 @@ describe('a real control plane', () => {
 describe('real data planes', () => {
   let backend: Server;
   beforeAll(async () => {
-    backend = createServer((request, response) => response.end(request.url === '/metrics' ? 'up_again 1\nrequests_total{slot="blue"} 7\n' : 'hello'));
+    backend = createServer((request, response) =>
+      response.end(request.url === '/metrics' ? 'up_again 1\nrequests_total{slot="blue"} 7\n' : 'hello'),
+    );
     await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
   });
   afterAll(() => backend.close());
@@ -181,7 +226,9 @@ describe('real data planes', () => {
               typed_config: {
                 '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
                 stat_prefix: 'in',
-                route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, ...route }] }] },
+                route_config: {
+                  virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, ...route }] }],
+                },
                 http_filters: [
                   {
                     name: 'envoy.filters.http.router',
@@ -198,7 +245,11 @@ describe('real data planes', () => {
       name: 'backend',
       load_assignment: { cluster_name: 'backend', endpoints: [{ lb_endpoints: [{ endpoint: { address: address(port()) } }] }] },
     };
-    const envoy = await startEnvoy({ dir: path.join(dir, 'envoy'), clusters: [cluster], listeners: [listener({ route: { cluster: 'backend' } })] });
+    const envoy = await startEnvoy({
+      dir: path.join(dir, 'envoy'),
+      clusters: [cluster],
+      listeners: [listener({ route: { cluster: 'backend' } })],
+    });
     try {
       expect(await (await fetch(`http://127.0.0.1:${listen}/`)).text()).toBe('hello');
       await envoy.setListeners([listener({ direct_response: { status: 418 } })]);

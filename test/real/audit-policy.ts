@@ -1,7 +1,16 @@
 import { stringify } from 'yaml';
 
 /** Groups whose writes are kept in full: what Sluice and its peers write, and what end-to-end tests assert on. */
-const GROUPS_OF_INTEREST = ['sluice.dev', 'flagger.app', 'argoproj.io', 'networking.istio.io', 'gateway.networking.k8s.io', 'apps', 'autoscaling', 'policy'];
+const GROUPS_OF_INTEREST = [
+  'sluice.dev',
+  'flagger.app',
+  'argoproj.io',
+  'networking.istio.io',
+  'gateway.networking.k8s.io',
+  'apps',
+  'autoscaling',
+  'policy',
+];
 
 /** An `audit.k8s.io/v1` policy: writes of interest with their bodies, everything else by its metadata, each request once. */
 export function auditPolicy(): string {
@@ -15,7 +24,10 @@ export function auditPolicy(): string {
       {
         level: 'RequestResponse',
         verbs: ['create', 'update', 'patch', 'delete', 'deletecollection'],
-        resources: [...GROUPS_OF_INTEREST.map((group) => ({ group })), { group: '', resources: ['services', 'services/status', 'configmaps'] }],
+        resources: [
+          ...GROUPS_OF_INTEREST.map((group) => ({ group })),
+          { group: '', resources: ['services', 'services/status', 'configmaps'] },
+        ],
       },
       { level: 'Metadata' },
     ],

@@ -30,7 +30,8 @@ export async function cached(cache: string, part: string, wanted: RegExp, prepar
     const work = await mkdtemp(path.join(cache, `.${part}-`));
     try {
       const version = await prepare(work);
-      if (!wanted.test(version)) throw new Error(`real parts: ${part} came as version ${version}, which does not match ${wanted}`);
+      if (!wanted.test(version))
+        throw new Error(`real parts: ${part} came as version ${version}, which does not match ${wanted}`);
       const final = path.join(cache, `${part}-${version}`);
       await rename(work, final);
       return final;
@@ -65,7 +66,9 @@ async function lock(file: string): Promise<() => Promise<void>> {
     // A run that was killed leaves its lock behind. (An empty file is one that is just being written.)
     if (owner > 0 && !isRunning(owner)) await rm(file, { force: true });
     if (performance.now() > deadline) {
-      throw new Error(`real parts: process ${owner} has held ${file} for ${LOCK_TIMEOUT_MS / 60_000} minutes; end it or remove the file`);
+      throw new Error(
+        `real parts: process ${owner} has held ${file} for ${LOCK_TIMEOUT_MS / 60_000} minutes; end it or remove the file`,
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
   }

@@ -14,7 +14,10 @@ export async function run(command: string, args: string[], options: RunOptions):
   const child = spawn(command, args, { cwd: options.cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   const out: Buffer[] = [];
   const all: Buffer[] = [];
-  for (const [stream, isStdout] of [[child.stdout, true], [child.stderr, false]] as const) {
+  for (const [stream, isStdout] of [
+    [child.stdout, true],
+    [child.stderr, false],
+  ] as const) {
     stream.on('data', (chunk: Buffer) => {
       if (isStdout) out.push(chunk);
       all.push(chunk);

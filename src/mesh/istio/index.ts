@@ -71,7 +71,10 @@ function plan(input: RouteInput, weights: Weights, apiVersion: IstioApiVersion):
   const problems = [...rules.problems, ...routes.problems];
   if (problems.length > 0) return { writes: [], problems };
   const others = giveBackOthers(context.services, context.live, context.canary, context.id);
-  return { problems, writes: [...rules.before, ...routes.writes, ...others, ...dropGenerated(context, context.live), ...rules.after] };
+  return {
+    problems,
+    writes: [...rules.before, ...routes.writes, ...others, ...dropGenerated(context, context.live), ...rules.after],
+  };
 }
 
 function release(input: RouteInput): RoutePlan {

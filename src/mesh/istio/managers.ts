@@ -11,9 +11,7 @@ const field = (value: unknown, name: string): unknown =>
  * have whole seconds) ours counts: there is no quarrel then.
  */
 export function foreignManagerOf(live: Live): string | undefined {
-  const owners = live.meta.managedFields.filter(
-    ({ subresource, fieldsV1 }) => !subresource && field(field(fieldsV1, 'f:spec'), 'f:http') !== undefined,
-  );
+  const owners = live.meta.managedFields.filter(({ fieldsV1 }) => field(field(fieldsV1, 'f:spec'), 'f:http') !== undefined);
   const newest = owners.reduce((latest, { time = '' }) => (time > latest ? time : latest), '');
   const last = owners.filter(({ time = '' }) => time === newest).map(({ manager }) => manager);
   if (last.some((manager) => manager !== undefined && OWN_MANAGERS.includes(manager))) return undefined;

@@ -49,13 +49,17 @@ export function withEntry(before: Memo, canary: string, value: MemoEntry | undef
   const others = Object.entries(before.canaries).filter(([name]) => name !== canary);
   return { v: 1, canaries: Object.fromEntries(value ? [...others, [canary, value] as const].sort(byName) : others) };
 }
-const byName = ([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number => (one < other ? -1 : one > other ? 1 : 0);
+const byName = ([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number =>
+  one < other ? -1 : one > other ? 1 : 0;
 
 /** A copy of the object with this memo; without entries the annotation goes, and `annotations` with it when it was the last one. */
 export function writeMemo(raw: KubeObject, value: Memo): KubeObject {
   const { [Annotations.overlay]: before, ...others } = annotationsOf(raw);
   if (Object.keys(value.canaries).length > 0) {
-    return { ...raw, metadata: { ...raw.metadata, annotations: { ...annotationsOf(raw), [Annotations.overlay]: JSON.stringify(value) } } };
+    return {
+      ...raw,
+      metadata: { ...raw.metadata, annotations: { ...annotationsOf(raw), [Annotations.overlay]: JSON.stringify(value) } },
+    };
   }
   if (before === undefined) return raw;
   const { annotations: _, ...metadata } = raw.metadata;
@@ -64,10 +68,14 @@ export function writeMemo(raw: KubeObject, value: Memo): KubeObject {
 
 const annotationsOf = (raw: KubeObject): Record<string, string> => {
   const annotations: unknown = raw.metadata?.annotations;
-  return typeof annotations === 'object' && annotations !== null && !Array.isArray(annotations) ? raw.metadata.annotations ?? {} : {};
+  return typeof annotations === 'object' && annotations !== null && !Array.isArray(annotations)
+    ? (raw.metadata.annotations ?? {})
+    : {};
 };
 
 /** True when the API server would refuse the object for the size of its annotations. */
 export const annotationsTooLarge = (raw: KubeObject): boolean =>
-  Object.entries(annotationsOf(raw)).reduce((size, [key, value]) => size + Buffer.byteLength(key) + Buffer.byteLength(String(value)), 0) >
-  ANNOTATIONS_LIMIT;
+  Object.entries(annotationsOf(raw)).reduce(
+    (size, [key, value]) => size + Buffer.byteLength(key) + Buffer.byteLength(String(value)),
+    0,
+  ) > ANNOTATIONS_LIMIT;

@@ -25,7 +25,8 @@ const explains = (weights: Weights, readings: Reading[]): boolean =>
   });
 
 /** Percent of the slots' common traffic; a slot with any weight has at least 1. */
-const percent = ({ live: { blue, green } }: Reading): Weights => splitShare(100, { blue: (100 * blue) / (blue + green), green: (100 * green) / (blue + green) });
+const percent = ({ live: { blue, green } }: Reading): Weights =>
+  splitShare(100, { blue: (100 * blue) / (blue + green), green: (100 * green) / (blue + green) });
 
 /**
  * The weights that are in force, or undefined when no route goes through the slots.

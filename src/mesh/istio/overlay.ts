@@ -53,12 +53,19 @@ export function recall(routes: Target[], memory: RememberedRoute[] = []): Map<nu
 function withRoutes(raw: KubeObject, routes: Map<number, unknown[]>): KubeObject {
   if (routes.size === 0) return raw;
   const spec = raw.spec as Record<string, unknown>;
-  const http = (spec.http as Record<string, unknown>[]).map((element, i) => (routes.has(i) ? { ...element, route: routes.get(i) } : element));
+  const http = (spec.http as Record<string, unknown>[]).map((element, i) =>
+    routes.has(i) ? { ...element, route: routes.get(i) } : element,
+  );
   return { ...raw, spec: { ...spec, http } };
 }
 
 /** The user's text again in every route that `which` picks; `known` says whether Sluice remembers it. */
-export function restore(raw: KubeObject, id: Identity, memory: RememberedRoute[] | undefined, which: (route: Target, known: boolean) => boolean): KubeObject {
+export function restore(
+  raw: KubeObject,
+  id: Identity,
+  memory: RememberedRoute[] | undefined,
+  which: (route: Target, known: boolean) => boolean,
+): KubeObject {
   const routes = forwardingRoutes(raw, id);
   const recalled = recall(routes, memory);
   const restored = routes
@@ -97,7 +104,12 @@ function faultsOf(target: Target, id: Identity, title: string): Problem[] {
   const shares = sharesOf(target.segments);
   const faults = target.faults.length > 0 ? target.faults : typeof shares === 'string' ? [shares] : [];
   const none = !target.segments.some(isOwn);
-  if (none && target.faults.length === 0) faults.splice(0, Infinity, `it has no destination with host ${id.service}; send it there, or take it out of service.virtualService.routes of the Canary`);
+  if (none && target.faults.length === 0)
+    faults.splice(
+      0,
+      Infinity,
+      `it has no destination with host ${id.service}; send it there, or take it out of service.virtualService.routes of the Canary`,
+    );
   return faults.map((fault) => ({ reason: 'InvalidRoute', message: `${title}: ${routeTitle(target)}: ${fault}.` }));
 }
 
@@ -112,7 +124,14 @@ export interface Laid {
  * Divide every route that a Canary shifts by `weights`. Routes that it shifted before and no longer names get the user's text back.
  * @param before what was remembered when the object was last written, if it was
  */
-export function lay(raw: KubeObject, id: Identity, only: string[] | undefined, weights: Weights, before: MemoEntry | undefined, title: string): Laid {
+export function lay(
+  raw: KubeObject,
+  id: Identity,
+  only: string[] | undefined,
+  weights: Weights,
+  before: MemoEntry | undefined,
+  title: string,
+): Laid {
   const targets = targetsOf(raw, id, only);
   const targeted = new Set(targets.map(({ index }) => index));
   const recalled = recall(forwardingRoutes(raw, id), before?.routes);

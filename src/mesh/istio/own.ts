@@ -20,7 +20,13 @@ const titleOf = (live: Live): string => title('VirtualService', live.meta.namesp
 const identityOf = (entry: MemoEntry, namespace: string): Identity => ({ service: entry.service, slots: entry.slots, namespace });
 
 /** One Canary's destinations and memo laid on `raw`. */
-function layEntry(raw: KubeObject, memo: Memo, { canary, id, only }: Shift, weights: Weights, name: string): Laid & { memo: Memo } {
+function layEntry(
+  raw: KubeObject,
+  memo: Memo,
+  { canary, id, only }: Shift,
+  weights: Weights,
+  name: string,
+): Laid & { memo: Memo } {
   const before = memo.canaries[canary];
   const renamed = before && !sameIdentity(identityOf(before, id.namespace), id);
   const base = renamed ? restore(raw, identityOf(before, id.namespace), before.routes, () => true) : raw;
@@ -47,7 +53,10 @@ export function planOwn(live: Live, shift: Shift, weights: Weights): RoutePlan {
     });
   }
   const changed = !isDeepStrictEqual(object, live.raw);
-  return { problems, writes: changed ? [write('update', 'VirtualService', object, `weights ${weights.blue}/${weights.green}`)] : [] };
+  return {
+    problems,
+    writes: changed ? [write('update', 'VirtualService', object, `weights ${weights.blue}/${weights.green}`)] : [],
+  };
 }
 
 /** Routes that name the slots though Sluice never wrote them there, such as a live object copied to Git. */

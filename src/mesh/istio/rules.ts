@@ -20,7 +20,10 @@ function userRule(all: Live[], id: Identity, canary: string): ReturnType<typeof 
     .map(({ raw }) => readDestinationRule(raw))
     .find(
       ({ host, trafficPolicy, workloadSelector }) =>
-        host !== undefined && isHostOf(host, id.service, id.namespace) && trafficPolicy !== undefined && workloadSelector === undefined,
+        host !== undefined &&
+        isHostOf(host, id.service, id.namespace) &&
+        trafficPolicy !== undefined &&
+        workloadSelector === undefined,
     );
 }
 
@@ -53,7 +56,9 @@ export function planRules(canary: Canary, all: Live[], id: Identity, apiVersion:
     const spec = { host: name, ...policy };
     if (!live) {
       const at = { name, namespace: id.namespace, canary: canary.metadata.name };
-      plan.before.push(write('create', 'DestinationRule', generatedObject('DestinationRule', apiVersion, at, spec), whyOf(name, id)));
+      plan.before.push(
+        write('create', 'DestinationRule', generatedObject('DestinationRule', apiVersion, at, spec), whyOf(name, id)),
+      );
     } else if (!isGeneratedFor(live, canary.metadata.name)) {
       plan.problems.push({
         reason: 'NameTaken',
@@ -82,8 +87,11 @@ export function rulesLeftBehind(all: Live[], id: Identity): string[] {
     const { host, trafficPolicy } = readDestinationRule(raw);
     if (host === undefined || trafficPolicy === undefined) return [];
     const name = title('DestinationRule', meta.namespace, meta.name);
-    if (host.startsWith('*') && fqdn.endsWith(host.slice(1))) return [`${name} has the wildcard host ${host}; it counts for a slot only where the slot has no rule of its own`];
+    if (host.startsWith('*') && fqdn.endsWith(host.slice(1)))
+      return [`${name} has the wildcard host ${host}; it counts for a slot only where the slot has no rule of its own`];
     const foreign = meta.namespace !== id.namespace && isHostOf(host, id.service, id.namespace, meta.namespace);
-    return foreign ? [`${name} is on host ${host} in another namespace; its policy does not reach the slots of ${id.service}`] : [];
+    return foreign
+      ? [`${name} is on host ${host} in another namespace; its policy does not reach the slots of ${id.service}`]
+      : [];
   });
 }

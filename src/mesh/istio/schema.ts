@@ -9,10 +9,10 @@ const strings = z.record(z.string(), z.string()).catch({});
 const names = z.array(z.string()).optional().catch(undefined);
 const text = z.string().optional().catch(undefined);
 
-const owner = z.object({ manager: text, subresource: text, time: text, fieldsV1: z.unknown().optional() });
+const owner = z.object({ manager: text, time: text, fieldsV1: z.unknown().optional() });
 
 const liveObject = z.object({
-  apiVersion: text,
+  apiVersion: z.string(),
   metadata: z.object({
     name: z.string(),
     namespace: z.string().default('default').catch('default'),
@@ -26,15 +26,14 @@ const liveObject = z.object({
 /** An object of the cluster: how it was sent, beside the part of its metadata that is looked at. */
 export interface Live {
   raw: KubeObject;
-  apiVersion?: string;
   meta: z.infer<typeof liveObject>['metadata'];
 }
 
-/** The objects that can be used at all: those with a name. */
+/** The objects that can be used at all: those with a version and a name. */
 export function readAll(objects: KubeObject[]): Live[] {
   return objects.flatMap((raw) => {
     const parsed = liveObject.safeParse(raw);
-    return parsed.success ? [{ raw, apiVersion: parsed.data.apiVersion, meta: parsed.data.metadata }] : [];
+    return parsed.success ? [{ raw, meta: parsed.data.metadata }] : [];
   });
 }
 
@@ -54,7 +53,8 @@ const routeDestination = z.object({
   weight: z.int().min(0).optional(),
 });
 /** One element of `spec.http[].route`, or undefined when Istio would refuse it too. */
-export const readDestination = (raw: unknown): z.infer<typeof routeDestination> | undefined => routeDestination.safeParse(raw).data;
+export const readDestination = (raw: unknown): z.infer<typeof routeDestination> | undefined =>
+  routeDestination.safeParse(raw).data;
 
 const destinationRule = z.object({
   spec: z

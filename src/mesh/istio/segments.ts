@@ -27,7 +27,8 @@ export interface RouteReading {
   faults: string[];
 }
 
-type Classified = { kind: 'other'; item: unknown; weight: number } | { kind: 'plain'; part: Part } | { kind: SlotName; part: Part };
+type Classified =
+  { kind: 'other'; item: unknown; weight: number } | { kind: 'plain'; part: Part } | { kind: SlotName; part: Part };
 
 function classify(raw: unknown, position: number, id: Identity, faults: string[]): Classified {
   const read = readDestination(raw);
@@ -107,7 +108,10 @@ export function sharesOf(segments: Segment[]): number[] | string {
   if (pairs.length === 0 || left < 0) {
     return `its weights sum to ${pairs.length === 0 ? total : `${100 - left} without the slots`}, and dividing them needs weights that sum to 100; write them in percent`;
   }
-  const shared = apportion(left, pairs.map((i) => weights[i] ?? 0));
+  const shared = apportion(
+    left,
+    pairs.map((i) => weights[i] ?? 0),
+  );
   return weights.map((weight, i) => (pairs.includes(i) ? (shared[pairs.indexOf(i)] ?? 0) : weight));
 }
 

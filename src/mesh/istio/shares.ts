@@ -27,7 +27,7 @@ export function apportion(total: number, parts: number[]): number[] {
   const sum = parts.reduce((a, b) => a + b, 0);
   const ideal = parts.map((part) => (total * (sum === 0 ? 1 : part)) / (sum === 0 ? parts.length : sum));
   const whole = ideal.map(Math.floor);
-  const order = ideal.map((_, i) => i).sort((a, b) => (ideal[b] ?? 0) % 1 - ((ideal[a] ?? 0) % 1) || a - b);
+  const order = ideal.map((_, i) => i).sort((a, b) => ((ideal[b] ?? 0) % 1) - ((ideal[a] ?? 0) % 1) || a - b);
   const missing = total - whole.reduce((a, b) => a + b, 0);
   const lifted = new Set(order.slice(0, missing));
   return whole.map((part, i) => (lifted.has(i) ? part + 1 : part));

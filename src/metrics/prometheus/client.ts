@@ -118,7 +118,10 @@ function interpret(response: HttpResponse, host: string, secretName: string | un
 
 function samplesOf(data: Extract<QueryAnswer, { status: 'success' }>['data'], host: string): QueryResult {
   if (!('result' in data)) {
-    return failed(`the query gives a ${data.resultType === 'matrix' ? 'range of values' : 'string'}; it must give one number`, true);
+    return failed(
+      `the query gives a ${data.resultType === 'matrix' ? 'range of values' : 'string'}; it must give one number`,
+      true,
+    );
   }
   const series = data.resultType === 'scalar' ? [{ metric: {}, value: data.result }] : data.result;
   const samples: Sample[] = [];

@@ -25,7 +25,7 @@ export function windowQuery(metric: BuiltinMetric, namespaces: readonly string[]
   const { series, key } = SOURCES[metric];
   const selector = `${series}{reporter="source",${namespaceMatcher(namespaces)}}`;
   const grouping = `destination_service_namespace,destination_service_name,${key}`;
-  return `sum by (${grouping}) ((${selector} - last_over_time(${selector}[${MEMORY}] offset ${windowMs}ms) >= 0) or ${selector})`;
+  return `sum by (${grouping}) ((${selector} - last_over_time(${selector}[${MEMORY}] offset ${promDuration(windowMs)}) >= 0) or ${selector})`;
 }
 
 /** The question of one canary as a query that a person can paste; it counts like `increase`, so its last digits may differ. */
@@ -33,7 +33,7 @@ export function readableQuery(metric: BuiltinMetric, namespace: string, service:
   const { series } = SOURCES[metric];
   const of = (more: string) => {
     const selector = `reporter="source",destination_service_namespace="${namespace}",destination_service_name="${service}"${more}`;
-    return `increase(${series}{${selector}}[${to - from}ms] @ ${(to / 1000).toFixed(3)})`;
+    return `increase(${series}{${selector}}[${promDuration(to - from)}] @ ${(to / 1000).toFixed(3)})`;
   };
   if (metric === 'request-success-rate') return `100 * sum(${of(',response_code!~"5..|0"')}) / sum(${of('')})`;
   return `histogram_quantile(0.99, sum by (le) (${of('')}))`;
@@ -45,3 +45,5 @@ function namespaceMatcher(namespaces: readonly string[]): string {
   // Names of namespaces are DNS labels: nothing in them means anything to a regular expression.
   return `destination_service_namespace=~"${namespaces.join('|')}"`;
 }
+
+const promDuration = (ms: number): string => (ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`);

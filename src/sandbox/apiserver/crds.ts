@@ -15,8 +15,10 @@ export class CrdController {
   constructor(
     private readonly objects: Objects,
     private readonly now: () => Date,
-  ) {
-    objects.storage.observe((event) => this.onEvent(event));
+  ) {}
+
+  start(): void {
+    this.objects.storage.observe((event) => this.onEvent(event));
   }
 
   private onEvent(event: StoredEvent): void {

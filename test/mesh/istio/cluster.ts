@@ -47,8 +47,10 @@ export class Cluster {
   apply(writes: ObjectWrite[]): void {
     for (const { op, object } of writes) {
       const live = this.objects.get(key(object));
-      if ((op === 'create') === (live !== undefined)) throw new Error(`${op} of ${key(object)}, which ${live ? 'exists' : 'does not exist'}`);
-      if (live?.metadata.resourceVersion !== object.metadata.resourceVersion) throw new Error(`${key(object)}: stale resourceVersion`);
+      if ((op === 'create') === (live !== undefined))
+        throw new Error(`${op} of ${key(object)}, which ${live ? 'exists' : 'does not exist'}`);
+      if (live?.metadata.resourceVersion !== object.metadata.resourceVersion)
+        throw new Error(`${key(object)}: stale resourceVersion`);
       if (op === 'delete') this.objects.delete(key(object));
       else this.put({ ...object, metadata: { ...object.metadata, resourceVersion: String(++this.revision) } });
     }

@@ -81,6 +81,8 @@ function play({ service, canary: name, objects, steps }: Case): unknown {
   return answer;
 }
 
+const asText = (value: unknown): string => JSON.stringify(value, null, 2);
+
 describe('the Istio router', () => {
   it('has a case for each of its features', () => {
     expect(names.length).toBeGreaterThanOrEqual(40);
@@ -89,10 +91,11 @@ describe('the Istio router', () => {
   for (const name of names) {
     const subject = parse(readFileSync(join(folder, `${name}.in.yaml`), 'utf8')) as Case;
     it(`${name}: ${subject.about}`, () => {
-      const actual = stringify(play(subject), { aliasDuplicateObjects: false, lineWidth: 0 });
+      const actual = play(subject);
       const file = join(folder, `${name}.out.yaml`);
-      if (process.env.UPDATE_GOLDEN) writeFileSync(file, actual);
-      expect(actual).toBe(readFileSync(file, 'utf8'));
+      if (process.env.UPDATE_GOLDEN) writeFileSync(file, stringify(actual, { aliasDuplicateObjects: false, lineWidth: 0 }));
+      // As text, because the order of keys counts too; through the parser, because the file's layout does not.
+      expect(asText(actual)).toBe(asText(parse(readFileSync(file, 'utf8'))));
     });
   }
 });

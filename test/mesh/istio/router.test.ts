@@ -20,8 +20,13 @@ describe('weights that are no partition', () => {
 describe('what Sluice creates', () => {
   it('has the version that the cluster is said to serve', () => {
     const older = createIstioRouter({ apiVersion: 'networking.istio.io/v1beta1' });
-    const { writes } = older.plan(new Cluster([]).input(canary({ trafficPolicy: { tls: { mode: 'DISABLE' } } })), { blue: 100, green: 0 });
-    expect(writes.map(({ object, resource }) => `${object.apiVersion} ${resource.version}`)).toEqual(Array(3).fill('networking.istio.io/v1beta1 v1beta1'));
+    const { writes } = older.plan(new Cluster([]).input(canary({ trafficPolicy: { tls: { mode: 'DISABLE' } } })), {
+      blue: 100,
+      green: 0,
+    });
+    expect(writes.map(({ object, resource }) => `${object.apiVersion} ${resource.version}`)).toEqual(
+      Array(3).fill('networking.istio.io/v1beta1 v1beta1'),
+    );
   });
 
   it('has no owner: garbage collection must not take what serves traffic', () => {
@@ -33,14 +38,20 @@ describe('what Sluice creates', () => {
 
 describe('a VirtualService that is too large to remember', () => {
   it('is a problem before the server refuses it', () => {
-    const http = Array.from({ length: 6000 }, (_, i) => ({ name: `route-number-${i}`, route: [{ destination: { host: 'reviews' } }] }));
+    const http = Array.from({ length: 6000 }, (_, i) => ({
+      name: `route-number-${i}`,
+      route: [{ destination: { host: 'reviews' } }],
+    }));
     const live: KubeObject = {
       apiVersion: 'networking.istio.io/v1',
       kind: 'VirtualService',
       metadata: { name: 'reviews', namespace: 'shop', resourceVersion: '1' },
       spec: { hosts: ['reviews'], http },
     };
-    const { writes, problems } = router.plan(new Cluster([live]).input(canary({ virtualService: { name: 'reviews' } })), { blue: 90, green: 10 });
+    const { writes, problems } = router.plan(new Cluster([live]).input(canary({ virtualService: { name: 'reviews' } })), {
+      blue: 90,
+      green: 10,
+    });
     expect(writes).toEqual([]);
     expect(problems.map(({ message }) => message).join()).toContain('VirtualService shop/reviews');
     expect(problems.map(({ reason }) => reason)).toEqual(['InvalidRoute']);

@@ -17,6 +17,7 @@ let node: RunningNode;
 /** Images whose pods never become ready. */
 let broken: Set<string>;
 const errors: unknown[] = [];
+const events: string[] = [];
 
 beforeEach(async () => {
   clock = new ManualClock();
@@ -24,8 +25,18 @@ beforeEach(async () => {
   aborter = new AbortController();
   broken = new Set();
   errors.length = 0;
+  events.length = 0;
+  const sink = {
+    event: (_object: unknown, _type: string, reason: string, message: string) => void events.push(`${reason}: ${message}`),
+  };
   informers = cluster.informers(aborter.signal);
-  controllers = await startControllers({ client: cluster, informers, clock, onError: (_name, _key, error) => errors.push(error) });
+  controllers = await startControllers({
+    client: cluster,
+    informers,
+    clock,
+    events: sink,
+    onError: (_name, _key, error) => errors.push(error),
+  });
   const readyDelayMs = ({ spec }: Pod): number | undefined => (broken.has(spec.containers[0]?.image ?? '') ? undefined : 1_000);
   node = await startNode({ client: cluster, informers, clock, runtime: 'hollow', readyDelayMs, heartbeatSeconds: 0 });
 });
@@ -39,8 +50,10 @@ afterEach(async () => {
 const read = (): Promise<Deployment> => cluster.get(Kinds.Deployment, 'default', 'reviews');
 const pods = (): Pod[] => cluster.find(Kinds.Pod);
 const sets = (): ReplicaSet[] => cluster.find(Kinds.ReplicaSet);
-const setWith = (image: string): ReplicaSet | undefined => sets().find((set) => set.spec.template.spec.containers[0]?.image === image);
-const progressing = async (): Promise<string | undefined> => conditionOf((await read()).status?.conditions, 'Progressing')?.reason;
+const setWith = (image: string): ReplicaSet | undefined =>
+  sets().find((set) => set.spec.template.spec.containers[0]?.image === image);
+const progressing = async (): Promise<string | undefined> =>
+  conditionOf((await read()).status?.conditions, 'Progressing')?.reason;
 
 const change = (spec: object): Promise<Deployment> => cluster.patch(Kinds.Deployment, 'default', 'reviews', { spec }, 'merge');
 function rollTo(image: string): Promise<Deployment> {
@@ -59,15 +72,26 @@ describe('a new Deployment', () => {
     const [set] = sets();
     const hash = set?.metadata.labels?.['pod-template-hash'];
     expect(set?.metadata.name).toBe(`reviews-${hash}`);
-    expect(set?.metadata.ownerReferences).toMatchObject([{ kind: 'Deployment', name: 'reviews', controller: true, blockOwnerDeletion: true }]);
+    expect(set?.metadata.ownerReferences).toMatchObject([
+      { kind: 'Deployment', name: 'reviews', controller: true, blockOwnerDeletion: true },
+    ]);
     expect(pods()).toHaveLength(2);
     expect(pods()[0]?.metadata).toMatchObject({
       labels: { app: 'reviews', 'pod-template-hash': hash },
       ownerReferences: [{ kind: 'ReplicaSet', name: set?.metadata.name, controller: true }],
     });
+    expect(events).toContain(`ScalingReplicaSet: Scaled up replica set ${set?.metadata.name} from 0 to 2`);
     const { status, metadata } = await read();
     expect(metadata.annotations).toEqual({ 'deployment.kubernetes.io/revision': '1' });
-    expect(status).toMatchObject({ replicas: 2, updatedReplicas: 2, readyReplicas: 2, availableReplicas: 2, unavailableReplicas: 0, terminatingReplicas: 0, observedGeneration: 1 });
+    expect(status).toMatchObject({
+      replicas: 2,
+      updatedReplicas: 2,
+      readyReplicas: 2,
+      availableReplicas: 2,
+      unavailableReplicas: 0,
+      terminatingReplicas: 0,
+      observedGeneration: 1,
+    });
     expect(conditionOf(status?.conditions, 'Available')).toMatchObject({ status: 'True', reason: 'MinimumReplicasAvailable' });
     expect(conditionOf(status?.conditions, 'Progressing')).toMatchObject({
       status: 'True',
@@ -120,7 +144,10 @@ describe('a rolling update', () => {
     await rollTo('sandbox/reviews:1');
     await clock.advance(20_000);
     expect(sets()).toHaveLength(2);
-    expect(setWith('sandbox/reviews:1')?.metadata).toMatchObject({ uid: first?.metadata.uid, annotations: { 'deployment.kubernetes.io/revision': '3' } });
+    expect(setWith('sandbox/reviews:1')?.metadata).toMatchObject({
+      uid: first?.metadata.uid,
+      annotations: { 'deployment.kubernetes.io/revision': '3' },
+    });
   });
 
   it('that gets nowhere exceeds its deadline and keeps what works', async () => {
@@ -209,7 +236,8 @@ describe('other ways to change', () => {
 
   it('conflicts and refusals are tried again', async () => {
     let left = 3;
-    cluster.refuse = (verb, plural) => (verb === 'create' && plural === 'pods' && left-- > 0 ? new KubeError(500, 'InternalError', 'quota') : undefined);
+    cluster.refuse = (verb, plural) =>
+      verb === 'create' && plural === 'pods' && left-- > 0 ? new KubeError(500, 'InternalError', 'quota') : undefined;
     await create();
     expect(errors.length).toBeGreaterThan(0);
     expect(pods().filter(isReady)).toHaveLength(2);
@@ -262,7 +290,11 @@ describe('EndpointSlices', () => {
     expect(slices()).toHaveLength(1);
     const [slice] = slices();
     expect(slice?.metadata).toMatchObject({
-      labels: { team: 'books', 'kubernetes.io/service-name': 'reviews', 'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io' },
+      labels: {
+        team: 'books',
+        'kubernetes.io/service-name': 'reviews',
+        'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io',
+      },
       ownerReferences: [{ kind: 'Service', name: 'reviews', controller: true }],
     });
     expect(slice?.ports).toEqual([{ name: 'http', port: 9080, protocol: 'TCP' }]);
@@ -281,7 +313,11 @@ describe('EndpointSlices', () => {
     await node.stop();
     await cluster.delete(Kinds.Pod, 'default', pods()[0]?.metadata.name ?? '');
     await settle();
-    expect(slices()[0]?.endpoints?.map(({ conditions }) => conditions)).toContainEqual({ ready: false, serving: true, terminating: true });
+    expect(slices()[0]?.endpoints?.map(({ conditions }) => conditions)).toContainEqual({
+      ready: false,
+      serving: true,
+      terminating: true,
+    });
   });
 
   it('list pods that are not ready as such, and as ready where the Service asks for it', async () => {
@@ -289,7 +325,12 @@ describe('EndpointSlices', () => {
     await cluster.create(Kinds.Service, service());
     await cluster.create(Kinds.Service, service('early', { publishNotReadyAddresses: true }));
     await create({ replicas: 1 });
-    const readiness = Object.fromEntries(slices().map(({ metadata, endpoints }) => [metadata.labels?.['kubernetes.io/service-name'], endpoints?.[0]?.conditions.ready]));
+    const readiness = Object.fromEntries(
+      slices().map(({ metadata, endpoints }) => [
+        metadata.labels?.['kubernetes.io/service-name'],
+        endpoints?.[0]?.conditions.ready,
+      ]),
+    );
     expect(readiness).toEqual({ reviews: false, early: true });
   });
 
@@ -297,7 +338,10 @@ describe('EndpointSlices', () => {
     await cluster.create(Kinds.Service, service());
     await create({ replicas: 150 });
     expect(new Set(slices().map(({ endpoints }) => endpoints?.length))).toEqual(new Set([100, 50]));
-    expect(new Set(slices().flatMap(({ endpoints }) => endpoints?.map(({ addresses }) => addresses[0])))).toHaveProperty('size', 150);
+    expect(new Set(slices().flatMap(({ endpoints }) => endpoints?.map(({ addresses }) => addresses[0])))).toHaveProperty(
+      'size',
+      150,
+    );
     await cluster.delete(Kinds.Service, 'default', 'reviews');
     await settle();
     expect(slices()).toEqual([]);

@@ -1,7 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { createInformer } from '../../../src/kube/index.js';
 import { KubeError, matchesLabels } from '../../../src/kube/index.js';
-import type { DeleteOptions, KubeClient, KubeObject, ListOptions, ListResult, Resource, WatchEvent, WriteOptions } from '../../../src/kube/index.js';
+import type {
+  DeleteOptions,
+  KubeClient,
+  KubeObject,
+  ListOptions,
+  ListResult,
+  Resource,
+  WatchEvent,
+  WriteOptions,
+} from '../../../src/kube/index.js';
 import { clusterInformers } from '../../../src/sandbox/cluster/index.js';
 import type { ClusterInformers } from '../../../src/sandbox/cluster/index.js';
 import type { Clock } from '../../../src/sandbox/cluster/clock.js';
@@ -16,6 +25,8 @@ export class MemoryCluster implements KubeClient {
   private readonly objects = new Map<string, KubeObject>();
   private readonly watchers = new Set<Watcher>();
   private version = 1;
+  /** Whether pods have the binding subresource. */
+  bindings = true;
   /** Set to make the next writes of one plural fail. */
   refuse: ((verb: string, plural: string, name: string) => KubeError | undefined) | undefined;
 
@@ -39,8 +50,13 @@ export class MemoryCluster implements KubeClient {
 
   async list<T extends KubeObject>(resource: Resource<T>, options: ListOptions = {}): Promise<ListResult<T>> {
     await Promise.resolve();
-    const items = this.find(resource, (object) => options.namespace === undefined || object.metadata.namespace === options.namespace);
-    const selected = items.filter((object) => !options.labelSelector || matchesLabels(options.labelSelector, object.metadata.labels));
+    const items = this.find(
+      resource,
+      (object) => options.namespace === undefined || object.metadata.namespace === options.namespace,
+    );
+    const selected = items.filter(
+      (object) => !options.labelSelector || matchesLabels(options.labelSelector, object.metadata.labels),
+    );
     return { items: structuredClone(selected), resourceVersion: String(this.version) };
   }
 
@@ -49,7 +65,18 @@ export class MemoryCluster implements KubeClient {
     const { namespace, name } = object.metadata;
     this.note('create', resource, name, options.subresource);
     if (options.subresource === 'binding') return this.bind(resource, object);
-    if (this.objects.has(keyOf(resource, namespace, name))) throw new KubeError(409, 'AlreadyExists', `${resource.plural} "${name}" already exists`);
+    if (options.subresource === 'eviction') {
+      const { gracePeriodSeconds, preconditions } = object['deleteOptions'] as {
+        gracePeriodSeconds: number;
+        preconditions: { uid: string };
+      };
+      const current = this.must(resource, namespace, name);
+      this.precondition(current, undefined, preconditions.uid);
+      if (gracePeriodSeconds === 0) this.remove(resource, current);
+      return object;
+    }
+    if (this.objects.has(keyOf(resource, namespace, name)))
+      throw new KubeError(409, 'AlreadyExists', `${resource.plural} "${name}" already exists`);
     const stored = structuredClone(object);
     Object.assign(stored.metadata, { uid: randomUUID(), creationTimestamp: timestamp(this.clock.now()), generation: 1 });
     const initial: KubeObject = resource.plural === 'pods' ? { ...stored, status: { phase: 'Pending' } } : stored;
@@ -78,10 +105,14 @@ export class MemoryCluster implements KubeClient {
     const current = this.must(resource, namespace, name);
     const change = body as { metadata?: { resourceVersion?: string; uid?: string }; spec?: unknown; status?: unknown };
     this.precondition(current, change.metadata?.resourceVersion, change.metadata?.uid);
-    const patched = options.subresource === 'status' ? { ...current, status: merge(current['status'], change.status) } : (merge(current, change) as T);
+    const patched =
+      options.subresource === 'status'
+        ? { ...current, status: merge(current['status'], change.status) }
+        : (merge(current, change) as T);
     const next = structuredClone(patched) as T;
     next.metadata.resourceVersion = current.metadata.resourceVersion;
-    if (JSON.stringify(next['spec']) !== JSON.stringify(current['spec'])) next.metadata.generation = (current.metadata.generation ?? 1) + 1;
+    if (JSON.stringify(next['spec']) !== JSON.stringify(current['spec']))
+      next.metadata.generation = (current.metadata.generation ?? 1) + 1;
     if (JSON.stringify(next) === JSON.stringify(current)) return structuredClone(next);
     return this.store(resource, next, 'MODIFIED') as T;
   }
@@ -92,7 +123,7 @@ export class MemoryCluster implements KubeClient {
     const current = this.must(resource, namespace, name);
     this.precondition(current, undefined, options.uid);
     const spec = current['spec'] as { nodeName?: string; terminationGracePeriodSeconds?: number } | undefined;
-    const graceful = resource.plural === 'pods' && spec?.nodeName !== undefined && !('gracePeriodSeconds' in options);
+    const graceful = resource.plural === 'pods' && spec?.nodeName !== undefined;
     if (!graceful) return this.remove(resource, current);
     if (current.metadata.deletionTimestamp) return;
     const grace = spec?.terminationGracePeriodSeconds ?? 30;
@@ -108,7 +139,8 @@ export class MemoryCluster implements KubeClient {
     const watcher: Watcher = { plural: resource.plural, send: (event) => onEvent(event as WatchEvent<T>) };
     // Whatever came between the list and the watch.
     for (const object of this.find(resource)) {
-      if (Number(object.metadata.resourceVersion) > Number(options.resourceVersion)) onEvent({ type: 'ADDED', object: structuredClone(object) });
+      if (Number(object.metadata.resourceVersion) > Number(options.resourceVersion))
+        onEvent({ type: 'ADDED', object: structuredClone(object) });
     }
     this.watchers.add(watcher);
     await new Promise<void>((resolve) => options.signal.addEventListener('abort', () => resolve()));
@@ -120,6 +152,7 @@ export class MemoryCluster implements KubeClient {
   }
 
   private bind<T extends KubeObject>(resource: Resource<T>, binding: KubeObject): T {
+    if (!this.bindings) throw new KubeError(404, 'NotFound', 'the server could not find the requested resource');
     const pod = this.must(resource, binding.metadata.namespace, binding.metadata.name);
     const spec = { ...(pod['spec'] as object), nodeName: (binding['target'] as { name: string }).name };
     this.store(resource, { ...pod, spec }, 'MODIFIED');
@@ -152,7 +185,8 @@ export class MemoryCluster implements KubeClient {
 
   private precondition(current: KubeObject, resourceVersion: string | undefined, uid: string | undefined): void {
     const stale = resourceVersion !== undefined && resourceVersion !== current.metadata.resourceVersion;
-    if (stale || (uid !== undefined && uid !== current.metadata.uid)) throw new KubeError(409, 'Conflict', 'the object has been modified');
+    if (stale || (uid !== undefined && uid !== current.metadata.uid))
+      throw new KubeError(409, 'Conflict', 'the object has been modified');
   }
 
   private note(verb: string, resource: Resource, name: string, subresource?: string): void {
@@ -162,11 +196,13 @@ export class MemoryCluster implements KubeClient {
   }
 }
 
-const keyOf = (resource: Resource, namespace: string | undefined, name: string): string => `${resource.plural}|${namespace ?? ''}/${name}`;
+const keyOf = (resource: Resource, namespace: string | undefined, name: string): string =>
+  `${resource.plural}|${namespace ?? ''}/${name}`;
 
 function merge(target: unknown, change: unknown): unknown {
   if (typeof change !== 'object' || change === null || Array.isArray(change)) return change;
-  const result: Record<string, unknown> = typeof target === 'object' && target !== null && !Array.isArray(target) ? { ...target } : {};
+  const result: Record<string, unknown> =
+    typeof target === 'object' && target !== null && !Array.isArray(target) ? { ...target } : {};
   for (const [key, value] of Object.entries(change)) {
     if (value === null) delete result[key];
     else if (value !== undefined) result[key] = merge(result[key], value);

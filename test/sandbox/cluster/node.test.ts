@@ -43,11 +43,13 @@ let aborter: AbortController;
 let node: RunningNode;
 /** What probes answer. */
 let healthy: boolean;
+let events: string[];
 
 async function start(options: Partial<NodeOptions> = {}): Promise<void> {
   const informers = cluster.informers(aborter.signal);
   const prober = { http: () => Promise.resolve(healthy), tcp: () => Promise.resolve(healthy) };
-  node = await startNode({ client: cluster, informers, clock, launcher, prober, heartbeatSeconds: 0, ...options });
+  const sink = { event: (_object: unknown, type: string, reason: string) => void events.push(`${type} ${reason}`) };
+  node = await startNode({ client: cluster, informers, clock, launcher, prober, heartbeatSeconds: 0, events: sink, ...options });
 }
 
 beforeEach(() => {
@@ -56,6 +58,7 @@ beforeEach(() => {
   launcher = new FakeLauncher();
   aborter = new AbortController();
   healthy = true;
+  events = [];
 });
 
 afterEach(async () => {
@@ -111,7 +114,9 @@ describe('a pod without probes', () => {
       'ContainersReady=True',
       'PodScheduled=True',
     ]);
-    expect(running.status?.containerStatuses).toMatchObject([{ ready: true, started: true, restartCount: 0, state: { running: {} } }]);
+    expect(running.status?.containerStatuses).toMatchObject([
+      { ready: true, started: true, restartCount: 0, state: { running: {} } },
+    ]);
     const { env } = launcher.launched[0]!.spec;
     expect(JSON.parse(running.metadata.annotations?.[PORTS_ANNOTATION] ?? '')).toEqual({ 9080: `127.0.0.1:${env['PORT']}` });
     expect(env).toMatchObject({ MESH_URL: 'http://127.0.0.1:1', POD_NAME: 'a', SERVICE_VERSION: 'v1' });
@@ -142,6 +147,7 @@ describe('a program that crashes', () => {
     second.exit({ code: 1 });
     const message = await waitsFor('CrashLoopBackOff');
     const { metadata } = await read();
+    expect(events).toEqual(['Normal Started', 'Normal Started', 'Warning BackOff']);
     expect(message).toBe(`back-off 10s restarting failed container=reviews pod=a_default(${metadata.uid})`);
     expect(isReady(await read())).toBe('False');
     await clock.advance(9_900);
@@ -165,7 +171,13 @@ describe('a program that crashes', () => {
 });
 
 describe('probes', () => {
-  const readinessProbe = { httpGet: { path: '/health', port: 'http' }, initialDelaySeconds: 2, periodSeconds: 1, failureThreshold: 2, successThreshold: 2 };
+  const readinessProbe = {
+    httpGet: { path: '/health', port: 'http' },
+    initialDelaySeconds: 2,
+    periodSeconds: 1,
+    failureThreshold: 2,
+    successThreshold: 2,
+  };
 
   it('make the pod ready after the delay and successThreshold passes, unready after failureThreshold failures', async () => {
     await start();
@@ -195,7 +207,10 @@ describe('probes', () => {
     await clock.advance(3_100);
     await launches(2);
     expect(launcher.launched[0]!.signals).toEqual(['SIGTERM']);
-    expect((await read()).status?.containerStatuses?.[0]).toMatchObject({ restartCount: 1, lastState: { terminated: { exitCode: 143 } } });
+    expect((await read()).status?.containerStatuses?.[0]).toMatchObject({
+      restartCount: 1,
+      lastState: { terminated: { exitCode: 143 } },
+    });
   });
 
   it('wait for the startup probe', async () => {
@@ -229,7 +244,9 @@ describe('what a pod refers to', () => {
     expect(await waitsFor('CreateContainerConfigError')).toBe('configmap "settings" not found');
     await cluster.create(Kinds.ConfigMap, configMap({ other: 'x' }));
     await clock.advance(10_000);
-    expect(await waitsFor('CreateContainerConfigError')).toMatch(/not found|couldn't find key greeting in ConfigMap default\/settings/);
+    expect(await waitsFor('CreateContainerConfigError')).toMatch(
+      /not found|couldn't find key greeting in ConfigMap default\/settings/,
+    );
     await cluster.patch(Kinds.ConfigMap, 'default', 'settings', { data: { greeting: 'hello' } }, 'merge');
     const started = await launches(1);
     expect(started.spec.env).toMatchObject({ CONFIG: 'hello', BOTH: 'reviews/hello/$(NOBODY)' });
@@ -274,7 +291,10 @@ describe('deletion', () => {
     await cluster.delete(Kinds.Pod, 'default', 'a');
     let refused = 0;
     const { KubeError } = await import('../../../src/kube/index.js');
-    cluster.refuse = (verb) => (verb === 'delete' && refused++ < 2 ? new KubeError(500, 'InternalError', 'no') : undefined);
+    cluster.refuse = () =>
+      cluster.requests.at(-1)?.startsWith('create pods/eviction') && refused++ < 2
+        ? new KubeError(500, 'InternalError', 'no')
+        : undefined;
     await waitGone();
     expect(refused).toBe(3);
   });
@@ -293,6 +313,17 @@ describe('deletion', () => {
 });
 
 describe('a hollow node', () => {
+  it('places pods where the API has no bindings, asking for one only once', async () => {
+    cluster.bindings = false;
+    await start({ runtime: 'hollow', concurrency: 1 });
+    for (const name of ['a', 'b', 'c']) {
+      await cluster.create(Kinds.Pod, pod(name));
+      await settle();
+      expect((await read(name)).spec.nodeName).toBe('sandbox');
+    }
+    expect(cluster.requests.filter((request) => request.includes('binding'))).toEqual(['create pods/binding a']);
+  });
+
   it('makes pods ready after a delay with three writes each and no process', async () => {
     await start({ runtime: 'hollow', readyDelayMs: 500 });
     await cluster.create(Kinds.Pod, pod('a', {}, { image: 'anything' }));
@@ -318,7 +349,10 @@ describe('a hollow node', () => {
     await settle();
     await cluster.create(Kinds.Pod, pod('b'));
     await settle();
-    expect(conditionOf((await read('b')).status?.conditions, 'PodScheduled')).toMatchObject({ status: 'False', reason: 'Unschedulable' });
+    expect(conditionOf((await read('b')).status?.conditions, 'PodScheduled')).toMatchObject({
+      status: 'False',
+      reason: 'Unschedulable',
+    });
     await cluster.delete(Kinds.Pod, 'default', 'a');
     await clock.advance(1_000);
     expect(isReady(await read('b'))).toBe('True');

@@ -32,7 +32,10 @@ const readinessProbe = { httpGet: { path: '/health', port: 'http' }, periodSecon
 /** Runs a pod and gives the address on which it answers. */
 async function run(name: string, extra: Partial<Container>, spec: Partial<Pod['spec']> = {}): Promise<string> {
   await cluster.create(Kinds.Pod, pod(name, { terminationGracePeriodSeconds: 5, ...spec }, { readinessProbe, ...extra }));
-  const ready = await until(`${name} is ready`, () => cluster.find(Kinds.Pod, (found) => found.metadata.name === name && isReady(found))[0]);
+  const ready = await until(
+    `${name} is ready`,
+    () => cluster.find(Kinds.Pod, (found) => found.metadata.name === name && isReady(found))[0],
+  );
   const ports = JSON.parse(ready.metadata.annotations?.[PORTS_ANNOTATION] ?? '{}') as Record<string, string>;
   return `http://${ports['9080']}`;
 }
@@ -48,14 +51,23 @@ describe('Bookinfo as local processes', () => {
       if (answer.status !== 200) continue;
       expect(answer.headers.get('x-bookinfo-version')).toBe('v3');
       expect(answer.headers.get('x-pod-name')).toBe('a');
-      expect(await answer.json()).toMatchObject({ id: '0', podname: 'a', reviews: [{ rating: { stars: 5, color: 'red' } }, { rating: { stars: 4 } }] });
+      expect(await answer.json()).toMatchObject({
+        id: '0',
+        podname: 'a',
+        reviews: [{ rating: { stars: 5, color: 'red' } }, { rating: { stars: 4 } }],
+      });
     }
     expect(statuses.filter((status) => status === 500).length).toBeGreaterThanOrEqual(9);
     expect(statuses.filter((status) => status === 500).length).toBeLessThanOrEqual(11);
   });
 
   it('shows a ConfigMap value and keeps answering for a moment after it is told to go', async () => {
-    await cluster.create(Kinds.ConfigMap, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'c', namespace: 'default' }, data: { k: 'hello' } });
+    await cluster.create(Kinds.ConfigMap, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'c', namespace: 'default' },
+      data: { k: 'hello' },
+    });
     const env = [
       { name: 'CONFIG', valueFrom: { configMapKeyRef: { name: 'c', key: 'k' } } },
       { name: 'PRE_STOP_MS', value: '400' },
@@ -71,7 +83,12 @@ describe('Bookinfo as local processes', () => {
   });
 
   it('writes volumes where the program finds them, and again when they change', async () => {
-    await cluster.create(Kinds.ConfigMap, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'c', namespace: 'default' }, data: { 'a.txt': 'one' } });
+    await cluster.create(Kinds.ConfigMap, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'c', namespace: 'default' },
+      data: { 'a.txt': 'one' },
+    });
     const directory = await mkdtemp(join(tmpdir(), 'sluice-test-'));
     const script = join(directory, 'cat.mjs');
     await writeFile(
@@ -99,8 +116,13 @@ describe('Bookinfo as local processes', () => {
       const status = cluster.find(Kinds.Pod)[0]?.status?.containerStatuses?.[0];
       return status?.state.waiting?.reason === 'CrashLoopBackOff' && status;
     });
-    expect(waiting).toMatchObject({ restartCount: expect.any(Number) as number, lastState: { terminated: { exitCode: 1, reason: 'Error' } } });
-    expect(node.logs('default', 'bad')).toContain('ERROR_RATE="lots": expected a share from 0 to 1; correct it in the Deployment\'s env');
+    expect(waiting).toMatchObject({
+      restartCount: expect.any(Number) as number,
+      lastState: { terminated: { exitCode: 1, reason: 'Error' } },
+    });
+    expect(node.logs('default', 'bad')).toContain(
+      'ERROR_RATE="lots": expected a share from 0 to 1; correct it in the Deployment\'s env',
+    );
   });
 
   it('ends with whoever started it, even one that is killed', async () => {
@@ -109,7 +131,9 @@ describe('Bookinfo as local processes', () => {
     const code = `import { processLauncher } from ${JSON.stringify(launcher)};
       const child = processLauncher.launch({ command: process.execPath, args: ${JSON.stringify(args)}, cwd: '.',
         env: { PATH: process.env.PATH, PORT: '0', SLUICE_LIFELINE: 'stdin' }, onLine: () => console.log('pid=' + child.pid) });`;
-    const parent = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const parent = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let output = '';
     parent.stdout.on('data', (data: Buffer) => (output += data.toString()));
     const pid = await until('the program runs', () => Number(/pid=(\d+)/.exec(output)?.[1]));

@@ -8,9 +8,7 @@ const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 const FORWARDED = ['x-request-id', 'traceparent', 'tracestate', 'baggage', 'end-user', 'cookie', 'user-agent'];
 
 const forwarded = (incoming) =>
-  Object.fromEntries(
-    Object.entries(incoming.headers).filter(([name]) => FORWARDED.includes(name) || name.startsWith('x-b3-')),
-  );
+  Object.fromEntries(Object.entries(incoming.headers).filter(([name]) => FORWARDED.includes(name) || name.startsWith('x-b3-')));
 
 const once = (host, path, headers) =>
   new Promise((resolve, reject) => {

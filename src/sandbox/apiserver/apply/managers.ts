@@ -1,6 +1,6 @@
 import type { KubeObject, ManagedFields } from '../../../kube/types.js';
 import { ApiError, type Cause } from '../errors.js';
-import { canonical, isObject, type Json } from '../json.js';
+import { asArray, asString, canonical, isObject } from '../json.js';
 import type { Schema } from '../schema/types.js';
 import { compare, difference, fieldsOf, intersection, isEmptySet, parseFields, pathsOf, union, without, type Fields } from './fields.js';
 import { mergeApplied, prune } from './merge.js';
@@ -47,15 +47,19 @@ const ANCIENT = 'ancient-changes';
 
 function readEntries(object: KubeObject): Entry[] {
   const list: unknown = object.metadata.managedFields;
-  if (!Array.isArray(list)) return [];
-  return (list as ManagedFields[]).filter((entry) => isObject(entry)).map((entry) => ({
-    manager: typeof entry.manager === 'string' ? entry.manager : 'unknown',
-    operation: entry.operation === 'Apply' ? 'Apply' : 'Update',
-    apiVersion: String((entry as unknown as Json)['apiVersion'] ?? object.apiVersion),
-    subresource: entry.subresource === '' ? undefined : entry.subresource,
-    time: entry.time,
-    fields: parseFields(entry.fieldsV1),
-  }));
+  const entries: Entry[] = [];
+  for (const item of asArray(list)) {
+    if (!isObject(item)) continue;
+    entries.push({
+      manager: asString(item['manager']) || 'unknown',
+      operation: item['operation'] === 'Apply' ? 'Apply' : 'Update',
+      apiVersion: asString(item['apiVersion']) || object.apiVersion,
+      ...(asString(item['subresource']) === '' ? {} : { subresource: asString(item['subresource']) }),
+      time: asString(item['time']),
+      fields: parseFields(item['fieldsV1']),
+    });
+  }
+  return entries;
 }
 
 const writeEntries = (entries: Entry[]): ManagedFields[] =>

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { parse as parseYaml } from 'yaml';
-import { ApiError, badRequest } from '../errors.js';
+import { ApiError, badRequest, unsupportedMediaType } from '../errors.js';
 import { dropProto, parseJson } from '../json.js';
 
 /** Bodies above this many bytes are refused, as the real server does. */
@@ -26,12 +26,16 @@ export async function readBody(request: IncomingMessage): Promise<string> {
 /** Media type of a header without its parameters. */
 export const mediaType = (header: string | undefined): string => (header ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
 
+/** Encodings of the real server that are not spoken here. Clients fall back to JSON. */
+const BINARY = /protobuf|cbor/;
+
 /**
  * Parses a body as JSON, or YAML where the media type says so or nothing says otherwise.
  * @throws ApiError 400 when it does not parse
  */
 export function parseBody(text: string, type: string): unknown {
   if (text.trim() === '') return undefined;
+  if (BINARY.test(type)) throw unsupportedMediaType(['application/json', 'application/yaml']);
   if (type.includes('yaml')) return parseYamlBody(text);
   try {
     return parseJson(text);

@@ -7,10 +7,36 @@ import type { Condition, Deployment, DeploymentStatus, Pod, ReplicaSet } from '.
 import { claim } from './claim.js';
 import type { ControllerContext } from './context.js';
 import { controllerOf, sameValue } from './context.js';
-import { NameCollision, createNewSet, findNewSet, oldestFirst, refreshNewSet, removeOldSets, revisionOf, sizeAnnotations } from './deploymentSets.js';
-import { countStatus, deadlineOf, isComplete, judgeProgress, setCondition, timedOutIn, withReplicaFailure } from './deploymentStatus.js';
+import {
+  NameCollision,
+  createNewSet,
+  findNewSet,
+  oldestFirst,
+  refreshNewSet,
+  removeOldSets,
+  revisionOf,
+  sizeAnnotations,
+} from './deploymentSets.js';
+import {
+  countStatus,
+  deadlineOf,
+  isComplete,
+  judgeProgress,
+  setCondition,
+  timedOutIn,
+  withReplicaFailure,
+} from './deploymentStatus.js';
 import { OwnerIndex } from './ownerIndex.js';
-import { DESIRED_REPLICAS, REVISION, available, isRolling, newSetSize, proportional, shrinkOld, wanted } from './replicaCounts.js';
+import {
+  DESIRED_REPLICAS,
+  REVISION,
+  available,
+  isRolling,
+  newSetSize,
+  proportional,
+  shrinkOld,
+  wanted,
+} from './replicaCounts.js';
 
 const OWNER = { apiVersion: 'apps/v1', kind: 'Deployment' };
 
@@ -185,6 +211,7 @@ export class DeploymentController {
   private async createSet(turn: Turn, revision: number): Promise<ReplicaSet> {
     const set = await createNewSet(this.context.client, turn.deployment, turn.old, revision);
     this.context.informers.replicaSets.observe(set);
+    this.announce(turn.deployment, set, 0, wanted(set));
     return set;
   }
 
@@ -230,7 +257,14 @@ export class DeploymentController {
     this.context.informers.replicaSets.observe(written);
     if (turn.fresh === set) turn.fresh = written;
     else turn.old = turn.old.map((other) => (other === set ? written : other));
+    this.announce(turn.deployment, set, wanted(set), size);
     return wanted(set) !== size;
+  }
+
+  private announce(deployment: Deployment, set: ReplicaSet, from: number, to: number): void {
+    if (from === to) return;
+    const message = `Scaled ${to > from ? 'up' : 'down'} replica set ${set.metadata.name} from ${from} to ${to}`;
+    this.context.events.event(deployment, 'Normal', 'ScalingReplicaSet', message);
   }
 
   private async tidy(turn: Turn): Promise<void> {
@@ -256,7 +290,9 @@ export class DeploymentController {
     const { namespace, name, uid } = deployment.metadata;
     try {
       const body = { metadata: { uid }, status };
-      const written = await this.context.client.patch(Kinds.Deployment, namespace, name, body, 'merge', { subresource: 'status' });
+      const written = await this.context.client.patch(Kinds.Deployment, namespace, name, body, 'merge', {
+        subresource: 'status',
+      });
       this.context.informers.deployments.observe(written);
     } catch (error) {
       if (!isNotFound(error)) throw error;

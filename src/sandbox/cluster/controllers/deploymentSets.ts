@@ -18,7 +18,8 @@ const NOT_INHERITED = new Set([
 ]);
 
 const created = (set: ReplicaSet): number => Date.parse(set.metadata.creationTimestamp ?? '') || 0;
-export const oldestFirst = (a: ReplicaSet, b: ReplicaSet): number => created(a) - created(b) || (a.metadata.name < b.metadata.name ? -1 : 1);
+export const oldestFirst = (a: ReplicaSet, b: ReplicaSet): number =>
+  created(a) - created(b) || (a.metadata.name < b.metadata.name ? -1 : 1);
 export const revisionOf = (set: ReplicaSet): number => Number(set.metadata.annotations?.[REVISION] ?? 0) || 0;
 
 function withoutHash(template: PodTemplate): PodTemplate {
@@ -57,19 +58,35 @@ export const sizeAnnotations = (deployment: Deployment): Record<string, string> 
 });
 
 /** Gives an existing new ReplicaSet its revision number, the Deployment's annotations and minReadySeconds. */
-export async function refreshNewSet(client: KubeClient, deployment: Deployment, set: ReplicaSet, revision: number): Promise<ReplicaSet> {
+export async function refreshNewSet(
+  client: KubeClient,
+  deployment: Deployment,
+  set: ReplicaSet,
+  revision: number,
+): Promise<ReplicaSet> {
   const annotations = annotationsFor(deployment, set, revision);
   const minReadySeconds = deployment.spec.minReadySeconds ?? 0;
   if (sameValue(annotations, set.metadata.annotations ?? {}) && (set.spec.minReadySeconds ?? 0) === minReadySeconds) return set;
   const { namespace, name, resourceVersion } = set.metadata;
-  return client.patch(Kinds.ReplicaSet, namespace, name, { metadata: { resourceVersion, annotations }, spec: { minReadySeconds } }, 'merge');
+  return client.patch(
+    Kinds.ReplicaSet,
+    namespace,
+    name,
+    { metadata: { resourceVersion, annotations }, spec: { minReadySeconds } },
+    'merge',
+  );
 }
 
 /**
  * Makes the ReplicaSet for the Deployment's template.
  * @throws NameCollision when the name belongs to something else.
  */
-export async function createNewSet(client: KubeClient, deployment: Deployment, old: ReplicaSet[], revision: number): Promise<ReplicaSet> {
+export async function createNewSet(
+  client: KubeClient,
+  deployment: Deployment,
+  old: ReplicaSet[],
+  revision: number,
+): Promise<ReplicaSet> {
   const set = draft(deployment, old, revision);
   try {
     return await client.create(Kinds.ReplicaSet, set);
@@ -78,7 +95,9 @@ export async function createNewSet(client: KubeClient, deployment: Deployment, o
     const existing = await client.get(Kinds.ReplicaSet, set.metadata.namespace, set.metadata.name);
     const ours = controllerOf(existing)?.uid === deployment.metadata.uid;
     if (ours && templateText(existing.spec.template) === templateText(deployment.spec.template)) return existing;
-    throw new NameCollision(`ReplicaSet ${set.metadata.name} exists and is not of Deployment ${deployment.metadata.name}'s template`);
+    throw new NameCollision(
+      `ReplicaSet ${set.metadata.name} exists and is not of Deployment ${deployment.metadata.name}'s template`,
+    );
   }
 }
 
@@ -107,13 +126,17 @@ function draft(deployment: Deployment, old: ReplicaSet[], revision: number): Rep
 
 /** Removes ReplicaSets beyond `revisionHistoryLimit`, the lowest revisions first, only those that hold no pods. */
 export async function removeOldSets(client: KubeClient, deployment: Deployment, old: ReplicaSet[]): Promise<void> {
-  const candidates = old.filter((set) => !set.metadata.deletionTimestamp).sort((a, b) => revisionOf(a) - revisionOf(b) || oldestFirst(a, b));
+  const candidates = old
+    .filter((set) => !set.metadata.deletionTimestamp)
+    .sort((a, b) => revisionOf(a) - revisionOf(b) || oldestFirst(a, b));
   const surplus = candidates.length - (deployment.spec.revisionHistoryLimit ?? 10);
   for (const set of candidates.slice(0, Math.max(0, surplus))) {
     const settled = (set.status?.observedGeneration ?? 0) >= (set.metadata.generation ?? 0);
     if (wanted(set) > 0 || (set.status?.replicas ?? 0) > 0 || !settled) continue;
-    await client.delete(Kinds.ReplicaSet, set.metadata.namespace, set.metadata.name, { uid: set.metadata.uid }).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error;
-    });
+    await client
+      .delete(Kinds.ReplicaSet, set.metadata.namespace, set.metadata.name, { uid: set.metadata.uid })
+      .catch((error: unknown) => {
+        if (!isNotFound(error)) throw error;
+      });
   }
 }

@@ -36,7 +36,12 @@ export function countStatus(
   const enough = availableReplicas >= wanted(deployment) - maxUnavailable(deployment);
   const availability: Omit<Condition, 'lastTransitionTime'> = enough
     ? { type: 'Available', status: 'True', reason: 'MinimumReplicasAvailable', message: 'Deployment has minimum availability.' }
-    : { type: 'Available', status: 'False', reason: 'MinimumReplicasUnavailable', message: 'Deployment does not have minimum availability.' };
+    : {
+        type: 'Available',
+        status: 'False',
+        reason: 'MinimumReplicasUnavailable',
+        message: 'Deployment does not have minimum availability.',
+      };
   return {
     observedGeneration: deployment.metadata.generation,
     replicas: sum(all, (set) => set.status?.replicas),
@@ -51,9 +56,15 @@ export function countStatus(
 }
 
 /** Lays the Progressing condition over `status`, from what changed since the status that the Deployment carries. */
-export function judgeProgress(deployment: Deployment, status: DeploymentStatus, fresh: ReplicaSet | undefined, now: number): DeploymentStatus {
+export function judgeProgress(
+  deployment: Deployment,
+  status: DeploymentStatus,
+  fresh: ReplicaSet | undefined,
+  now: number,
+): DeploymentStatus {
   const conditions = status.conditions ?? [];
-  if (deadlineOf(deployment) === undefined) return { ...status, conditions: conditions.filter(({ type }) => type !== 'Progressing') };
+  if (deadlineOf(deployment) === undefined)
+    return { ...status, conditions: conditions.filter(({ type }) => type !== 'Progressing') };
   const current = conditionOf(conditions, 'Progressing');
   if (status.replicas === status.updatedReplicas && current?.reason === 'NewReplicaSetAvailable') return status;
   const subject = fresh ? `ReplicaSet "${fresh.metadata.name}"` : `Deployment "${deployment.metadata.name}"`;
@@ -65,7 +76,12 @@ export function judgeProgress(deployment: Deployment, status: DeploymentStatus, 
     return with_({ status: 'True', reason: 'NewReplicaSetAvailable', message: `${subject} has successfully progressed.` });
   }
   if (hasMoved(deployment.status ?? {}, status)) {
-    const next: Condition = { type: 'Progressing', status: 'True', reason: 'ReplicaSetUpdated', message: `${subject} is progressing.` };
+    const next: Condition = {
+      type: 'Progressing',
+      status: 'True',
+      reason: 'ReplicaSetUpdated',
+      message: `${subject} is progressing.`,
+    };
     // Each move renews lastUpdateTime, from which the deadline counts, though the reason stays.
     const lastTransitionTime = current?.status === 'True' ? current.lastTransitionTime : timestamp(now);
     const renewed = { ...next, lastUpdateTime: timestamp(now), lastTransitionTime };
@@ -106,9 +122,16 @@ export function setCondition(conditions: Condition[], next: Condition, now: numb
 }
 
 /** ReplicaFailure follows the ReplicaSets' own. */
-export function withReplicaFailure(status: DeploymentStatus, fresh: ReplicaSet | undefined, all: ReplicaSet[], now: number): DeploymentStatus {
+export function withReplicaFailure(
+  status: DeploymentStatus,
+  fresh: ReplicaSet | undefined,
+  all: ReplicaSet[],
+  now: number,
+): DeploymentStatus {
   const sets = fresh ? [fresh, ...all] : all;
-  const failure = sets.map((set) => conditionOf(set.status?.conditions, 'ReplicaFailure')).find((found) => found?.status === 'True');
+  const failure = sets
+    .map((set) => conditionOf(set.status?.conditions, 'ReplicaFailure'))
+    .find((found) => found?.status === 'True');
   const conditions = status.conditions ?? [];
   if (!failure) return { ...status, conditions: conditions.filter(({ type }) => type !== 'ReplicaFailure') };
   const { reason, message } = failure;

@@ -96,9 +96,11 @@ export class EndpointSliceController {
   }
 
   private async remove({ metadata }: EndpointSlice): Promise<void> {
-    await this.context.client.delete(Kinds.EndpointSlice, metadata.namespace, metadata.name, { uid: metadata.uid }).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error;
-    });
+    await this.context.client
+      .delete(Kinds.EndpointSlice, metadata.namespace, metadata.name, { uid: metadata.uid })
+      .catch((error: unknown) => {
+        if (!isNotFound(error)) throw error;
+      });
   }
 }
 

@@ -85,8 +85,15 @@ export class ReplicaSetController {
       );
     }
     // What adjust() wrote is in the informer already, so the status counts it.
-    const now = this.pods.ownedBy(set.metadata.uid).filter((pod) => !isTerminal(pod) && matchesSelector(set.spec.selector, pod.metadata.labels));
-    await this.writeStatus(set, now.filter((pod) => !gone(pod)), now.filter(gone), failure);
+    const now = this.pods
+      .ownedBy(set.metadata.uid)
+      .filter((pod) => !isTerminal(pod) && matchesSelector(set.spec.selector, pod.metadata.labels));
+    await this.writeStatus(
+      set,
+      now.filter((pod) => !gone(pod)),
+      now.filter(gone),
+      failure,
+    );
     if (failure !== undefined) throw failure;
   }
 
@@ -94,8 +101,11 @@ export class ReplicaSetController {
     const surplus = active.length - (set.spec.replicas ?? 1);
     if (surplus < 0) await this.createPods(set, Math.min(BURST, -surplus));
     else if (surplus > 0) {
-      const victims = deletionOrder(active, this.podsPerNode(active), this.context.clock.now()).slice(0, Math.min(BURST, surplus));
-      await settleAll(victims.map((pod) => this.deletePod(pod)));
+      const victims = deletionOrder(active, this.podsPerNode(active), this.context.clock.now()).slice(
+        0,
+        Math.min(BURST, surplus),
+      );
+      await settleAll(victims.map((pod) => this.deletePod(set, pod)));
     }
   }
 
@@ -123,19 +133,24 @@ export class ReplicaSetController {
       spec: structuredClone(template.spec),
     };
     try {
-      this.context.informers.pods.observe(await this.context.client.create(Kinds.Pod, pod));
+      const created = await this.context.client.create(Kinds.Pod, pod);
+      this.context.informers.pods.observe(created);
+      this.context.events.event(set, 'Normal', 'SuccessfulCreate', `Created pod: ${created.metadata.name}`);
     } catch (error) {
       // The random name was taken: draw another one.
-      if (isAlreadyExists(error)) await this.createPod(set);
-      else throw error;
+      if (isAlreadyExists(error)) return this.createPod(set);
+      const why = error instanceof Error ? error.message : 'unknown';
+      this.context.events.event(set, 'Warning', 'FailedCreate', `Error creating: ${why}`);
+      throw error;
     }
   }
 
-  private async deletePod(pod: Pod): Promise<void> {
+  private async deletePod(set: ReplicaSet, pod: Pod): Promise<void> {
     const { namespace, name, uid } = pod.metadata;
     if (uid !== undefined) this.deleting.add(uid);
     try {
       await this.context.client.delete(Kinds.Pod, namespace, name, { uid });
+      this.context.events.event(set, 'Normal', 'SuccessfulDelete', `Deleted pod: ${name}`);
     } catch (error) {
       if (isNotFound(error)) return;
       if (uid !== undefined) this.deleting.delete(uid);
@@ -157,7 +172,8 @@ export class ReplicaSetController {
     if (Number.isFinite(soonest)) this.queue.addAfter(keyOf(set.metadata), soonest + 1);
     const status: ReplicaSetStatus = {
       replicas: active.length,
-      fullyLabeledReplicas: active.filter((pod) => matchesLabels(set.spec.template.metadata?.labels ?? {}, pod.metadata.labels)).length,
+      fullyLabeledReplicas: active.filter((pod) => matchesLabels(set.spec.template.metadata?.labels ?? {}, pod.metadata.labels))
+        .length,
       readyReplicas: active.filter(isReady).length,
       availableReplicas: waits.filter((wait) => wait === 0).length,
       terminatingReplicas: terminating.length,

@@ -50,7 +50,9 @@ export class LocalPorts {
       if (await isFree(port)) return port;
       this.used.delete(port);
     }
-    throw new Error(`no free port on 127.0.0.1 between ${FIRST} and ${FIRST + COUNT - 1}: end some of the programs that listen there`);
+    throw new Error(
+      `no free port on 127.0.0.1 between ${FIRST} and ${FIRST + COUNT - 1}: end some of the programs that listen there`,
+    );
   }
 
   release(port: number): void {

@@ -17,17 +17,26 @@ export interface ConfigSource {
 export function configSource(client: KubeClient, informers: NodeInformers): ConfigSource {
   return {
     async configMap(namespace, name) {
-      const found = informers.configMaps ? informers.configMaps.get(namespace, name) : await fetch(client, Kinds.ConfigMap, namespace, name);
+      const found = informers.configMaps
+        ? informers.configMaps.get(namespace, name)
+        : await fetch(client, Kinds.ConfigMap, namespace, name);
       return found && configMapData(found);
     },
     async secret(namespace, name) {
-      const found = informers.secrets ? informers.secrets.get(namespace, name) : await fetch(client, Kinds.Secret, namespace, name);
+      const found = informers.secrets
+        ? informers.secrets.get(namespace, name)
+        : await fetch(client, Kinds.Secret, namespace, name);
       return found && secretData(found);
     },
   };
 }
 
-async function fetch<T extends KubeObject>(client: KubeClient, resource: Resource<T>, namespace: string, name: string): Promise<T | undefined> {
+async function fetch<T extends KubeObject>(
+  client: KubeClient,
+  resource: Resource<T>,
+  namespace: string,
+  name: string,
+): Promise<T | undefined> {
   try {
     return await client.get(resource, namespace, name);
   } catch (error) {

@@ -30,6 +30,7 @@ export interface ContainerDeps {
   environment: (ports: Map<number, number>) => Promise<Pick<ProcessSpec, 'env' | 'cwd'>>;
   onChange: () => void;
   onLog: (line: string) => void;
+  onEvent: (type: 'Normal' | 'Warning', reason: string, message: string) => void;
   /** How often the container was restarted before this node took it over. */
   restartCount: number;
 }
@@ -76,6 +77,7 @@ export class ContainerRunner {
     if (!program) {
       const failure = `failed to pull and unpack image "${spec.image}": failed to resolve reference "${spec.image}": not found`;
       const message = `Back-off pulling image "${spec.image}": ErrImagePull: rpc error: code = NotFound desc = ${failure}`;
+      this.deps.onEvent('Warning', 'Failed', `Failed to pull image "${spec.image}": ${failure}`);
       return this.change({ waiting: { reason: 'ImagePullBackOff', message } });
     }
     this.starting = true;
@@ -84,6 +86,7 @@ export class ContainerRunner {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       const reason = error instanceof MissingConfig ? 'CreateContainerConfigError' : 'CreateContainerError';
+      this.deps.onEvent('Warning', 'Failed', `Error: ${message}`);
       this.change({ waiting: { reason, message } });
       this.later(CONFIG_RETRY_MS);
     } finally {
@@ -110,6 +113,7 @@ export class ContainerRunner {
     this.endProbes();
     this.ready = false;
     if (!this.process) return;
+    this.deps.onEvent('Normal', 'Killing', `Stopping container ${this.deps.spec.name}`);
     const preStop = (this.deps.spec.lifecycle?.preStop?.sleep?.seconds ?? 0) * 1000;
     await this.end(graceMs, Math.min(preStop, graceMs));
   }
@@ -134,6 +138,7 @@ export class ContainerRunner {
     this.containerID = `sandbox://${randomBytes(32).toString('hex')}`;
     const startedAt = this.deps.clock.now();
     this.started = !this.deps.spec.startupProbe;
+    this.deps.onEvent('Normal', 'Started', `Started container ${this.deps.spec.name}`);
     this.change({ running: { startedAt: timestamp(startedAt) } });
     void running.exited.then((exit) => this.exited(running, exit, startedAt));
     this.beginProbes(running, ports);
@@ -177,12 +182,13 @@ export class ContainerRunner {
   private setReady(ready: boolean): void {
     if (this.ready === ready || this.stopping || !this.process) return;
     this.ready = ready;
+    if (!ready) this.deps.onEvent('Warning', 'Unhealthy', `Readiness probe of container ${this.deps.spec.name} failed`);
     this.deps.onChange();
   }
 
   private async restart(running: RunningProcess, kind: string): Promise<void> {
     if (this.process !== running) return;
-    this.deps.onLog(`Container ${this.deps.spec.name} failed ${kind} probe, will be restarted`);
+    this.deps.onEvent('Normal', 'Killing', `Container ${this.deps.spec.name} failed ${kind} probe, will be restarted`);
     this.endProbes();
     this.setReady(false);
     await this.end((this.deps.pod.spec.terminationGracePeriodSeconds ?? 30) * 1000, 0);
@@ -226,6 +232,7 @@ export class ContainerRunner {
     this.lastState = finished;
     const where = `${pod.metadata.name}_${pod.metadata.namespace}(${pod.metadata.uid})`;
     const message = `back-off ${describe(wait)} restarting failed container=${spec.name} pod=${where}`;
+    if (wait > 0) this.deps.onEvent('Warning', 'BackOff', message);
     this.change(wait === 0 ? finished : { waiting: { reason: 'CrashLoopBackOff', message } });
     this.later(wait);
   }
@@ -253,4 +260,5 @@ function describe(ms: number): string {
   return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
 }
 
-const imageID = (image: string): string => `${image.replace(/:[^:/]+$/, '')}@sha256:${createHash('sha256').update(image).digest('hex')}`;
+const imageID = (image: string): string =>
+  `${image.replace(/:[^:/]+$/, '')}@sha256:${createHash('sha256').update(image).digest('hex')}`;

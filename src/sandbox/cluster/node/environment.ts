@@ -44,7 +44,8 @@ async function resolveVariable(variable: EnvVar, facts: PodFacts, source: Config
 
 function pick(data: Data | undefined, ref: KeyRef, kind: string, pod: Pod): string | undefined {
   const value = data?.get(ref.key);
-  if (value === undefined && !ref.optional) throw new MissingConfig(`couldn't find key ${ref.key} in ${kind} ${pod.metadata.namespace}/${ref.name}`);
+  if (value === undefined && !ref.optional)
+    throw new MissingConfig(`couldn't find key ${ref.key} in ${kind} ${pod.metadata.namespace}/${ref.name}`);
   return value?.toString();
 }
 

@@ -15,7 +15,12 @@ export class HollowRuntime implements PodRuntime {
 
   constructor(
     pod: Pod,
-    private readonly deps: { clock: Clock; addresses: PodAddresses; hostIP: string; readyDelayMs: (pod: Pod) => number | undefined },
+    private readonly deps: {
+      clock: Clock;
+      addresses: PodAddresses;
+      hostIP: string;
+      readyDelayMs: (pod: Pod) => number | undefined;
+    },
     private readonly onChange: () => void,
   ) {
     this.podIP = deps.addresses.allocate();

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import type { KubeClient } from '../../../kube/types.js';
 import type { Clock } from '../clock.js';
 import { systemClock } from '../clock.js';
+import type { EventSink } from '../events.js';
+import { noEvents } from '../events.js';
 import type { NodeInformers } from '../informers.js';
 import type { Pod } from '../types.js';
 import { LocalPorts, PodAddresses } from './addresses.js';
@@ -34,6 +36,8 @@ export interface NodeOptions {
   env?: Record<string, string> | ((pod: Pod) => Record<string, string> | Promise<Record<string, string>>);
   onLog?: (pod: Pod, container: string, line: string) => void;
   onError?: (key: string, error: unknown) => void;
+  /** Where events such as `BackOff` and `Unhealthy` go; nowhere by default. */
+  events?: EventSink;
   /** Pods that the node takes: 110 for processes, 60,000 for hollow ones by default. */
   maxPods?: number;
   /** Hollow pods become ready after so many milliseconds (0 by default), never when it says undefined. */
@@ -121,6 +125,7 @@ function processFactory(options: NodeOptions, clock: Clock, directory: string): 
     directory,
     baseEnv: (pod: Pod) => Promise.resolve(typeof env === 'function' ? env(pod) : env),
     onLog,
+    events: options.events ?? noEvents,
   };
   return (pod, onChange) => new ProcessRuntime(pod, deps, onChange);
 }

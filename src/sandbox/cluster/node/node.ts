@@ -1,4 +1,5 @@
-import type { DeleteOptions, KubeClient } from '../../../kube/types.js';
+import { Resources } from '../../../kube/resources.js';
+import type { KubeClient, KubeObject } from '../../../kube/types.js';
 import { isNotFound } from '../../../kube/types.js';
 import { PORTS_ANNOTATION } from '../annotations.js';
 import type { Clock } from '../clock.js';
@@ -8,7 +9,7 @@ import { WorkQueue, keyOf, splitKey } from '../queue.js';
 import { Kinds } from '../types.js';
 import type { Pod } from '../types.js';
 import type { PodRuntime, RuntimeFactory } from './runtime.js';
-import { schedule } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
 
 export interface NodeDeps {
   client: KubeClient;
@@ -37,10 +38,12 @@ export class SandboxNode {
   private readonly unsubscribe: (() => void)[] = [];
   /** Pods bound whose binding has not come back through the informer. */
   private readonly bound = new Set<string>();
+  private readonly scheduler: Scheduler;
   private closed = false;
 
   constructor(private readonly deps: NodeDeps) {
     const { informers } = deps;
+    this.scheduler = new Scheduler(deps);
     this.queue = new WorkQueue({
       work: (key) => this.sync(key),
       onError: deps.onError,
@@ -64,7 +67,9 @@ export class SandboxNode {
     this.closed = true;
     for (const off of this.unsubscribe) off();
     this.queue.stop();
-    await Promise.all([...this.residents.values()].map(({ runtime, stopped }) => Promise.race([runtime.stop(0), ...(stopped ? [stopped] : [])])));
+    await Promise.all(
+      [...this.residents.values()].map(({ runtime, stopped }) => Promise.race([runtime.stop(0), ...(stopped ? [stopped] : [])])),
+    );
   }
 
   private configChanged(namespace: string): void {
@@ -90,12 +95,11 @@ export class SandboxNode {
 
   private async place(key: string, pod: Pod): Promise<void> {
     if (isTerminating(pod)) return this.remove(pod);
-    const { client, clock, nodeName, nodeLabels, maxPods } = this.deps;
-    const hasRoom = this.bound.has(key) || this.residents.size + this.bound.size < maxPods;
+    const hasRoom = this.bound.has(key) || this.residents.size + this.bound.size < this.deps.maxPods;
     // Before the request: others are placed while it is under way.
     if (hasRoom) this.bound.add(key);
     try {
-      if (await schedule(pod, { client, clock, nodeName, nodeLabels, hasRoom })) return;
+      if (await this.scheduler.place(pod, hasRoom)) return;
     } catch (error) {
       this.bound.delete(key);
       throw error;
@@ -138,11 +142,16 @@ export class SandboxNode {
     await (resident.stopped ? Promise.race([resident.stopped, resident.runtime.stop(0)]) : resident.runtime.stop(0));
   }
 
+  /**
+   * Removes the object of a pod that has ended. An eviction, because it carries the grace period of 0 that lets the API server
+   * forget a terminating pod; disruption budgets do not apply to one.
+   */
   private async remove(pod: Pod): Promise<void> {
     const { namespace, name, uid } = pod.metadata;
-    const options: DeleteOptions & { gracePeriodSeconds: number } = { uid, gracePeriodSeconds: 0 };
+    const deleteOptions = { gracePeriodSeconds: 0, preconditions: { uid } };
+    const eviction: KubeObject = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace }, deleteOptions };
     try {
-      await this.deps.client.delete(Kinds.Pod, namespace, name, options);
+      await this.deps.client.create(Resources.Pod, eviction, { subresource: 'eviction' });
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }

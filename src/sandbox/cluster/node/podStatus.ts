@@ -87,7 +87,8 @@ function phaseOf(pod: Pod, containers: ContainerStatus[]): NonNullable<PodStatus
 /** Guaranteed: every container limits cpu and memory and asks for as much. BestEffort: none asks or limits. */
 export function qosClass(pod: Pod): string {
   const resources = pod.spec.containers.map((container) => container.resources ?? {});
-  if (resources.every(({ requests = {}, limits = {} }) => Object.keys({ ...requests, ...limits }).length === 0)) return 'BestEffort';
+  if (resources.every(({ requests = {}, limits = {} }) => Object.keys({ ...requests, ...limits }).length === 0))
+    return 'BestEffort';
   const guaranteed = resources.every(({ requests = {}, limits = {} }) =>
     ['cpu', 'memory'].every((name) => limits[name] !== undefined && (requests[name] ?? limits[name]) === limits[name]),
   );

@@ -13,7 +13,13 @@ export interface Prober {
 export const localProber: Prober = {
   http({ port, path, headers }, timeoutMs) {
     return new Promise((resolve) => {
-      const options = { host: '127.0.0.1', port, path, headers: { 'user-agent': 'kube-probe/sandbox', ...headers }, agent: false };
+      const options = {
+        host: '127.0.0.1',
+        port,
+        path,
+        headers: { 'user-agent': 'kube-probe/sandbox', ...headers },
+        agent: false,
+      };
       const probe = request({ ...options, signal: AbortSignal.timeout(timeoutMs) }, (response) => {
         response.resume();
         const status = response.statusCode ?? 0;
@@ -39,7 +45,8 @@ export const localProber: Prober = {
 
 /** A port's number or name, as the local port that the program really listens on. */
 export function localPort(port: number | string, container: Container, ports: Map<number, number>): number | undefined {
-  const number = typeof port === 'number' ? port : (container.ports?.find(({ name }) => name === port)?.containerPort ?? Number(port));
+  const number =
+    typeof port === 'number' ? port : (container.ports?.find(({ name }) => name === port)?.containerPort ?? Number(port));
   return ports.get(number);
 }
 
@@ -62,7 +69,12 @@ const FIRST_PROBE_MS = 200;
  * Probes over and over; `onVerdict` hears true after `successThreshold` passes and false after `failureThreshold` failures
  * in a row, each time that it is so. Returns what stops it.
  */
-export function runProbe(probe: Probe, check: () => Promise<boolean>, clock: Clock, onVerdict: (passed: boolean) => void): () => void {
+export function runProbe(
+  probe: Probe,
+  check: () => Promise<boolean>,
+  clock: Clock,
+  onVerdict: (passed: boolean) => void,
+): () => void {
   const { failureThreshold = 3, successThreshold = 1, periodSeconds = 10, initialDelaySeconds = 0 } = probe;
   let stopped = false;
   let cancel: () => void = () => undefined;

@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import { timestamp } from '../clock.js';
+import type { EventSink } from '../events.js';
 import type { Container, Pod, PodStatus } from '../types.js';
 import type { LocalPorts, PodAddresses } from './addresses.js';
 import { isFree } from './addresses.js';
@@ -32,6 +33,7 @@ export interface ProcessRuntimeDeps {
   /** Environment that every program gets beneath its own, such as MESH_URL. */
   baseEnv: (pod: Pod) => Promise<Record<string, string>>;
   onLog: (pod: Pod, container: string, line: string) => void;
+  events: EventSink;
 }
 
 /** A pod whose containers run as local processes. */
@@ -107,6 +109,7 @@ export class ProcessRuntime implements PodRuntime {
       environment: (ports) => this.environment(spec, ports),
       onChange: this.onChange,
       onLog: (line) => onLog(this.pod, spec.name, line),
+      onEvent: (type, reason, message) => this.deps.events.event(this.pod, type, reason, message),
       restartCount: before?.containerID ? before.restartCount + 1 : 0,
     });
   }
@@ -155,7 +158,10 @@ export class ProcessRuntime implements PodRuntime {
     const { source, hostIP, baseEnv } = this.deps;
     const own = await resolveEnv(spec, { pod: this.pod, podIP: this.podIP, hostIP }, source);
     const mounts = await mountVolumes(spec, this.directory);
-    return { env: { ...systemEnv(), ...this.identity(), ...(await baseEnv(this.pod)), ...portEnv(spec, ports), ...mounts, ...own }, cwd: this.directory };
+    return {
+      env: { ...systemEnv(), ...this.identity(), ...(await baseEnv(this.pod)), ...portEnv(spec, ports), ...mounts, ...own },
+      cwd: this.directory,
+    };
   }
 
   private identity(): Record<string, string> {
@@ -167,7 +173,9 @@ export class ProcessRuntime implements PodRuntime {
 /** Only what a program needs to run at all: a user's proxies, NODE_OPTIONS and credentials stay outside. */
 function systemEnv(): Record<string, string> {
   const names = ['PATH', 'TMPDIR', 'LANG', 'SystemRoot'];
-  return Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])) as [string, string][]);
+  return Object.fromEntries(
+    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])) as [string, string][],
+  );
 }
 
 function portEnv(spec: Container, ports: Map<number, number>): Record<string, string> {

@@ -92,13 +92,22 @@ function beat(options: RegistrationOptions): () => void {
 }
 
 async function renewLease({ client, clock, nodeName }: RegistrationOptions): Promise<void> {
-  const spec = { holderIdentity: nodeName, leaseDurationSeconds: 40, renewTime: new Date(clock.now()).toISOString().replace('Z', '000Z') };
+  const spec = {
+    holderIdentity: nodeName,
+    leaseDurationSeconds: 40,
+    renewTime: new Date(clock.now()).toISOString().replace('Z', '000Z'),
+  };
   const namespace = 'kube-node-lease';
   try {
     await client.patch(Resources.Lease, namespace, nodeName, { spec }, 'merge');
   } catch (error) {
     if (!isNotFound(error)) throw error;
-    const lease: KubeObject = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: nodeName, namespace }, spec };
+    const lease: KubeObject = {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: { name: nodeName, namespace },
+      spec,
+    };
     await client.create(Resources.Lease, lease);
   }
 }

@@ -29,7 +29,8 @@ async function contentOf(pod: Pod, volume: Volume, source: ConfigSource): Promis
     const data = await source.configMap(namespace, configMap.name);
     return project(volume.name, `configmap "${configMap.name}"`, configMap, data);
   }
-  if (secret) return project(volume.name, `secret "${secret.secretName}"`, secret, await source.secret(namespace, secret.secretName));
+  if (secret)
+    return project(volume.name, `secret "${secret.secretName}"`, secret, await source.secret(namespace, secret.secretName));
   return undefined;
 }
 
@@ -45,7 +46,10 @@ function project(volume: string, object: string, { optional, items }: Projection
   for (const { key, path } of items) {
     const value = data.get(key);
     if (value) files.set(inside(path, volume), value);
-    else if (!optional) throw new VolumeNotReady(`MountVolume.SetUp failed for volume "${volume}" : ${object} references non-existent config key: ${key}`);
+    else if (!optional)
+      throw new VolumeNotReady(
+        `MountVolume.SetUp failed for volume "${volume}" : ${object} references non-existent config key: ${key}`,
+      );
   }
   return files;
 }
@@ -60,7 +64,9 @@ function inside(path: string, volume: string): string {
 }
 
 async function replaceFiles(path: string, files: Data, mode: number): Promise<void> {
-  for (const name of await readdir(path)) if (![...files.keys()].some((file) => file === name || file.startsWith(`${name}/`))) await rm(join(path, name), { recursive: true });
+  for (const name of await readdir(path))
+    if (![...files.keys()].some((file) => file === name || file.startsWith(`${name}/`)))
+      await rm(join(path, name), { recursive: true });
   for (const [name, content] of files) {
     const target = join(path, name);
     if (await hasContent(target, content)) continue;

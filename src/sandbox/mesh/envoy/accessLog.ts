@@ -154,7 +154,8 @@ export class LogReader {
   private toAttempt(line: AttemptLine | RequestLine): Attempt {
     const endpoint = line.host ? this.options.endpoints(line.host) : undefined;
     // A try that the source gave up has neither code nor flag; its endpoint sees its caller leave.
-    const flags = line.flags || (line.code === 0 ? 'DC' : '-');
+    const given = line.flags || '-';
+    const flags = given === '-' && line.code === 0 ? 'DC' : given;
     const refused = flags.split(',').includes('UF');
     return {
       ...(endpoint && { endpoint }),

@@ -37,7 +37,7 @@ function rejectUnsupported(body: string): void {
   const back = /(?<!\\)(?:\\\\)*(\\[1-9])/.exec(body);
   if (back !== null) throw new Error(`error parsing regexp: invalid escape sequence: \`${back[1]}\``);
   if (
-    /^[*+?]|[(|][*+?](?!:|P?<|[is]+[:)-])/.test(
+    /^[*+?]|[(|][*+?]/.test(
       body
         .replace(/\\./g, '__')
         .replace(/\[[^\]]*\]/g, '_')

@@ -1,0 +1,138 @@
+import { Labels, type Canary } from '../api/index.js';
+import { canaryNames } from '../core/names.js';
+import { configReferences, podTemplateSchema } from '../core/pod-template.js';
+import type { Informer, KubeObject } from '../kube/index.js';
+import { Index, keyOf, type Cache } from './cache.js';
+import { callerServices } from './observe.js';
+
+/** Which Canaries care for an object by its name: `Kind/NAMESPACE/NAME` → keys of Canaries. */
+class Interests {
+  readonly #byObject = new Map<string, Set<string>>();
+  readonly #byCanary = new Map<string, string[]>();
+
+  set(key: string, objects: string[]): void {
+    for (const old of this.#byCanary.get(key) ?? []) {
+      const keys = this.#byObject.get(old);
+      keys?.delete(key);
+      if (keys?.size === 0) this.#byObject.delete(old);
+    }
+    for (const object of objects) {
+      const keys = this.#byObject.get(object) ?? new Set();
+      keys.add(key);
+      this.#byObject.set(object, keys);
+    }
+    if (objects.length > 0) this.#byCanary.set(key, objects);
+    else this.#byCanary.delete(key);
+  }
+
+  of(object: string): Iterable<string> {
+    return this.#byObject.get(object) ?? [];
+  }
+}
+
+/** Wakes a Canary whenever anything changed that its decision reads. */
+export class Triggers {
+  readonly #interests = new Interests();
+
+  constructor(
+    private readonly cache: Cache,
+    private readonly wake: (key: string) => void,
+  ) {}
+
+  /** Begin to listen; returns the function that ends it. */
+  start(): () => void {
+    const stops = this.#listen();
+    return () => stops.forEach((stop) => stop());
+  }
+
+  #listen(): (() => void)[] {
+    const { cache } = this;
+    for (const canary of cache.canaries.list()) this.#interests.set(keyOf(canary), this.#objectsOf(canary));
+    const own = cache.canaries.onChange((name, canary) => {
+      const key = `${name.namespace ?? ''}/${name.name}`;
+      this.#interests.set(key, canary ? this.#objectsOf(canary) : []);
+      this.wake(key);
+    });
+    const actions = cache.actions.onChange((_, action, previous) => this.#wakeNamed(action ?? previous, (action ?? previous)?.spec.canary));
+    const named = (['Deployment', 'ConfigMap', 'VirtualService', 'AlertProvider', 'MetricTemplate'] as const).map((kind) => this.#follow(kind));
+    const owned = [cache.pods, cache.revisions].map((informer) => informer.onChange((_, object, previous) => this.#wakeOwner(object ?? previous)));
+    const slices = cache.endpointSlices.onChange((_, slice, previous) => {
+      const service = (slice ?? previous)?.metadata.labels?.['kubernetes.io/service-name'];
+      this.#wakeInterested('Service', (slice ?? previous)?.metadata.namespace, service);
+    });
+    const services = cache.services.onChange((name, service) => {
+      this.#wakeInterested('Service', name.namespace, name.name);
+      if (service) this.#wakeSelected(service);
+    });
+    const rules = cache.destinationRules.onChange((_, rule, previous) => {
+      const host = ((rule ?? previous)?.['spec'] as { host?: unknown } | undefined)?.host;
+      if (typeof host === 'string') this.#wakeInterested('Host', undefined, host.split('.')[0]);
+    });
+    return [own, actions, ...named, ...owned, slices, services, rules];
+  }
+
+  /** A Secret that is tracked changed. */
+  secretChanged(namespace: string, name: string): void {
+    this.#wakeInterested('Secret', namespace, name);
+  }
+
+  #objectsOf(canary: Canary): string[] {
+    const namespace = canary.metadata.namespace ?? '';
+    if (!canary.spec?.targetRef || !canary.spec.service) return [];
+    const spec = { ...canary.spec, service: { ...canary.spec.service, slots: canary.spec.service.slots ?? { blue: 'blue', green: 'green' } } };
+    const { service, slots } = canaryNames(spec);
+    const of = (kind: string, name: string | undefined, space = namespace): string[] => (name === undefined ? [] : [`${kind}/${space}/${name}`]);
+    const target = this.cache.deployments.get(namespace, spec.targetRef.name);
+    const template = podTemplateSchema.safeParse((target?.['spec'] as Record<string, unknown> | undefined)?.['template']);
+    const configs = template.success ? configReferences(template.data) : [];
+    return [
+      ...of('Deployment', spec.targetRef.name),
+      ...Object.values(slots).flatMap((name) => [...of('Deployment', name), ...of('Service', name), `Host//${name}`]),
+      ...of('Service', service),
+      `Host//${service}`,
+      ...of('VirtualService', service),
+      ...of('VirtualService', spec.service.virtualService?.name),
+      ...configs.flatMap(({ kind, name }) => of(kind, name)),
+      ...(spec.analysis?.metrics ?? []).flatMap(({ templateRef }) => of('MetricTemplate', templateRef?.name, templateRef?.namespace)),
+      ...(spec.analysis?.alerts ?? []).flatMap(({ providerRef }) => of('AlertProvider', providerRef.name, providerRef.namespace)),
+    ];
+  }
+
+  #follow(kind: 'Deployment' | 'ConfigMap' | 'VirtualService' | 'AlertProvider' | 'MetricTemplate'): () => void {
+    const { cache } = this;
+    const informers = {
+      Deployment: cache.deployments,
+      ConfigMap: cache.configMaps,
+      VirtualService: cache.virtualServices,
+      AlertProvider: cache.alertProviders,
+      MetricTemplate: cache.metricTemplates,
+    };
+    const informer = informers[kind] as Informer<KubeObject>;
+    return informer.onChange((name) => {
+      // A target may refer to other configuration from now on.
+      if (kind === 'Deployment') for (const canary of cache.canaries.byIndex(Index.target, `${name.namespace ?? ''}/${name.name}`)) this.#interests.set(keyOf(canary), this.#objectsOf(canary));
+      this.#wakeInterested(kind, name.namespace, name.name);
+    });
+  }
+
+  #wakeInterested(kind: string, namespace: string | undefined, name: string | undefined): void {
+    for (const key of this.#interests.of(`${kind}/${namespace ?? ''}/${name}`)) this.wake(key);
+  }
+
+  #wakeNamed(object: KubeObject | undefined, name: string | undefined): void {
+    if (object && name) this.wake(`${object.metadata.namespace ?? ''}/${name}`);
+  }
+
+  #wakeOwner(object: KubeObject | undefined): void {
+    this.#wakeNamed(object, object?.metadata.labels?.[Labels.canary]);
+  }
+
+  /** A Service that begins to select a target's pods must get the selector overlay before a slot is filled (trap K2). */
+  #wakeSelected(service: KubeObject): void {
+    if (service.metadata.labels?.[Labels.slot]) return;
+    for (const canary of this.cache.canaries.list(service.metadata.namespace)) {
+      const target = this.cache.deployments.get(canary.metadata.namespace, canary.spec.targetRef.name);
+      if (canary.status?.adoptedAt && callerServices(this.cache, { ...canary, spec: { ...canary.spec } }, target).some((item) => item.metadata.name === service.metadata.name)) this.wake(keyOf(canary));
+    }
+  }
+}

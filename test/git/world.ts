@@ -1,0 +1,117 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Condition, GitSource, GitSourceSpec } from '../../src/api/index.js';
+import { createGitSourceReconciler, type GitSourceReconciler, type Overlay, type SyncedEvent } from '../../src/git/index.js';
+import { commitTree, createBareRepository, type CommitOptions, type TreeChanges } from '../../src/git/repository.js';
+import type { KubeObject } from '../../src/kube/types.js';
+import { FakeCluster } from './fake-cluster.js';
+
+export interface WorldOptions {
+  overlay?: Overlay;
+  secrets?: Record<string, Record<string, string>>;
+  assertLeading?: () => void;
+}
+
+/** A repository, a cluster and a reconciler between them. */
+export class World {
+  readonly cluster = new FakeCluster();
+  readonly log: string[] = [];
+  readonly events: SyncedEvent[] = [];
+  readonly secrets: Record<string, Record<string, string>>;
+  url = '';
+  #reconciler: GitSourceReconciler | undefined;
+
+  private constructor(
+    readonly dir: string,
+    private readonly options: WorldOptions,
+  ) {
+    this.secrets = options.secrets ?? {};
+  }
+
+  static async create(options: WorldOptions = {}): Promise<World> {
+    const world = new World(await mkdtemp(join(tmpdir(), 'sluice-test-')), options);
+    world.url = (await createBareRepository(world.repository)).url;
+    return world;
+  }
+
+  get repository(): string {
+    return join(this.dir, 'shop.git');
+  }
+
+  get data(): string {
+    return join(this.dir, 'data');
+  }
+
+  commit(changes: TreeChanges, options: Partial<CommitOptions> = {}): Promise<string> {
+    return commitTree(this.repository, changes, { message: 'A change', ...options });
+  }
+
+  /** A GitSource of the repository's folder deploy, twice a second. */
+  source(spec: Partial<GitSourceSpec> = {}, name = 'shop'): GitSource {
+    const before = this.cluster.source(name);
+    const full = { url: this.url, path: 'deploy', interval: '500ms', timeout: '10s', ...spec };
+    const generation = (before?.metadata.generation ?? 0) + 1;
+    return this.cluster.put({ ...before, apiVersion: 'sluice.dev/v1beta1', kind: 'GitSource', metadata: { ...before?.metadata, name, namespace: 'shop', generation }, spec: full }) as GitSource;
+  }
+
+  async start(): Promise<void> {
+    const write = (fields: object, message: string): void => void this.log.push(`${message} ${JSON.stringify(fields)}`);
+    this.#reconciler = createGitSourceReconciler({
+      client: this.cluster.client,
+      informers: { gitSources: this.cluster.gitSources, secret: async (_, name) => this.#secret(name) },
+      overlay: this.options.overlay ?? ((manifest) => manifest),
+      dataDir: this.data,
+      logger: { debug: write, info: write, warn: write, error: write },
+      assertLeading: this.options.assertLeading ?? (() => {}),
+      random: () => 0.5,
+      onSynced: (event) => this.events.push(event),
+    });
+    await this.#reconciler.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#reconciler?.stop();
+    this.#reconciler = undefined;
+  }
+
+  async destroy(): Promise<void> {
+    await this.stop();
+    await rm(this.dir, { recursive: true, force: true });
+  }
+
+  condition(type = 'Ready', name = 'shop'): Condition | undefined {
+    return this.cluster.source(name).status?.conditions?.find((condition) => condition.type === type);
+  }
+
+  async reason(reason: string, name = 'shop'): Promise<string> {
+    await until(() => this.condition('Ready', name)?.reason === reason, () => `${reason}, but it is ${JSON.stringify(this.condition('Ready', name))}`);
+    return this.condition('Ready', name)?.message ?? '';
+  }
+
+  /** Waits until the commit is applied completely. */
+  async applied(sha: string, name = 'shop'): Promise<void> {
+    await until(() => this.cluster.source(name).status?.appliedCommit === sha, () => `${sha} applied, but the status is ${JSON.stringify(this.cluster.source(name).status)}`);
+  }
+
+  #secret(name: string): KubeObject | undefined {
+    const values = this.secrets[name];
+    if (!values) return undefined;
+    const data = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
+    return { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: 'shop' }, data };
+  }
+}
+
+/** Polls until the condition holds; fails after eight seconds with what was expected. */
+export async function until(holds: () => boolean, expected: () => string): Promise<void> {
+  const deadline = Date.now() + 8_000;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error(`expected ${expected()}`);
+    await new Promise((resolve) => setTimeout(resolve, 15));
+  }
+}
+
+export const configMap = (name: string, value = 'a'): string => `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${name}\ndata:\n  value: "${value}"\n`;
+
+export const deployment = (name: string, image: string): string =>
+  `apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: ${name}\nspec:\n  replicas: 2\n  template:\n    spec:\n      containers:\n        - name: app\n          image: ${image}\n`;

@@ -1,0 +1,189 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { createMetricsSource } from '../../src/metrics/index.js';
+import type { MeasureRequest, Measurement } from '../../src/engine/ports.js';
+import { requests, scriptedServer, vector, type Answer, type Asked } from './scripted-server.js';
+
+const T0 = Date.parse('2030-01-01T12:00:00Z');
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+const times = (server: { asked: Asked[] }) => server.asked.map((one) => one.time).toSorted((a, b) => a - b);
+
+async function world(answer: (asked: Asked) => Answer) {
+  const server = await scriptedServer(answer);
+  const clock = { at: T0 + 60_000, now: () => clock.at };
+  const queries: { server: string; seconds: number; ok: boolean }[] = [];
+  const source = createMetricsSource({ clock, timeoutMs: 2_000, onQuery: (query) => queries.push(query) });
+  closers.push(
+    () => server.close(),
+    () => source.close(),
+  );
+  const measure = (over: Partial<MeasureRequest> = {}): Promise<Measurement> =>
+    source.measure({
+      metric: 'request-success-rate',
+      server: server.url,
+      namespace: 'default',
+      name: 'reviews',
+      target: 'reviews',
+      revision: 'abc',
+      service: 'reviews-green',
+      stableService: 'reviews-blue',
+      from: T0,
+      to: T0 + 10_000,
+      ...over,
+    });
+  return { server, clock, queries, measure };
+}
+
+describe('request-success-rate', () => {
+  it('is the share of the requests that were answered without a server error, over all windows', async () => {
+    const { measure } = await world(({ time }) =>
+      time === T0 + 5_000
+        ? vector(requests('reviews-green', '200', 90), requests('reviews-green', '503', 5), requests('reviews-blue', '500', 900))
+        : vector(requests('reviews-green', '200', 50), requests('reviews-green', '404', 50), requests('reviews-green', '0', 5)),
+    );
+    expect(await measure()).toMatchObject({ kind: 'Value', value: 95, samples: 200, from: T0, to: T0 + 10_000 });
+  });
+
+  it('counts only whole windows of the shared grid that lie inside the time asked about', async () => {
+    const { measure, server } = await world(() => vector(requests('reviews-green', '200', 1)));
+    const result = await measure({ from: T0 + 1, to: T0 + 19_999 });
+    expect(times(server)).toEqual([T0 + 10_000, T0 + 15_000]);
+    expect(result).toMatchObject({ samples: 2, from: T0 + 5_000, to: T0 + 15_000 });
+  });
+
+  it('asks for a window only when its last samples have had time to be stored', async () => {
+    const { measure, server, clock } = await world(() => vector(requests('reviews-green', '200', 1)));
+    clock.at = T0 + 5_500;
+    expect(await measure({ to: T0 + 5_500 })).toMatchObject({
+      kind: 'NoData',
+      message: 'no window of 5 s is complete yet between 12:00:00 and 12:00:05',
+    });
+    expect(server.asked).toEqual([]);
+    clock.at = T0 + 6_000;
+    expect(await measure({ to: T0 + 6_000 })).toMatchObject({ kind: 'Value', samples: 1 });
+  });
+
+  it('says which service had no requests, and when', async () => {
+    const { measure } = await world(() => vector(requests('reviews-blue', '200', 7), requests('reviews-green', '200', 0)));
+    expect(await measure()).toMatchObject({
+      kind: 'NoData',
+      message: 'no requests to reviews-green.default were seen between 12:00:00 and 12:00:10',
+    });
+  });
+
+  it('gives a query that a person can paste', async () => {
+    const { measure } = await world(() => vector(requests('reviews-green', '200', 1)));
+    const { query } = await measure();
+    expect(query).toBe(
+      '100 * sum(increase(istio_requests_total{reporter="source",destination_service_namespace="default",destination_service_name="reviews-green",response_code!~"5..|0"}[10s] @ 1893499210.000))' +
+        ' / sum(increase(istio_requests_total{reporter="source",destination_service_namespace="default",destination_service_name="reviews-green"}[10s] @ 1893499210.000))',
+    );
+  });
+});
+
+describe('shared evidence', () => {
+  it('one query per window serves every canary that asks the same question', async () => {
+    const { measure, server } = await world(() =>
+      vector(...Array.from({ length: 100 }, (_, i) => requests(`svc-${i}`, '200', i + 1))),
+    );
+    const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => measure({ service: `svc-${i}` })));
+    expect(answers.map((one) => one.kind === 'Value' && one.samples)).toEqual(Array.from({ length: 100 }, (_, i) => 2 * (i + 1)));
+    expect(server.asked).toHaveLength(2);
+  });
+
+  it('a later look asks only for the windows that are new', async () => {
+    const { measure, server } = await world(() => vector(requests('reviews-green', '200', 1)));
+    await measure();
+    const result = await measure({ to: T0 + 15_000 });
+    expect(result).toMatchObject({ samples: 3 });
+    expect(times(server)).toEqual([T0 + 5_000, T0 + 10_000, T0 + 15_000]);
+  });
+
+  it('canaries of other namespaces join the query', async () => {
+    const { measure, server } = await world(() => vector(requests('a', '200', 1, 'one'), requests('a', '200', 2, 'two')));
+    const answers = await Promise.all([measure({ namespace: 'one', service: 'a' }), measure({ namespace: 'two', service: 'a' })]);
+    expect(answers.map((one) => one.kind === 'Value' && one.samples)).toEqual([2, 4]);
+    const later = await measure({ namespace: 'two', service: 'a', to: T0 + 15_000 });
+    expect(later).toMatchObject({ samples: 6 });
+    expect(server.asked.at(-1)?.query).toContain('destination_service_namespace=~"one|two"');
+  });
+
+  it('keeps queries small with many namespaces', async () => {
+    const { measure, server } = await world(() => vector());
+    for (let i = 0; i < 60; i++) await measure({ namespace: `namespace-${i}`, to: T0 + 5_000 });
+    server.asked.length = 0;
+    await Promise.all(
+      Array.from({ length: 60 }, (_, i) => measure({ namespace: `namespace-${i}`, from: T0 + 20_000, to: T0 + 25_000 })),
+    );
+    expect(server.asked).toHaveLength(3);
+    expect(Math.max(...server.asked.map((one) => one.query.length))).toBeLessThan(2_000);
+  });
+
+  it('a restarted controller asks again for what lies behind', async () => {
+    const answer = () => vector(requests('reviews-green', '200', 3));
+    const first = await world(answer);
+    const before = await first.measure();
+    const second = await world(answer);
+    expect({ ...(await second.measure()), query: '' }).toEqual({ ...before, query: '' });
+  });
+
+  it('a failed window is not remembered as empty', async () => {
+    let broken = true;
+    const { measure, clock } = await world(() =>
+      broken
+        ? { status: 503, body: { status: 'error', errorType: 'timeout', error: 'too slow' } }
+        : vector(requests('reviews-green', '200', 1)),
+    );
+    expect(await measure()).toMatchObject({ kind: 'Error', permanent: false });
+    broken = false;
+    clock.at += 1_000;
+    expect(await measure()).toMatchObject({ kind: 'Value', samples: 2 });
+  });
+
+  it('a broken server is not asked again by every canary', async () => {
+    const { measure, server } = await world(() => ({ status: 500, body: 'oops', type: 'text/plain' }));
+    for (let i = 0; i < 20; i++) await measure({ service: `svc-${i}` });
+    expect(server.asked.length).toBeLessThanOrEqual(2);
+  });
+
+  it('tells about every query that was sent', async () => {
+    const { measure, queries, server } = await world(({ time }) =>
+      time === T0 + 5_000 ? vector() : { status: 500, body: 'no' },
+    );
+    await measure();
+    expect(queries.filter((query) => query.ok)).toMatchObject([{ server: server.url }]);
+    expect(queries.filter((query) => !query.ok)).toMatchObject([{ server: server.url }]);
+  });
+});
+
+describe('request-duration', () => {
+  const bucket = (le: string, value: number): [Record<string, string>, string] => [
+    { destination_service_namespace: 'default', destination_service_name: 'reviews-green', le },
+    String(value),
+  ];
+
+  it('is the 99th percentile in milliseconds, over all windows', async () => {
+    const { measure } = await world(() => vector(bucket('100', 40), bucket('200', 50), bucket('+Inf', 50)));
+    const result = await measure({ metric: 'request-duration' });
+    // 100 requests, 80 of them within 100 ms: the 99th lies 19/20 into the second bucket.
+    expect(result).toMatchObject({ kind: 'Value', value: 195, samples: 100 });
+    expect(result.query).toContain('histogram_quantile(0.99, sum by (le) (increase(istio_request_duration_milliseconds_bucket{');
+  });
+
+  it('is no data without requests', async () => {
+    const { measure } = await world(() => vector(bucket('100', 0), bucket('+Inf', 0)));
+    expect(await measure({ metric: 'request-duration' })).toMatchObject({ kind: 'NoData' });
+  });
+});
+
+it('a name that is not built in and has no template is named', async () => {
+  const { measure } = await world(() => vector());
+  expect(await measure({ metric: 'error-rate' })).toMatchObject({
+    kind: 'Error',
+    permanent: true,
+    message: 'metric "error-rate" is not built in (request-success-rate, request-duration are); give it a templateRef',
+  });
+});

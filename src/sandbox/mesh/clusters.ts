@@ -9,7 +9,8 @@ export const DOMAIN = 'svc.cluster.local';
 export const fqdn = (name: string, namespace: string): string => `${name}.${namespace}.${DOMAIN}`;
 
 /** Istio's own expansion: only names without a dot are completed. `reviews.default` stays what it is, and matches no Service. */
-export const expandHost = (host: string, namespace: string): string => (host.includes('.') || host === '*' ? host : fqdn(host, namespace));
+export const expandHost = (host: string, namespace: string): string =>
+  host.includes('.') || host === '*' ? host : fqdn(host, namespace);
 
 export const clusterName = (port: number, subset: string, host: string): string => `outbound|${port}|${subset}|${host}`;
 
@@ -23,7 +24,8 @@ export const hostCovers = (pattern: string, host: string): boolean =>
 export const visibility = (exportTo: string[] | undefined, namespace: string): string[] =>
   exportTo === undefined || exportTo.length === 0 ? ['*'] : exportTo.map((entry) => (entry === '.' ? namespace : entry));
 
-export const visibleIn = (exportTo: string[], namespace: string): boolean => exportTo.includes('*') || exportTo.includes(namespace);
+export const visibleIn = (exportTo: string[], namespace: string): boolean =>
+  exportTo.includes('*') || exportTo.includes(namespace);
 
 export const isHttpPort = (port: Service['spec']['ports'][number]): boolean => {
   if (port.protocol !== undefined && port.protocol !== 'TCP') return false;
@@ -37,7 +39,9 @@ const workloadOf = (pod: Pod): string => {
   if (owner === undefined) return pod.metadata.name;
   const hash = pod.metadata.labels['pod-template-hash'];
   if (owner.kind !== 'ReplicaSet') return owner.name;
-  return hash !== undefined && owner.name.endsWith(`-${hash}`) ? owner.name.slice(0, -hash.length - 1) : owner.name.replace(/-[a-z0-9]{6,10}$/, '');
+  return hash !== undefined && owner.name.endsWith(`-${hash}`)
+    ? owner.name.slice(0, -hash.length - 1)
+    : owner.name.replace(/-[a-z0-9]{6,10}$/, '');
 };
 
 const realAddress = /^127\.0\.0\.1:[0-9]{1,5}$/;
@@ -106,7 +110,8 @@ const indexEndpoints = (
       }
     }
   }
-  for (const known of index.values()) known.sort((a, b) => a.endpoint.pod.localeCompare(b.endpoint.pod) || a.endpoint.address.localeCompare(b.endpoint.address));
+  for (const known of index.values())
+    known.sort((a, b) => a.endpoint.pod.localeCompare(b.endpoint.pod) || a.endpoint.address.localeCompare(b.endpoint.address));
   return index;
 };
 
@@ -120,7 +125,8 @@ const toEndpoint = (
   // An unset `ready` means ready: the API says so for clients that cannot tell.
   if (entry.conditions?.ready === false) return undefined;
   const ip = entry.addresses[0] ?? '';
-  const target = entry.targetRef?.name === undefined ? ip : `${entry.targetRef.namespace ?? slice.metadata.namespace}/${entry.targetRef.name}`;
+  const target =
+    entry.targetRef?.name === undefined ? ip : `${entry.targetRef.namespace ?? slice.metadata.namespace}/${entry.targetRef.name}`;
   const known = pods.get(target);
   const address = known?.ports[String(port)] ?? (ip === '127.0.0.1' ? `${ip}:${port}` : undefined);
   const podAddress = `${isIP(ip) === 6 ? `[${ip}]` : ip}:${port}`;
@@ -134,7 +140,10 @@ const toEndpoint = (
     });
     return undefined;
   }
-  const template = known?.template ?? { pod: entry.targetRef?.name ?? ip, workload: describeWorkload(entry.targetRef?.name ?? 'unknown', slice.metadata.namespace, {}) };
+  const template = known?.template ?? {
+    pod: entry.targetRef?.name ?? ip,
+    workload: describeWorkload(entry.targetRef?.name ?? 'unknown', slice.metadata.namespace, {}),
+  };
   return { endpoint: { address, podAddress, ...template }, labels: known?.pod.metadata.labels ?? {} };
 };
 
@@ -170,12 +179,21 @@ const buildClusters = (service: Service, rule: EffectiveRule, endpoints: Map<str
     const all = endpoints.get(`${namespace}/${name}/${port.name ?? ''}`) ?? [];
     const add = (subset: string, chosen: LabelledEndpoint[]): void => {
       const key = clusterName(port.port, subset, host);
-      const cluster: Cluster = { name: key, ...shared, port: port.port, subset, endpoints: chosen.map(({ endpoint }) => endpoint) };
+      const cluster: Cluster = {
+        name: key,
+        ...shared,
+        port: port.port,
+        subset,
+        endpoints: chosen.map(({ endpoint }) => endpoint),
+      };
       clusters[key] = cluster;
     };
     add('', all);
     for (const [subset, labels] of rule.subsets) {
-      add(subset, all.filter((candidate) => Object.entries(labels).every(([key, value]) => candidate.labels[key] === value)));
+      add(
+        subset,
+        all.filter((candidate) => Object.entries(labels).every(([key, value]) => candidate.labels[key] === value)),
+      );
     }
   }
   return clusters;
@@ -202,7 +220,8 @@ const groupByNamespace = (rules: readonly DestinationRule[]): Map<string, Destin
 };
 
 const byAge = (a: DestinationRule, b: DestinationRule): number =>
-  (a.metadata.creationTimestamp ?? '').localeCompare(b.metadata.creationTimestamp ?? '') || a.metadata.name.localeCompare(b.metadata.name);
+  (a.metadata.creationTimestamp ?? '').localeCompare(b.metadata.creationTimestamp ?? '') ||
+  a.metadata.name.localeCompare(b.metadata.name);
 
 const usableRules = (rules: readonly DestinationRule[], problems: Problem[]): DestinationRule[] =>
   rules
@@ -230,7 +249,14 @@ export const compileClusters = (
     const { name, namespace } = service.metadata;
     const host = fqdn(name, namespace);
     const own = rulesFor(rules.get(namespace) ?? [], host);
-    Object.assign(clusters, buildClusters(service, mergeRules(own.filter((rule) => visibility(rule.spec.exportTo, namespace).includes('*'))), endpoints));
+    Object.assign(
+      clusters,
+      buildClusters(
+        service,
+        mergeRules(own.filter((rule) => visibility(rule.spec.exportTo, namespace).includes('*'))),
+        endpoints,
+      ),
+    );
     for (const client of clientNamespaces(own, namespace)) {
       // Exported to some namespaces only: those see it, the others do not.
       (clientClusters[client] ??= {})[host] = buildClusters(

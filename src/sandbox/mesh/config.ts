@@ -47,6 +47,9 @@ const gatewaysOf = (virtualService: VirtualService): string[] => {
 interface World {
   services: Map<string, Service>;
   virtualServices: VirtualService[];
+  /** By exact host, the oldest first. */
+  claims: Map<string, VirtualService[]>;
+  wildcards: { pattern: string; virtualService: VirtualService }[];
   delegates: Map<string, VirtualService>;
   problems: Problem[];
   retryStatusCodes: number[];
@@ -70,18 +73,36 @@ const virtualHostFrom = (world: World, virtualService: VirtualService, host: str
   const routes = compileRoutes(virtualService, gateways, contextFor(world, virtualService, listenerPort));
   if (routes.length === 0) return undefined;
   const { name, namespace } = virtualService.metadata;
-  return { host, port, exportTo: visibility(virtualService.spec.exportTo, namespace), gateways, virtualService: `${name}/${namespace}`, routes };
+  return {
+    host,
+    port,
+    exportTo: visibility(virtualService.spec.exportTo, namespace),
+    gateways,
+    virtualService: `${name}/${namespace}`,
+    routes,
+  };
 };
 
 /** VirtualServices for a host, the most specific host first, then the oldest first. */
 const claims = (world: World, host: string): VirtualService[] => {
-  const ranked = world.virtualServices.flatMap((virtualService) => {
-    const hosts = (virtualService.spec.hosts ?? []).map((entry) => expandHost(entry, virtualService.metadata.namespace));
-    const covering = hosts.filter((entry) => hostCovers(entry, host)).toSorted((a, b) => b.length - a.length);
-    const best = covering.includes(host) ? host : covering[0];
-    return best === undefined ? [] : [{ virtualService, rank: best === host ? Number.POSITIVE_INFINITY : best.length }];
-  });
-  return ranked.toSorted((a, b) => (a.rank === b.rank ? 0 : b.rank - a.rank)).map(({ virtualService }) => virtualService);
+  const wild = world.wildcards
+    .filter(({ pattern }) => hostCovers(pattern, host))
+    .toSorted((a, b) => b.pattern.length - a.pattern.length);
+  return [...new Set([...(world.claims.get(host) ?? []), ...wild.map(({ virtualService }) => virtualService)])];
+};
+
+/** Index by host: a fleet has thousands of Services, and nearly all claims are exact. */
+const indexClaims = (virtualServices: readonly VirtualService[]): Pick<World, 'claims' | 'wildcards'> => {
+  const exact = new Map<string, VirtualService[]>();
+  const wildcards: World['wildcards'] = [];
+  for (const virtualService of virtualServices) {
+    for (const entry of virtualService.spec.hosts ?? []) {
+      const host = expandHost(entry, virtualService.metadata.namespace);
+      if (host.startsWith('*')) wildcards.push({ pattern: host, virtualService });
+      else exact.set(host, [...(exact.get(host) ?? []), virtualService]);
+    }
+  }
+  return { claims: exact, wildcards };
 };
 
 const defaultRoute = (cluster: string, statusCodes: number[]): Route => ({
@@ -95,21 +116,18 @@ const defaultRoute = (cluster: string, statusCodes: number[]): Route => ({
 const hostsOfService = (world: World, service: Service): VirtualHost[] => {
   const host = fqdn(service.metadata.name, service.metadata.namespace);
   const claimed = claims(world, host);
-  warnOfConflict(world, host, claimed);
-  return service.spec.ports.filter(isHttpPort).flatMap(({ port }) => [
-    ...claimed.flatMap((virtualService) => virtualHostFrom(world, virtualService, host, port) ?? []),
-    { host, port, exportTo: ['*'], routes: [defaultRoute(clusterName(port, '', host), world.retryStatusCodes)] },
-  ]);
+  warnOfConflict(world, host, world.claims.get(host) ?? []);
+  return service.spec.ports
+    .filter(isHttpPort)
+    .flatMap(({ port }) => [
+      ...claimed.flatMap((virtualService) => virtualHostFrom(world, virtualService, host, port) ?? []),
+      { host, port, exportTo: ['*'], routes: [defaultRoute(clusterName(port, '', host), world.retryStatusCodes)] },
+    ]);
 };
 
 /** Sidecars obey one VirtualService per host and namespace: the oldest. The others are silently dead in Istio, so say it. */
 const warnOfConflict = (world: World, host: string, claimed: readonly VirtualService[]): void => {
-  const exact = claimed.filter(
-    (candidate) =>
-      gatewaysOf(candidate).includes('mesh') &&
-      candidate.spec.hosts?.some((entry) => expandHost(entry, candidate.metadata.namespace) === host) === true,
-  );
-  const [winner, ...losers] = exact;
+  const [winner, ...losers] = claimed.filter((candidate) => gatewaysOf(candidate).includes('mesh'));
   for (const loser of losers) {
     reporter(loser, world.problems)(
       'spec.hosts',
@@ -134,12 +152,21 @@ const foreignHosts = (world: World): VirtualHost[] =>
  */
 export const compileMesh = (input: MeshInput, version = 1, options: CompileOptions = {}): MeshConfig => {
   const problems: Problem[] = [];
-  const services = parseAll(input.services, 'Service', serviceSchema, problems).filter(({ spec }) => spec.type !== 'ExternalName');
-  const virtualServices = parseAll(input.virtualServices.filter(isIstio), 'VirtualService', virtualServiceSchema, problems).toSorted(byAge);
+  const services = parseAll(input.services, 'Service', serviceSchema, problems).filter(
+    ({ spec }) => spec.type !== 'ExternalName',
+  );
+  const virtualServices = parseAll(
+    input.virtualServices.filter(isIstio),
+    'VirtualService',
+    virtualServiceSchema,
+    problems,
+  ).toSorted(byAge);
   const isDelegate = (candidate: VirtualService): boolean => (candidate.spec.hosts ?? []).length === 0;
+  const routing = virtualServices.filter((candidate) => !isDelegate(candidate));
   const world: World = {
+    ...indexClaims(routing),
     services: new Map(services.map((service) => [fqdn(service.metadata.name, service.metadata.namespace), service])),
-    virtualServices: virtualServices.filter((candidate) => !isDelegate(candidate)),
+    virtualServices: routing,
     delegates: new Map(virtualServices.filter(isDelegate).map((one) => [`${one.metadata.namespace}/${one.metadata.name}`, one])),
     problems,
     retryStatusCodes: options.defaultRetryStatusCodes ?? [503],
@@ -156,4 +183,3 @@ export const compileMesh = (input: MeshInput, version = 1, options: CompileOptio
   const virtualHosts = [...services.flatMap((service) => hostsOfService(world, service)), ...foreignHosts(world)];
   return { version, virtualHosts, ...clusters, problems };
 };
-

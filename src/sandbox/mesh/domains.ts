@@ -26,7 +26,8 @@ const visibleHosts = (config: MeshConfig, source: Source): VirtualHost[] => {
   for (const candidate of config.virtualHosts) {
     const key = `${candidate.host}:${candidate.port}`;
     if (chosen.has(key) || !visibleIn(candidate.exportTo, source.namespace)) continue;
-    if (candidate.gateways !== undefined && !candidate.gateways.includes(gatewayOf(source))) continue;
+    // Gateways open only the hosts that a VirtualService gives them; sidecars reach every Service.
+    if (!(candidate.gateways ?? ['mesh']).includes(gatewayOf(source))) continue;
     const routes = candidate.routes.filter((route) => isFor(route, source));
     if (routes.length > 0) chosen.set(key, { ...candidate, routes });
   }
@@ -79,6 +80,8 @@ export const hostFinder = (programmed: readonly ProgrammedHost[]): ((authority: 
     const name = authority.toLowerCase();
     const bare = name.replace(/:[0-9]+$/, '');
     const anyPort = exact.get(bare);
-    return exact.get(name) ?? (anyPort?.port === 0 ? anyPort : undefined) ?? wild.find(({ suffix }) => bare.endsWith(suffix))?.host;
+    return (
+      exact.get(name) ?? (anyPort?.port === 0 ? anyPort : undefined) ?? wild.find(({ suffix }) => bare.endsWith(suffix))?.host
+    );
   };
 };

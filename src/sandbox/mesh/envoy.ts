@@ -20,6 +20,7 @@ export interface EnvoyMeshOptions extends MeshOptions {
 }
 
 const LISTENER_MS = 10_000;
+const RETRY_MS = 2000;
 
 const listenersSchema = z.object({
   listener_statuses: z.array(
@@ -61,6 +62,7 @@ class EnvoyMesh implements Mesh {
   private queued = false;
   private version = 0;
   private stopped = false;
+  private retry: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly options: EnvoyMeshOptions,
@@ -82,7 +84,9 @@ class EnvoyMesh implements Mesh {
     await this.publisher.prepare();
     await writeFile(
       bootstrapPath,
-      JSON.stringify(bootstrap({ admin: adminSocket, cds: join(this.paths.files, 'cds.json'), lds: join(this.paths.files, 'lds.json') })),
+      JSON.stringify(
+        bootstrap({ admin: adminSocket, cds: join(this.paths.files, 'cds.json'), lds: join(this.paths.files, 'lds.json') }),
+      ),
     );
     this.envoy = await startEnvoy({
       envoyPath: this.options.envoyPath,
@@ -104,6 +108,7 @@ class EnvoyMesh implements Mesh {
 
   async stop(): Promise<void> {
     this.stopped = true;
+    clearTimeout(this.retry);
     this.unsubscribe();
     await this.running;
     await this.envoy?.stop();
@@ -139,7 +144,12 @@ class EnvoyMesh implements Mesh {
       await this.publisher.publish(plan);
       this.version = config.version;
     } catch (error) {
-      if (!this.stopped) this.options.onProblem(error instanceof Error ? error.message : String(error));
+      if (this.stopped) return;
+      this.options.onProblem(error instanceof Error ? error.message : String(error));
+      this.retry ??= setTimeout(() => {
+        this.retry = undefined;
+        void this.publish();
+      }, RETRY_MS);
     }
   }
 
@@ -152,7 +162,10 @@ class EnvoyMesh implements Mesh {
       const { listener_statuses: statuses } = listenersSchema.parse(JSON.parse(await this.admin('/listeners?format=json')));
       const address = statuses.find(({ name }) => name === id)?.local_address.socket_address;
       if (address !== undefined && address.port_value !== 0) return `http://${address.address}:${address.port_value}`;
-      if (Date.now() > deadline) throw new Error(`Envoy opened no listener for ${source.namespace}/${source.workload} within ${LISTENER_MS / 1000} s; see its log`);
+      if (Date.now() > deadline)
+        throw new Error(
+          `Envoy opened no listener for ${source.namespace}/${source.workload} within ${LISTENER_MS / 1000} s; see its log`,
+        );
       await sleep(20);
     }
   }

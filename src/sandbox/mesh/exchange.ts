@@ -168,7 +168,10 @@ export class Exchange {
     applyOperations(headers, chosen.headers?.request);
     applyOperations(headers, route.headers?.request);
     headers['host'] =
-      route.rewrite?.authority ?? hostOverride(route.headers?.request) ?? hostOverride(chosen.headers?.request) ?? this.view.authority;
+      route.rewrite?.authority ??
+      hostOverride(route.headers?.request) ??
+      hostOverride(chosen.headers?.request) ??
+      this.view.authority;
     headers['x-request-id'] = this.context.requestId;
     headers['x-forwarded-proto'] ??= 'http';
     return headers;
@@ -284,7 +287,12 @@ export class Exchange {
     if (flag !== undefined) this.flags.add(flag);
     if (this.response.headersSent || this.response.destroyed) return;
     const type = body === '' ? {} : { 'content-type': 'text/plain' };
-    const all: OutgoingHttpHeaders = { ...headers, ...type, 'content-length': Buffer.byteLength(body), 'x-request-id': this.context.requestId };
+    const all: OutgoingHttpHeaders = {
+      ...headers,
+      ...type,
+      'content-length': Buffer.byteLength(body),
+      'x-request-id': this.context.requestId,
+    };
     applyOperations(all, this.route?.headers?.response);
     this.response.writeHead(status, all);
     this.response.end(body);

@@ -9,10 +9,17 @@ export interface MeshOptions {
 }
 
 const keyOf = (source: Source): string =>
-  JSON.stringify([source.namespace, source.workload, source.gateway, Object.entries(source.labels).toSorted(([a], [b]) => a.localeCompare(b))]);
+  JSON.stringify([
+    source.namespace,
+    source.workload,
+    source.gateway,
+    Object.entries(source.labels).toSorted(([a], [b]) => a.localeCompare(b)),
+  ]);
 
 /** One proxy per distinct source, made when first asked for. */
-export const proxyPerSource = <T>(create: (source: Source) => Promise<T>): { get(spec: SourceSpec): Promise<T>; all(): Promise<T[]> } => {
+export const proxyPerSource = <T>(
+  create: (source: Source) => Promise<T>,
+): { get(spec: SourceSpec): Promise<T>; all(): Promise<T[]> } => {
   const proxies = new Map<string, Promise<T>>();
   return {
     get: (spec) => {

@@ -29,7 +29,9 @@ type Finder = (authority: string) => ProgrammedHost | undefined;
 
 const endpointsOf = (config: MeshConfig): Set<string> => {
   const all = [config.clusters, ...Object.values(config.clientClusters).flatMap((hosts) => Object.values(hosts))];
-  return new Set(all.flatMap((clusters) => Object.values(clusters).flatMap((cluster) => cluster.endpoints.map(({ address }) => address))));
+  return new Set(
+    all.flatMap((clusters) => Object.values(clusters).flatMap((cluster) => cluster.endpoints.map(({ address }) => address))),
+  );
 };
 
 /**

@@ -1,13 +1,29 @@
 import { STATUS_CODES } from 'node:http';
 import { clusterName, expandHost } from './clusters.js';
 import type { Destination, HeaderRulesInput, HttpMatch, HttpRoute, StringMatchInput, VirtualService } from './schema.js';
-import type { Fault, HeaderOperations, HeaderRules, Mirror, Problem, RetryPolicy, Rewrite, Route, RouteAction, RouteMatch, StringMatch } from './types.js';
+import type {
+  Fault,
+  HeaderOperations,
+  HeaderRules,
+  Mirror,
+  Problem,
+  RetryPolicy,
+  Rewrite,
+  Route,
+  RouteAction,
+  RouteMatch,
+  StringMatch,
+} from './types.js';
 
 const DEFAULT_RETRY_ON = ['connect-failure', 'refused-stream', 'unavailable', 'cancelled', 'retriable-status-codes'];
 const DEFAULT_ATTEMPTS = 2;
 
 /** Istio's retry policy for routes that set none. `statusCodes` is empty since Istio 1.24, and was 503 before. */
-export const defaultRetries = (statusCodes: number[]): RetryPolicy => ({ attempts: DEFAULT_ATTEMPTS, on: DEFAULT_RETRY_ON, statusCodes });
+export const defaultRetries = (statusCodes: number[]): RetryPolicy => ({
+  attempts: DEFAULT_ATTEMPTS,
+  on: DEFAULT_RETRY_ON,
+  statusCodes,
+});
 
 /** What the routes of one VirtualService need to know of the world, for one port of one host. */
 export interface RouteContext {
@@ -24,7 +40,8 @@ export const reporter =
   (virtualService: VirtualService, problems: Problem[]) =>
   (field: string, message: string): void => {
     const object = `VirtualService ${virtualService.metadata.namespace}/${virtualService.metadata.name}`;
-    if (!problems.some((problem) => problem.object === object && problem.field === field)) problems.push({ object, field, message });
+    if (!problems.some((problem) => problem.object === object && problem.field === field))
+      problems.push({ object, field, message });
   };
 
 const toStringMatch = (input: StringMatchInput): StringMatch => {
@@ -34,10 +51,15 @@ const toStringMatch = (input: StringMatchInput): StringMatch => {
   return { kind: 'present' };
 };
 
-const toMatches = (input: Record<string, StringMatchInput> | undefined, lowerCase: boolean): Record<string, StringMatch> | undefined =>
+const toMatches = (
+  input: Record<string, StringMatchInput> | undefined,
+  lowerCase: boolean,
+): Record<string, StringMatch> | undefined =>
   input === undefined || Object.keys(input).length === 0
     ? undefined
-    : Object.fromEntries(Object.entries(input).map(([key, value]) => [lowerCase ? key.toLowerCase() : key, toStringMatch(value)]));
+    : Object.fromEntries(
+        Object.entries(input).map(([key, value]) => [lowerCase ? key.toLowerCase() : key, toStringMatch(value)]),
+      );
 
 /** Undefined for a match that takes every request. */
 const toRouteMatch = (input: HttpMatch | undefined): RouteMatch | undefined => {
@@ -77,7 +99,10 @@ const toCluster = (destination: Destination, context: RouteContext, field: strin
   const host = expandHost(destination.host, context.namespace);
   const parts = destination.host.split('.');
   if (parts.length === 2 && parts[0] !== '*') {
-    context.report(field, `"${destination.host}" is taken as a full name; Istio completes only names without a dot: write "${parts[0]}.${parts[1]}.svc.cluster.local"`);
+    context.report(
+      field,
+      `"${destination.host}" is taken as a full name; Istio completes only names without a dot: write "${parts[0]}.${parts[1]}.svc.cluster.local"`,
+    );
   }
   const port = destination.port?.number ?? context.onlyPort(host) ?? context.listenerPort;
   return clusterName(port, destination.subset ?? '', host);
@@ -128,8 +153,10 @@ const toRetries = (input: HttpRoute['retries'], context: RouteContext): RetryPol
 const toFault = (input: HttpRoute['fault'], report: RouteContext['report'], field: string): Fault | undefined => {
   if (input === undefined) return undefined;
   const fault: Fault = {};
-  if (input.delay) fault.delay = { percent: input.delay.percentage?.value ?? input.delay.percent ?? 100, ms: input.delay.fixedDelay };
-  if (input.abort?.httpStatus !== undefined) fault.abort = { percent: input.abort.percentage?.value ?? 100, status: input.abort.httpStatus };
+  if (input.delay)
+    fault.delay = { percent: input.delay.percentage?.value ?? input.delay.percent ?? 100, ms: input.delay.fixedDelay };
+  if (input.abort?.httpStatus !== undefined)
+    fault.abort = { percent: input.abort.percentage?.value ?? 100, status: input.abort.httpStatus };
   else if (input.abort) report(`${field}.fault.abort`, 'has no httpStatus; only HTTP aborts are supported, so it is ignored');
   return fault;
 };
@@ -171,7 +198,11 @@ const compileRoute = (route: HttpRoute, gateways: string[], context: RouteContex
       const match = toRouteMatch(input);
       const name = [route.name, input?.name].filter((part) => part !== undefined && part !== '').join('.') || 'default';
       const { sourceLabels, sourceNamespace } = input ?? {};
-      const audience = { gateways: input?.gateways ?? gateways, ...(sourceLabels && { sourceLabels }), ...(sourceNamespace !== undefined && { sourceNamespace }) };
+      const audience = {
+        gateways: input?.gateways ?? gateways,
+        ...(sourceLabels && { sourceLabels }),
+        ...(sourceNamespace !== undefined && { sourceNamespace }),
+      };
       return { name, ...common, audience, ...(match && { match }) };
     });
 };
@@ -179,7 +210,8 @@ const compileRoute = (route: HttpRoute, gateways: string[], context: RouteContex
 /** A delegate's match inside its root's: both hold. Undefined when the two cannot be put into one condition. */
 const narrow = (root: HttpMatch, inner: HttpMatch): HttpMatch | undefined => {
   for (const key of ['method', 'scheme', 'authority', 'port', 'sourceNamespace'] as const) {
-    if (root[key] !== undefined && inner[key] !== undefined && JSON.stringify(root[key]) !== JSON.stringify(inner[key])) return undefined;
+    if (root[key] !== undefined && inner[key] !== undefined && JSON.stringify(root[key]) !== JSON.stringify(inner[key]))
+      return undefined;
   }
   const outer = root.uri?.prefix;
   const innerUri = inner.uri?.prefix ?? inner.uri?.exact;
@@ -208,18 +240,28 @@ const narrowAll = (root: HttpRoute, inner: HttpRoute): HttpMatch[] | undefined =
 };
 
 /** Replace a delegating entry by the entries of the VirtualService that it names. Delegates of delegates are not followed, as in Istio. */
-const expandDelegate = (route: HttpRoute, context: RouteContext, field: string): { route: HttpRoute; context: RouteContext }[] => {
+const expandDelegate = (
+  route: HttpRoute,
+  context: RouteContext,
+  field: string,
+): { route: HttpRoute; context: RouteContext }[] => {
   if (route.delegate === undefined) return [{ route, context }];
   const namespace = route.delegate.namespace ?? context.namespace;
   const delegate = context.delegates(namespace, route.delegate.name);
   if (delegate === undefined) {
-    context.report(`${field}.delegate`, `VirtualService ${namespace}/${route.delegate.name} does not exist or has hosts of its own; the entry is skipped`);
+    context.report(
+      `${field}.delegate`,
+      `VirtualService ${namespace}/${route.delegate.name} does not exist or has hosts of its own; the entry is skipped`,
+    );
     return [];
   }
   return (delegate.spec.http ?? []).flatMap((inner) => {
     const match = narrowAll(route, inner);
     if (match === undefined || inner.delegate !== undefined) {
-      context.report(`${field}.delegate`, `an entry of VirtualService ${namespace}/${delegate.metadata.name} does not lie inside this entry's match; it is skipped`);
+      context.report(
+        `${field}.delegate`,
+        `an entry of VirtualService ${namespace}/${delegate.metadata.name} does not lie inside this entry's match; it is skipped`,
+      );
       return [];
     }
     const name = [route.name, inner.name].filter((part) => part !== undefined).join('-');
@@ -230,7 +272,9 @@ const expandDelegate = (route: HttpRoute, context: RouteContext, field: string):
 /** The route table of one VirtualService for one port. Ends at the first entry that takes everything from everyone. */
 export const compileRoutes = (virtualService: VirtualService, gateways: string[], context: RouteContext): Route[] => {
   const routes = (virtualService.spec.http ?? []).flatMap((entry, index) =>
-    expandDelegate(entry, context, `spec.http.${index}`).flatMap(({ route, context: inner }) => compileRoute(route, gateways, inner, `spec.http.${index}`)),
+    expandDelegate(entry, context, `spec.http.${index}`).flatMap(({ route, context: inner }) =>
+      compileRoute(route, gateways, inner, `spec.http.${index}`),
+    ),
   );
   const last = routes.findIndex((route) => isCatchAll(route));
   return last === -1 ? routes : routes.slice(0, last + 1);

@@ -151,9 +151,7 @@ export const serviceSchema = z.object({
   spec: z.object({
     type: z.string().optional(),
     ports: z
-      .array(
-        z.object({ name: z.string().optional(), port, protocol: z.string().optional(), appProtocol: z.string().optional() }),
-      )
+      .array(z.object({ name: z.string().optional(), port, protocol: z.string().optional(), appProtocol: z.string().optional() }))
       .nullish()
       .transform((value) => value ?? []),
   }),
@@ -170,7 +168,9 @@ export const endpointSliceSchema = z.object({
       z.object({
         addresses: z.array(z.string()).min(1),
         conditions: z.object({ ready: z.boolean().nullish() }).nullish(),
-        targetRef: z.object({ kind: z.string().optional(), name: z.string().optional(), namespace: z.string().optional() }).nullish(),
+        targetRef: z
+          .object({ kind: z.string().optional(), name: z.string().optional(), namespace: z.string().optional() })
+          .nullish(),
       }),
     )
     .nullish()

@@ -80,9 +80,14 @@ const serviceLabels = (record: RequestRecord) => {
   };
 };
 
-const common = (record: RequestRecord) => ({ ...sourceLabels(record.source), ...serviceLabels(record), request_protocol: record.protocol });
+const common = (record: RequestRecord) => ({
+  ...sourceLabels(record.source),
+  ...serviceLabels(record),
+  request_protocol: record.protocol,
+});
 
-const grpcStatus = (record: RequestRecord, status: string | undefined): string => (record.protocol === 'grpc' ? (status ?? '') : '');
+const grpcStatus = (record: RequestRecord, status: string | undefined): string =>
+  record.protocol === 'grpc' ? (status ?? '') : '';
 
 const sourceSeries = (record: RequestRecord): IstioLabels => ({
   reporter: 'source',
@@ -117,7 +122,10 @@ const destinationSeries = (record: RequestRecord, attempt: Attempt): IstioLabels
 export const observations = (record: RequestRecord): { labels: IstioLabels; durationMs: number }[] => {
   const atSource = record.mirrored ? [] : [{ labels: sourceSeries(record), durationMs: record.durationMs }];
   const reached = record.attempts.filter((attempt) => attempt.reached);
-  return [...atSource, ...reached.map((attempt) => ({ labels: destinationSeries(record, attempt), durationMs: attempt.durationMs }))];
+  return [
+    ...atSource,
+    ...reached.map((attempt) => ({ labels: destinationSeries(record, attempt), durationMs: attempt.durationMs })),
+  ];
 };
 
 export interface Telemetry {

@@ -9,10 +9,7 @@ export interface Problem {
 
 /** `exact`, `prefix` and `regex` (RE2, whole string) of Istio's StringMatch; `present` is an empty match. */
 export type StringMatch =
-  | { kind: 'exact'; value: string }
-  | { kind: 'prefix'; value: string }
-  | { kind: 'regex'; value: string }
-  | { kind: 'present' };
+  { kind: 'exact'; value: string } | { kind: 'prefix'; value: string } | { kind: 'regex'; value: string } | { kind: 'present' };
 
 export interface RouteMatch {
   uri?: StringMatch;

@@ -132,7 +132,13 @@ export const attempt = (pools: UpstreamPools, options: AttemptOptions): Promise<
   });
 };
 
-const GRPC_STATUS: Record<string, string> = { cancelled: '1', 'deadline-exceeded': '4', 'resource-exhausted': '8', internal: '13', unavailable: '14' };
+const GRPC_STATUS: Record<string, string> = {
+  cancelled: '1',
+  'deadline-exceeded': '4',
+  'resource-exhausted': '8',
+  internal: '13',
+  unavailable: '14',
+};
 
 /** Envoy's decision whether an answer is tried again. */
 export const retriable = (policy: RetryPolicy, answer: Answer): boolean => {

@@ -69,7 +69,9 @@ const LONGEST_SLEEP_MS = 250;
 const checkedUrl = (text: string): URL => {
   const url = new URL(text);
   if (url.protocol === 'http:' && LOOPBACK.has(url.hostname)) return url;
-  throw new Error(`callers: url ${url.protocol}//${url.host} is not on this machine; expected http://127.0.0.1:PORT, the address of a mesh proxy`);
+  throw new Error(
+    `callers: url ${url.protocol}//${url.host} is not on this machine; expected http://127.0.0.1:PORT, the address of a mesh proxy`,
+  );
 };
 
 const checkedRate = (rps: number): number => {
@@ -79,7 +81,12 @@ const checkedRate = (rps: number): number => {
 
 const served = (headers: IncomingHttpHeaders): Partial<CallRecord> => {
   const result: Partial<CallRecord> = {};
-  const names = { version: 'x-bookinfo-version', pod: 'x-pod-name', revision: 'x-sluice-revision', slot: 'x-sluice-slot' } as const;
+  const names = {
+    version: 'x-bookinfo-version',
+    pod: 'x-pod-name',
+    revision: 'x-sluice-revision',
+    slot: 'x-sluice-slot',
+  } as const;
   for (const [field, name] of Object.entries(names) as [keyof typeof names, string][]) {
     const value = headers[name];
     if (typeof value === 'string') result[field] = value;
@@ -114,7 +121,13 @@ export const startCallers = (options: CallerOptions): Callers => {
     const version = (stats.byVersion[outcome.version ?? '-'] ??= { ok: 0, failed: 0 });
     stats[ok ? 'ok' : 'failed'] += 1;
     version[ok ? 'ok' : 'failed'] += 1;
-    options.log({ time: new Date(time).toISOString(), n, latencyMs: ended - sentAt, scheduledLatencyMs: ended - dueAt, ...outcome });
+    options.log({
+      time: new Date(time).toISOString(),
+      n,
+      latencyMs: ended - sentAt,
+      scheduledLatencyMs: ended - dueAt,
+      ...outcome,
+    });
     if (stats.inFlight === 0) for (const resolve of idle.splice(0)) resolve();
   };
 
@@ -124,7 +137,10 @@ export const startCallers = (options: CallerOptions): Callers => {
     const time = now();
     stats.sent += 1;
     if (stats.inFlight >= limit) {
-      finish(n, time, sentAt, dueAt, { status: 0, error: `not sent: ${limit} requests are already under way (concurrencyLimit)` });
+      finish(n, time, sentAt, dueAt, {
+        status: 0,
+        error: `not sent: ${limit} requests are already under way (concurrencyLimit)`,
+      });
       return;
     }
     stats.inFlight += 1;

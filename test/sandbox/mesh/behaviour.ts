@@ -1,7 +1,20 @@
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Mesh, RequestRecord } from '../../../src/sandbox/mesh/types.js';
-import { call, destinationRule, emptyInput, pod, service, slice, startApp, TestFeed, until, virtualService, type App, type PodSpec } from './world.js';
+import {
+  call,
+  destinationRule,
+  emptyInput,
+  pod,
+  service,
+  slice,
+  startApp,
+  TestFeed,
+  until,
+  virtualService,
+  type App,
+  type PodSpec,
+} from './world.js';
 
 export type StartMesh = (options: { feed: TestFeed; onRequest: (record: RequestRecord) => void }) => Promise<Mesh>;
 
@@ -33,9 +46,17 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
     const flakyAnswers: number[] = [];
 
     /** Push a world and wait until the proxies obey it. */
-    const program = async (http: unknown[] | undefined, pods: { blue?: PodSpec[]; green?: PodSpec[] } = {}, extra = emptyInput()): Promise<void> => {
-      const blues = pods.blue ?? [{ name: 'blue-1', real: blue.port, workload: 'reviews-blue', labels: { app: 'reviews', version: 'v1' } }];
-      const greens = pods.green ?? [{ name: 'green-1', real: green.port, workload: 'reviews-green', labels: { app: 'reviews', version: 'v2' } }];
+    const program = async (
+      http: unknown[] | undefined,
+      pods: { blue?: PodSpec[]; green?: PodSpec[] } = {},
+      extra = emptyInput(),
+    ): Promise<void> => {
+      const blues = pods.blue ?? [
+        { name: 'blue-1', real: blue.port, workload: 'reviews-blue', labels: { app: 'reviews', version: 'v1' } },
+      ];
+      const greens = pods.green ?? [
+        { name: 'green-1', real: green.port, workload: 'reviews-green', labels: { app: 'reviews', version: 'v2' } },
+      ];
       const { version } = feed.push({
         virtualServices: [...(http ? [virtualService('reviews', { hosts: ['reviews'], http })] : []), ...extra.virtualServices],
         destinationRules: extra.destinationRules,
@@ -53,12 +74,14 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
       call(url, HOST, path, { ...options, headers: { 'x-request-id': `test-${test}-${sent++}`, ...options.headers } });
     /** The record of the test's n-th request. */
     const record = async (n = 0): Promise<RequestRecord> => {
-      const find = (): RequestRecord | undefined => records.find(({ requestId, mirrored }) => requestId === `test-${test}-${n}` && !mirrored);
+      const find = (): RequestRecord | undefined =>
+        records.find(({ requestId, mirrored }) => requestId === `test-${test}-${n}` && !mirrored);
       await until(() => find() !== undefined, 'the request to be recorded');
       return find() as RequestRecord;
     };
 
-    const tries = async (n = 0): Promise<unknown[]> => (await record(n)).attempts.map(({ status, flags, reached }) => [status, flags, reached]);
+    const tries = async (n = 0): Promise<unknown[]> =>
+      (await record(n)).attempts.map(({ status, flags, reached }) => [status, flags, reached]);
 
     beforeAll(async () => {
       blue = await startApp('v1', (request, response) => {
@@ -94,7 +117,14 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
     });
 
     it('splits by weight within binomial bounds', async () => {
-      await program([{ route: [{ ...BLUE, weight: 75 }, { ...GREEN, weight: 25 }] }]);
+      await program([
+        {
+          route: [
+            { ...BLUE, weight: 75 },
+            { ...GREEN, weight: 25 },
+          ],
+        },
+      ]);
       const total = 800;
       const bodies: string[] = [];
       for (let sent = 0; sent < total; sent += 20) {
@@ -107,19 +137,41 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
     });
 
     it('sends nothing to a destination of weight 0', async () => {
-      await program([{ route: [{ ...BLUE, weight: 100 }, { ...GREEN, weight: 0 }] }]);
+      await program([
+        {
+          route: [
+            { ...BLUE, weight: 100 },
+            { ...GREEN, weight: 0 },
+          ],
+        },
+      ]);
       for (let sent = 0; sent < 50; sent += 1) expect((await get()).body).toBe('v1');
       expect(green.seen).toHaveLength(0);
     });
 
     it('obeys new weights without failing a request', async () => {
-      await program([{ route: [{ ...BLUE, weight: 100 }, { ...GREEN, weight: 0 }] }]);
+      await program([
+        {
+          route: [
+            { ...BLUE, weight: 100 },
+            { ...GREEN, weight: 0 },
+          ],
+        },
+      ]);
       let running = true;
       const statuses: number[] = [];
       const load = (async () => {
         while (running) statuses.push((await get()).status);
       })();
-      for (const weight of [10, 50, 100]) await program([{ route: [{ ...BLUE, weight: 100 - weight }, { ...GREEN, weight }] }]);
+      for (const weight of [10, 50, 100])
+        await program([
+          {
+            route: [
+              { ...BLUE, weight: 100 - weight },
+              { ...GREEN, weight },
+            ],
+          },
+        ]);
       expect((await get()).body).toBe('v2');
       running = false;
       await load;
@@ -128,7 +180,11 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
 
     it('takes the first route that matches', async () => {
       await program([
-        { name: 'testers', match: [{ headers: { 'end-user': { exact: 'jason' } } }, { uri: { prefix: '/beta' } }], route: [GREEN] },
+        {
+          name: 'testers',
+          match: [{ headers: { 'end-user': { exact: 'jason' } } }, { uri: { prefix: '/beta' } }],
+          route: [GREEN],
+        },
         { name: 'rest', match: [{ uri: { prefix: '/' } }], route: [BLUE] },
         { name: 'never', route: [GREEN] },
       ]);
@@ -139,26 +195,55 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
       expect((await record(2)).routeName).toBe('rest');
     });
 
-    it.each<[string, Record<string, unknown>, [string, Record<string, string>?, string?][], [string, Record<string, string>?, string?][]]>([
+    it.each<
+      [
+        string,
+        Record<string, unknown>,
+        [string, Record<string, string>?, string?][],
+        [string, Record<string, string>?, string?][],
+      ]
+    >([
       ['uri exact', { uri: { exact: '/a' } }, [['/a'], ['/a?x=1']], [['/a/'], ['/A']]],
       ['uri regex, whole path', { uri: { regex: '/r/[0-9]+' } }, [['/r/12']], [['/r/12/x'], ['/z/r/1']]],
       ['ignoreUriCase', { uri: { prefix: '/a' }, ignoreUriCase: true }, [['/A1'], ['/a']], [['/b']]],
       ['method', { method: { exact: 'POST' } }, [['/', {}, 'POST']], [['/']]],
-      ['header regex', { headers: { cookie: { regex: '.*canary=always.*' } } }, [['/', { cookie: 'a=1; canary=always' }]], [['/'], ['/', { cookie: 'a=1' }]]],
+      [
+        'header regex',
+        { headers: { cookie: { regex: '.*canary=always.*' } } },
+        [['/', { cookie: 'a=1; canary=always' }]],
+        [['/'], ['/', { cookie: 'a=1' }]],
+      ],
       ['header presence', { headers: { 'x-beta': {} } }, [['/', { 'x-beta': 'anything' }]], [['/']]],
-      ['header prefix', { headers: { 'user-agent': { prefix: 'Moz' } } }, [['/', { 'user-agent': 'Mozilla' }]], [['/', { 'user-agent': 'curl' }]]],
+      [
+        'header prefix',
+        { headers: { 'user-agent': { prefix: 'Moz' } } },
+        [['/', { 'user-agent': 'Mozilla' }]],
+        [['/', { 'user-agent': 'curl' }]],
+      ],
       ['query parameter', { queryParams: { v: { exact: '2' } } }, [['/?v=2']], [['/?v=1'], ['/']]],
-      ['withoutHeaders', { withoutHeaders: { 'x-no': { exact: '1' } } }, [['/'], ['/', { 'x-no': '2' }]], [['/', { 'x-no': '1' }]]],
+      [
+        'withoutHeaders',
+        { withoutHeaders: { 'x-no': { exact: '1' } } },
+        [['/'], ['/', { 'x-no': '2' }]],
+        [['/', { 'x-no': '1' }]],
+      ],
       ['withoutHeaders presence', { withoutHeaders: { 'x-no': {} } }, [['/']], [['/', { 'x-no': '2' }]]],
       ['authority', { authority: { exact: 'reviews' } }, [['/']], []],
-      ['two conditions', { uri: { prefix: '/a' }, headers: { b: { exact: '1' } } }, [['/a', { b: '1' }]], [['/a'], ['/c', { b: '1' }]]],
+      [
+        'two conditions',
+        { uri: { prefix: '/a' }, headers: { b: { exact: '1' } } },
+        [['/a', { b: '1' }]],
+        [['/a'], ['/c', { b: '1' }]],
+      ],
       ['source labels of others', { sourceLabels: { app: 'someone-else' } }, [], [['/']]],
       ['source labels', { sourceLabels: { app: 'productpage' } }, [['/']], []],
       ['another port', { port: 81 }, [], [['/']]],
     ])('matches by %s', async (_what, match, inside, outside) => {
       await program([{ match: [match], route: [GREEN] }, { route: [BLUE] }]);
-      for (const [path, headers = {}, method = 'GET'] of inside) expect([path, (await get(path, { headers, method })).body]).toEqual([path, 'v2']);
-      for (const [path, headers = {}, method = 'GET'] of outside) expect([path, (await get(path, { headers, method })).body]).toEqual([path, 'v1']);
+      for (const [path, headers = {}, method = 'GET'] of inside)
+        expect([path, (await get(path, { headers, method })).body]).toEqual([path, 'v2']);
+      for (const [path, headers = {}, method = 'GET'] of outside)
+        expect([path, (await get(path, { headers, method })).body]).toEqual([path, 'v1']);
     });
 
     it('serves a host without a VirtualService from all its ready endpoints', async () => {
@@ -170,7 +255,13 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
 
     it('knows a host by its short, namespaced and full name, with its port, and in x-sluice-host', async () => {
       await program([{ route: [GREEN] }]);
-      for (const host of ['reviews', 'reviews:9080', 'reviews.default', 'reviews.default.svc', 'reviews.default.svc.cluster.local:9080']) {
+      for (const host of [
+        'reviews',
+        'reviews:9080',
+        'reviews.default',
+        'reviews.default.svc',
+        'reviews.default.svc.cluster.local:9080',
+      ]) {
         expect([host, (await call(url, host)).body]).toEqual([host, 'v2']);
       }
       expect((await call(url, '127.0.0.1', '/', { headers: { 'x-sluice-host': 'reviews' } })).body).toBe('v2');
@@ -205,7 +296,9 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
 
     it('follows subsets of a DestinationRule', async () => {
       const extra = emptyInput();
-      extra.destinationRules.push(destinationRule('reviews', { host: 'reviews', subsets: [{ name: 'v2', labels: { version: 'v2' } }] }));
+      extra.destinationRules.push(
+        destinationRule('reviews', { host: 'reviews', subsets: [{ name: 'v2', labels: { version: 'v2' } }] }),
+      );
       await program([{ route: [{ destination: { host: 'reviews', subset: 'v2' } }] }], {}, extra);
       for (let sent = 0; sent < 6; sent += 1) expect((await get()).body).toBe('v2');
       expect(await record()).toMatchObject({ upstreamCluster: 'outbound|9080|v2|reviews.default.svc.cluster.local' });
@@ -227,7 +320,9 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
       await program([{ route: [BLUE] }], { blue: [{ name: 'blue-0', real: dead }] });
       const reply = await get();
       expect(reply.status).toBe(503);
-      expect(reply.body).toMatch(/^upstream connect error or disconnect\/reset before headers\. retried and the latest reset reason: remote connection failure/);
+      expect(reply.body).toMatch(
+        /^upstream connect error or disconnect\/reset before headers\. retried and the latest reset reason: remote connection failure/,
+      );
       expect(await record()).toMatchObject({ responseCode: 503, responseFlags: 'URX,UF' });
       expect(await tries()).toEqual([
         [0, 'UF', false],
@@ -244,18 +339,24 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
     });
 
     it('retries the statuses it is told to, and no others', async () => {
-      await program([{ route: [BLUE], retries: { attempts: 3, retryOn: '5xx' } }], { blue: [{ name: 'flaky', real: flaky.port }] });
+      await program([{ route: [BLUE], retries: { attempts: 3, retryOn: '5xx' } }], {
+        blue: [{ name: 'flaky', real: flaky.port }],
+      });
       flakyAnswers.push(500, 502);
       expect((await get()).status).toBe(200);
       expect(flaky.seen).toHaveLength(3);
-      await program([{ route: [BLUE], retries: { attempts: 3, retryOn: '502' } }], { blue: [{ name: 'flaky', real: flaky.port }] });
+      await program([{ route: [BLUE], retries: { attempts: 3, retryOn: '502' } }], {
+        blue: [{ name: 'flaky', real: flaky.port }],
+      });
       flakyAnswers.push(502, 500);
       expect((await get()).status).toBe(500);
       expect((await record(0)).responseFlags).toBe('-');
     });
 
     it('counts every try at the destination and one request at the source', async () => {
-      await program([{ route: [BLUE], retries: { attempts: 1, retryOn: '5xx' } }], { blue: [{ name: 'flaky', real: flaky.port }] });
+      await program([{ route: [BLUE], retries: { attempts: 1, retryOn: '5xx' } }], {
+        blue: [{ name: 'flaky', real: flaky.port }],
+      });
       flakyAnswers.push(500, 503);
       expect((await get()).status).toBe(503);
       expect(await record()).toMatchObject({ responseCode: 503, responseFlags: 'URX' });
@@ -266,7 +367,9 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
     });
 
     it('replays the body on a retry', async () => {
-      await program([{ route: [BLUE], retries: { attempts: 1, retryOn: '5xx' } }], { blue: [{ name: 'flaky', real: flaky.port }] });
+      await program([{ route: [BLUE], retries: { attempts: 1, retryOn: '5xx' } }], {
+        blue: [{ name: 'flaky', real: flaky.port }],
+      });
       flakyAnswers.push(500);
       expect((await get('/', { method: 'POST', body: 'hello' })).status).toBe(200);
       expect(flaky.seen.map(({ body }) => body)).toEqual(['hello', 'hello']);
@@ -282,7 +385,9 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
     it('answers 503 with UC when the application drops the connection', async () => {
       flakyAnswers.push(-1);
       await program([{ route: [BLUE] }], { blue: [{ name: 'flaky', real: flaky.port }] });
-      expect((await get()).body).toBe('upstream connect error or disconnect/reset before headers. reset reason: connection termination');
+      expect((await get()).body).toBe(
+        'upstream connect error or disconnect/reset before headers. reset reason: connection termination',
+      );
       expect(await record()).toMatchObject({ responseCode: 503, responseFlags: 'UC' });
       expect(await tries()).toEqual([[0, 'UC', true]]);
     });
@@ -307,9 +412,21 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
 
     it('injects aborts and delays by percentage', async () => {
       await program([
-        { match: [{ uri: { prefix: '/abort' } }], route: [BLUE], fault: { abort: { percentage: { value: 100 }, httpStatus: 418 } } },
-        { match: [{ uri: { prefix: '/delay' } }], route: [BLUE], fault: { delay: { percentage: { value: 100 }, fixedDelay: '150ms' } } },
-        { match: [{ uri: { prefix: '/half' } }], route: [BLUE], fault: { abort: { percentage: { value: 50 }, httpStatus: 500 } } },
+        {
+          match: [{ uri: { prefix: '/abort' } }],
+          route: [BLUE],
+          fault: { abort: { percentage: { value: 100 }, httpStatus: 418 } },
+        },
+        {
+          match: [{ uri: { prefix: '/delay' } }],
+          route: [BLUE],
+          fault: { delay: { percentage: { value: 100 }, fixedDelay: '150ms' } },
+        },
+        {
+          match: [{ uri: { prefix: '/half' } }],
+          route: [BLUE],
+          fault: { abort: { percentage: { value: 50 }, httpStatus: 500 } },
+        },
         { route: [BLUE] },
       ]);
       expect(await get('/abort')).toMatchObject({ status: 418, body: 'fault filter abort' });
@@ -326,13 +443,16 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
     it('sends copies aside that the caller does not see', async () => {
       await program([{ route: [BLUE], mirror: { host: 'reviews-green' }, mirrorPercentage: { value: 100 } }]);
       expect((await get('/m?x=1', { method: 'POST', body: 'copied' })).body).toBe('v1');
-      const findCopy = (): RequestRecord | undefined => records.find(({ requestId, mirrored }) => requestId === `test-${test}-0` && mirrored);
+      const findCopy = (): RequestRecord | undefined =>
+        records.find(({ requestId, mirrored }) => requestId === `test-${test}-0` && mirrored);
       await until(() => green.seen.length === 1 && findCopy() !== undefined, 'the copy to arrive and be recorded');
       expect(green.seen[0]).toMatchObject({ method: 'POST', url: '/m?x=1', body: 'copied' });
       expect(green.seen[0]?.headers.host).toBe('reviews-shadow');
       const copy = findCopy();
       expect(copy).toMatchObject({ source: { workload: 'productpage-v1' }, destinationService: { name: 'reviews-green' } });
-      expect(copy?.attempts).toMatchObject([{ status: 200, reached: true, endpoint: { pod: 'green-1', workload: { workload: 'reviews-green' } } }]);
+      expect(copy?.attempts).toMatchObject([
+        { status: 200, reached: true, endpoint: { pod: 'green-1', workload: { workload: 'reviews-green' } } },
+      ]);
     });
 
     it('mirrors a percentage', async () => {
@@ -345,7 +465,11 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
       await program([
         { match: [{ uri: { prefix: '/old/' } }], rewrite: { uri: '/new/', authority: 'inner.example' }, route: [BLUE] },
         { match: [{ uri: { exact: '/one' } }], rewrite: { uri: '/two' }, route: [BLUE] },
-        { match: [{ uri: { prefix: '/re/' } }], rewrite: { uriRegexRewrite: { match: '/re/([a-z]+)', rewrite: '/\\1/x' } }, route: [BLUE] },
+        {
+          match: [{ uri: { prefix: '/re/' } }],
+          rewrite: { uriRegexRewrite: { match: '/re/([a-z]+)', rewrite: '/\\1/x' } },
+          route: [BLUE],
+        },
         { route: [BLUE] },
       ]);
       await get('/old/a?b=1');
@@ -409,6 +533,38 @@ export const describeMesh = (name: string, start: StartMesh, enabled = true): vo
       expect((await get()).body).toBe('v2');
       expect(await slow).toMatchObject({ status: 200, body: 'v1' });
       await until(async () => (await blue.connections()) === 0, 'idle connections to the vanished endpoint to be closed');
+    });
+
+    it('takes a Service, a subset and a mirror that go and come back', async () => {
+      const route = { route: [{ destination: { host: 'reviews', subset: 'v2' } }], mirror: { host: 'reviews-blue' } };
+      const extra = emptyInput();
+      extra.destinationRules.push(
+        destinationRule('reviews', { host: 'reviews', subsets: [{ name: 'v2', labels: { version: 'v2' } }] }),
+      );
+      for (let round = 0; round < 3; round += 1) {
+        blue.seen.length = 0;
+        await program([route], {}, extra);
+        expect((await get()).body).toBe('v2');
+        await until(() => blue.seen.length === 1, 'the copy');
+        await program([{ route: [GREEN] }]);
+        expect((await get()).body).toBe('v2');
+      }
+    });
+
+    it('opens to a gateway only the hosts that are bound to it', async () => {
+      const extra = emptyInput();
+      const bound = {
+        hosts: ['shop.example'],
+        gateways: ['istio-system/public'],
+        http: [{ route: [{ destination: { host: 'reviews-green', port: { number: 9080 } } }] }],
+      };
+      extra.virtualServices.push(virtualService('shop', bound));
+      await program([{ route: [BLUE] }], {}, extra);
+      const gateway = await mesh.outbound({ workload: 'public', namespace: 'istio-system', gateway: 'istio-system/public' });
+      expect((await call(gateway, 'shop.example')).body).toBe('v2');
+      expect((await call(gateway, 'shop.example:8080')).body).toBe('v2');
+      expect((await call(gateway, 'reviews.default')).status).toBe(502);
+      expect((await call(url, 'shop.example')).status).toBe(502);
     });
 
     it('gives each source its own view', async () => {

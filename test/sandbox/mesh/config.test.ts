@@ -23,7 +23,10 @@ const tableOf = (config: MeshConfig, host = FQDN): VirtualHost => {
   return found;
 };
 
-const to = (host: string, weight?: number): Record<string, unknown> => ({ destination: { host }, ...(weight !== undefined && { weight }) });
+const to = (host: string, weight?: number): Record<string, unknown> => ({
+  destination: { host },
+  ...(weight !== undefined && { weight }),
+});
 
 const clustersOf = (route: Route | undefined): [string, number][] =>
   route?.action.kind === 'forward' ? route.action.destinations.map(({ cluster, weight }) => [cluster, weight]) : [];
@@ -31,16 +34,24 @@ const clustersOf = (route: Route | undefined): [string, number][] =>
 describe('routes of a VirtualService', () => {
   it('replace the default route of the Service', () => {
     expect(clustersOf(tableOf(compile({})).routes[0])).toEqual([[`outbound|9080||${FQDN}`, 100]]);
-    expect(clustersOf(routes([{ route: [to('reviews-green')] }])[0])).toEqual([['outbound|9080||reviews-green.default.svc.cluster.local', 100]]);
+    expect(clustersOf(routes([{ route: [to('reviews-green')] }])[0])).toEqual([
+      ['outbound|9080||reviews-green.default.svc.cluster.local', 100],
+    ]);
   });
 
   it.each(['v1', 'v1beta1', 'v1alpha3'])('are read from networking.istio.io/%s', (version) => {
-    const object = { ...virtualService('reviews', { hosts: ['reviews'], http: [{ route: [to('reviews-green')] }] }), apiVersion: `networking.istio.io/${version}` };
+    const object = {
+      ...virtualService('reviews', { hosts: ['reviews'], http: [{ route: [to('reviews-green')] }] }),
+      apiVersion: `networking.istio.io/${version}`,
+    };
     expect(tableOf(compile({ virtualServices: [object] })).virtualService).toBe('reviews/default');
   });
 
   it('ignore other groups', () => {
-    const object = { ...virtualService('reviews', { hosts: ['reviews'], http: [{ route: [to('reviews-green')] }] }), apiVersion: 'example.com/v1' };
+    const object = {
+      ...virtualService('reviews', { hosts: ['reviews'], http: [{ route: [to('reviews-green')] }] }),
+      apiVersion: 'example.com/v1',
+    };
     expect(tableOf(compile({ virtualServices: [object] })).virtualService).toBeUndefined();
   });
 
@@ -51,14 +62,20 @@ describe('routes of a VirtualService', () => {
   });
 
   it('give an only destination everything, whatever its weight', () => {
-    expect(clustersOf(routes([{ route: [to('reviews-blue', 0)] }])[0])).toEqual([['outbound|9080||reviews-blue.default.svc.cluster.local', 100]]);
+    expect(clustersOf(routes([{ route: [to('reviews-blue', 0)] }])[0])).toEqual([
+      ['outbound|9080||reviews-blue.default.svc.cluster.local', 100],
+    ]);
   });
 
   it('are skipped with a problem when weights sum to 0', () => {
     const config = compile({
-      virtualServices: [virtualService('reviews', { hosts: ['reviews'], http: [{ route: [to('reviews-blue', 0), to('reviews-green', 0)] }] })],
+      virtualServices: [
+        virtualService('reviews', { hosts: ['reviews'], http: [{ route: [to('reviews-blue', 0), to('reviews-green', 0)] }] }),
+      ],
     });
-    expect(config.problems).toMatchObject([{ object: 'VirtualService default/reviews', field: 'spec.http.0.route', message: expect.stringContaining('sum to 0') }]);
+    expect(config.problems).toMatchObject([
+      { object: 'VirtualService default/reviews', field: 'spec.http.0.route', message: expect.stringContaining('sum to 0') },
+    ]);
   });
 
   it('make one entry per match and stop at the first that takes all', () => {
@@ -71,20 +88,42 @@ describe('routes of a VirtualService', () => {
   });
 
   it('do not count an entry for some sources as one that takes all', () => {
-    const table = routes([{ match: [{ sourceLabels: { app: 'x' } }], route: [to('reviews-blue')] }, { route: [to('reviews-green')] }]);
+    const table = routes([
+      { match: [{ sourceLabels: { app: 'x' } }], route: [to('reviews-blue')] },
+      { route: [to('reviews-green')] },
+    ]);
     expect(table).toHaveLength(2);
   });
 
   it('keep only entries for the port', () => {
-    const table = routes([{ match: [{ port: 1234 }], route: [to('reviews-blue')] }, { match: [{ port: 9080 }], route: [to('reviews-green')] }]);
+    const table = routes([
+      { match: [{ port: 1234 }], route: [to('reviews-blue')] },
+      { match: [{ port: 9080 }], route: [to('reviews-green')] },
+    ]);
     expect(table).toHaveLength(1);
     expect(clustersOf(table[0])[0]?.[0]).toContain('green');
   });
 
   it("use the destination's port, else the only port of its Service, else the listener's", () => {
-    const services = [service('reviews'), service('one', 'default', [{ port: 81 }]), service('two', 'default', [{ name: 'a', port: 1 }, { name: 'b', port: 2 }])];
+    const services = [
+      service('reviews'),
+      service('one', 'default', [{ port: 81 }]),
+      service('two', 'default', [
+        { name: 'a', port: 1 },
+        { name: 'b', port: 2 },
+      ]),
+    ];
     const table = routes(
-      [{ route: [{ ...to('one', 1) }, { ...to('two', 1) }, { destination: { host: 'two', port: { number: 2 } }, weight: 1 }, to('gone', 1)] }],
+      [
+        {
+          route: [
+            { ...to('one', 1) },
+            { ...to('two', 1) },
+            { destination: { host: 'two', port: { number: 2 } }, weight: 1 },
+            to('gone', 1),
+          ],
+        },
+      ],
       { services },
     );
     expect(clustersOf(table[0]).map(([cluster]) => cluster.split('|')[1])).toEqual(['81', '9080', '2', '9080']);
@@ -93,7 +132,9 @@ describe('routes of a VirtualService', () => {
   it("complete names only with the VirtualService's namespace and only when they have no dot", () => {
     const config = compile({
       services: [service('reviews', 'other')],
-      virtualServices: [virtualService('reviews', { hosts: ['reviews'], http: [{ route: [to('reviews.other')] }] }, { namespace: 'other' })],
+      virtualServices: [
+        virtualService('reviews', { hosts: ['reviews'], http: [{ route: [to('reviews.other')] }] }, { namespace: 'other' }),
+      ],
     });
     expect(clustersOf(tableOf(config, 'reviews.other.svc.cluster.local').routes[0])[0]?.[0]).toBe('outbound|9080||reviews.other');
     expect(config.problems[0]?.message).toContain('write "reviews.other.svc.cluster.local"');
@@ -136,7 +177,12 @@ describe('routes of a VirtualService', () => {
       on: ['connect-failure', 'refused-stream', 'unavailable', 'cancelled', 'retriable-status-codes'],
       statusCodes: [503],
     });
-    expect(own).toEqual({ attempts: 4, perTryTimeoutMs: 250, on: ['gateway-error', 'retriable-status-codes'], statusCodes: [429] });
+    expect(own).toEqual({
+      attempts: 4,
+      perTryTimeoutMs: 250,
+      on: ['gateway-error', 'retriable-status-codes'],
+      statusCodes: [429],
+    });
     expect(none).toBeUndefined();
   });
 
@@ -148,10 +194,19 @@ describe('routes of a VirtualService', () => {
   it('take in the entries of a delegate, inside the root entry match', () => {
     const config = compile({
       virtualServices: [
-        virtualService('root', { hosts: ['reviews'], http: [{ name: 'r', match: [{ uri: { prefix: '/api' } }], delegate: { name: 'team', namespace: 'team' } }] }),
+        virtualService('root', {
+          hosts: ['reviews'],
+          http: [{ name: 'r', match: [{ uri: { prefix: '/api' } }], delegate: { name: 'team', namespace: 'team' } }],
+        }),
         virtualService(
           'team',
-          { http: [{ match: [{ uri: { prefix: '/api/v2' } }], route: [to('svc')] }, { match: [{ uri: { prefix: '/other' } }], route: [to('svc')] }, { name: 'rest', route: [to('svc')] }] },
+          {
+            http: [
+              { match: [{ uri: { prefix: '/api/v2' } }], route: [to('svc')] },
+              { match: [{ uri: { prefix: '/other' } }], route: [to('svc')] },
+              { name: 'rest', route: [to('svc')] },
+            ],
+          },
           { namespace: 'team' },
         ),
       ],
@@ -166,33 +221,47 @@ describe('routes of a VirtualService', () => {
   });
 
   it('name a delegate that does not exist', () => {
-    const config = compile({ virtualServices: [virtualService('root', { hosts: ['reviews'], http: [{ delegate: { name: 'gone' } }] })] });
-    expect(config.problems[0]).toMatchObject({ field: 'spec.http.0.delegate', message: expect.stringContaining('default/gone does not exist') });
+    const config = compile({
+      virtualServices: [virtualService('root', { hosts: ['reviews'], http: [{ delegate: { name: 'gone' } }] })],
+    });
+    expect(config.problems[0]).toMatchObject({
+      field: 'spec.http.0.delegate',
+      message: expect.stringContaining('default/gone does not exist'),
+    });
   });
 });
 
 describe('who sees a VirtualService', () => {
-  const source = (namespace: string, gateway?: string) => describeSource({ workload: 'w', namespace, ...(gateway !== undefined && { gateway }) });
+  const source = (namespace: string, gateway?: string) =>
+    describeSource({ workload: 'w', namespace, ...(gateway !== undefined && { gateway }) });
   const seen = (spec: Record<string, unknown>, who = source('default'), meta: Record<string, unknown> = {}): boolean => {
-    const config = compile({ virtualServices: [virtualService('vs', { hosts: [FQDN], http: [{ route: [to('reviews-green')] }], ...spec }, meta)] });
+    const config = compile({
+      virtualServices: [virtualService('vs', { hosts: [FQDN], http: [{ route: [to('reviews-green')] }], ...spec }, meta)],
+    });
     return programHosts(config, who).find(({ host }) => host === FQDN)?.virtualService !== undefined;
   };
 
   it('is everyone by default', () => expect([seen({}), seen({}, source('far'))]).toEqual([true, true]));
   it('is its namespace with exportTo "."', () => {
-    expect([seen({ exportTo: ['.'] }), seen({ exportTo: ['.'] }, source('far')), seen({ exportTo: ['far'] }, source('far'))]).toEqual([true, false, true]);
+    expect([
+      seen({ exportTo: ['.'] }),
+      seen({ exportTo: ['.'] }, source('far')),
+      seen({ exportTo: ['far'] }, source('far')),
+    ]).toEqual([true, false, true]);
   });
   it('is no sidecar when only gateways are named', () => {
-    expect([seen({ gateways: ['public'] }), seen({ gateways: ['public', 'mesh'] }), seen({ gateways: ['public'] }, source('default', 'default/public'))]).toEqual([
-      false,
-      true,
-      true,
-    ]);
+    expect([
+      seen({ gateways: ['public'] }),
+      seen({ gateways: ['public', 'mesh'] }),
+      seen({ gateways: ['public'] }, source('default', 'default/public')),
+    ]).toEqual([false, true, true]);
   });
   it('is decided by age between two for one host, with a problem for the loser', () => {
     const make = (name: string, at: string, host: string): KubeObject =>
       virtualService(name, { hosts: ['reviews'], http: [{ route: [to(host)] }] }, { creationTimestamp: at });
-    const config = compile({ virtualServices: [make('a-young', '2026-02-01T00:00:00Z', 'young'), make('z-old', '2026-01-01T00:00:00Z', 'old')] });
+    const config = compile({
+      virtualServices: [make('a-young', '2026-02-01T00:00:00Z', 'young'), make('z-old', '2026-01-01T00:00:00Z', 'old')],
+    });
     expect(programHosts(config, source('default')).find(({ host }) => host === FQDN)?.virtualService).toBe('z-old/default');
     expect(config.problems).toMatchObject([{ object: 'VirtualService default/a-young', field: 'spec.hosts' }]);
   });
@@ -207,7 +276,8 @@ describe('who sees a VirtualService', () => {
     expect(tableOf(config, 'reviews-blue.default.svc.cluster.local').virtualService).toBe('wild/default');
   });
   it('gives short names only inside the namespace', () => {
-    const names = (namespace: string): string[] => programHosts(compile({}), source(namespace)).find(({ host }) => host === FQDN)?.domains ?? [];
+    const names = (namespace: string): string[] =>
+      programHosts(compile({}), source(namespace)).find(({ host }) => host === FQDN)?.domains ?? [];
     expect(names('default')).toContain('reviews');
     expect(names('far')).not.toContain('reviews');
     expect(names('far')).toContain('reviews.default');
@@ -220,7 +290,8 @@ describe('clusters', () => {
     { name: 'b', real: 1002, workload: 'reviews-green', labels: { app: 'reviews', version: 'v2' } },
     { name: 'c', real: 1003, ready: false },
   ];
-  const world = (parts: Partial<MeshInput> = {}): MeshConfig => compile({ pods: pods.map(pod), endpointSlices: [slice('reviews', pods)], ...parts });
+  const world = (parts: Partial<MeshInput> = {}): MeshConfig =>
+    compile({ pods: pods.map(pod), endpointSlices: [slice('reviews', pods)], ...parts });
   const addresses = (config: MeshConfig, subset = '', namespace = 'default'): string[] | undefined =>
     findCluster(config, namespace, `outbound|9080|${subset}|${FQDN}`)?.endpoints.map(({ address }) => address);
 
@@ -230,26 +301,45 @@ describe('clusters', () => {
     expect(config.clusters[`outbound|9080||${FQDN}`]?.endpoints[0]).toMatchObject({
       pod: 'a',
       podAddress: expect.stringMatching(/^10\.244\..*:9080$/),
-      workload: { workload: 'reviews-blue', namespace: 'default', app: 'reviews', version: 'v1', canonicalService: 'reviews', canonicalRevision: 'v1' },
+      workload: {
+        workload: 'reviews-blue',
+        namespace: 'default',
+        app: 'reviews',
+        version: 'v1',
+        canonicalService: 'reviews',
+        canonicalRevision: 'v1',
+      },
     });
   });
 
   it('count an endpoint without a condition as ready', () => {
     const one = slice('reviews', [{ name: 'a' }]);
-    (one['endpoints'] as Record<string, unknown>[])[0] = { ...(one['endpoints'] as Record<string, unknown>[])[0], conditions: {} };
+    (one['endpoints'] as Record<string, unknown>[])[0] = {
+      ...(one['endpoints'] as Record<string, unknown>[])[0],
+      conditions: {},
+    };
     expect(addresses(world({ endpointSlices: [one] }))).toEqual(['127.0.0.1:1001']);
   });
 
   it('join slices and keep each endpoint once', () => {
     const second = slice('reviews', pods.slice(1, 2));
-    expect(addresses(world({ endpointSlices: [slice('reviews', pods.slice(0, 2)), second] }))).toEqual(['127.0.0.1:1001', '127.0.0.1:1002']);
+    expect(addresses(world({ endpointSlices: [slice('reviews', pods.slice(0, 2)), second] }))).toEqual([
+      '127.0.0.1:1001',
+      '127.0.0.1:1002',
+    ]);
   });
 
   it('have subsets by label, merged over the rules of a namespace', () => {
     const config = world({
       destinationRules: [
         destinationRule('one', { host: 'reviews', subsets: [{ name: 'v1', labels: { version: 'v1' } }] }),
-        destinationRule('two', { host: FQDN, subsets: [{ name: 'v2', labels: { version: 'v2' } }, { name: 'none', labels: { version: 'v9' } }] }),
+        destinationRule('two', {
+          host: FQDN,
+          subsets: [
+            { name: 'v2', labels: { version: 'v2' } },
+            { name: 'none', labels: { version: 'v9' } },
+          ],
+        }),
       ],
     });
     expect([addresses(config, 'v1'), addresses(config, 'v2'), addresses(config, 'none'), addresses(config, 'gone')]).toEqual([
@@ -274,7 +364,9 @@ describe('clusters', () => {
 
   it('keep a rule that is not exported to its namespace', () => {
     const config = world({
-      destinationRules: [destinationRule('own', { host: 'reviews', exportTo: ['.'], subsets: [{ name: 'v1', labels: { version: 'v1' } }] })],
+      destinationRules: [
+        destinationRule('own', { host: 'reviews', exportTo: ['.'], subsets: [{ name: 'v1', labels: { version: 'v1' } }] }),
+      ],
     });
     expect([addresses(config, 'v1', 'default')?.length, addresses(config, 'v1', 'far')]).toEqual([1, undefined]);
   });
@@ -292,41 +384,91 @@ describe('clusters', () => {
       { name: 'dns', port: 53, protocol: 'UDP' },
       { name: 'web', port: 82, appProtocol: 'http' },
     ];
-    expect(Object.keys(compile({ services: [service('reviews', 'default', ports)] }).clusters)).toEqual([`outbound|80||${FQDN}`, `outbound|82||${FQDN}`]);
+    expect(Object.keys(compile({ services: [service('reviews', 'default', ports)] }).clusters)).toEqual([
+      `outbound|80||${FQDN}`,
+      `outbound|82||${FQDN}`,
+    ]);
   });
 });
 
 describe('malformed objects', () => {
   it.each<[string, Partial<MeshInput>, string]>([
-    ['a weight that is text', { virtualServices: [virtualService('x', { hosts: ['reviews'], http: [{ route: [{ destination: { host: 'a' }, weight: 'ten' }] }] })] }, 'spec.http.0.route.0.weight'],
-    ['a bad duration', { virtualServices: [virtualService('x', { hosts: ['reviews'], http: [{ timeout: '5', route: [to('a')] }] })] }, 'spec.http.0.timeout'],
-    ['a bad expression', { virtualServices: [virtualService('x', { hosts: ['reviews'], http: [{ match: [{ uri: { regex: '(' } }], route: [to('a')] }] })] }, 'spec.http.0.match.0.uri.regex'],
-    ['no spec', { virtualServices: [{ apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { name: 'x', namespace: 'default' } }] }, 'spec'],
+    [
+      'a weight that is text',
+      {
+        virtualServices: [
+          virtualService('x', { hosts: ['reviews'], http: [{ route: [{ destination: { host: 'a' }, weight: 'ten' }] }] }),
+        ],
+      },
+      'spec.http.0.route.0.weight',
+    ],
+    [
+      'a bad duration',
+      { virtualServices: [virtualService('x', { hosts: ['reviews'], http: [{ timeout: '5', route: [to('a')] }] })] },
+      'spec.http.0.timeout',
+    ],
+    [
+      'a bad expression',
+      {
+        virtualServices: [
+          virtualService('x', { hosts: ['reviews'], http: [{ match: [{ uri: { regex: '(' } }], route: [to('a')] }] }),
+        ],
+      },
+      'spec.http.0.match.0.uri.regex',
+    ],
+    [
+      'no spec',
+      {
+        virtualServices: [
+          { apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { name: 'x', namespace: 'default' } },
+        ],
+      },
+      'spec',
+    ],
     ['a rule without a host', { destinationRules: [destinationRule('x', {})] }, 'spec.host'],
     ['a Service port out of range', { services: [service('x', 'default', [{ port: 70_000 }])] }, 'spec.ports.0.port'],
-    ['an entry that does nothing', { virtualServices: [virtualService('x', { hosts: ['reviews'], http: [{ name: 'empty' }] })] }, 'spec.http.0'],
-    ['an abort without a status', { virtualServices: [virtualService('x', { hosts: ['reviews'], http: [{ fault: { abort: {} }, route: [to('a')] }] })] }, 'spec.http.0.fault.abort'],
+    [
+      'an entry that does nothing',
+      { virtualServices: [virtualService('x', { hosts: ['reviews'], http: [{ name: 'empty' }] })] },
+      'spec.http.0',
+    ],
+    [
+      'an abort without a status',
+      { virtualServices: [virtualService('x', { hosts: ['reviews'], http: [{ fault: { abort: {} }, route: [to('a')] }] })] },
+      'spec.http.0.fault.abort',
+    ],
   ])('are reported by field and skipped: %s', (_what, parts, field) => {
     const config = compile(parts);
     expect(config.problems.map((problem) => problem.field)).toContain(field);
   });
 
   it('leave the host to its Service', () => {
-    const config = compile({ virtualServices: [virtualService('x', { hosts: ['reviews'], http: [{ timeout: 7, route: [to('a')] }] })] });
+    const config = compile({
+      virtualServices: [virtualService('x', { hosts: ['reviews'], http: [{ timeout: 7, route: [to('a')] }] })],
+    });
     expect(clustersOf(tableOf(config).routes[0])).toEqual([[`outbound|9080||${FQDN}`, 100]]);
   });
 
-  it.each(['not json', '{"9080":"203.0.113.9:80"}', '[1]'])('give a pod whose ports annotation is %s no traffic', (annotation) => {
-    const broken = pod({ name: 'a' });
-    broken.metadata.annotations = { [PORTS_ANNOTATION]: annotation };
-    const config = compile({ pods: [broken], endpointSlices: [slice('reviews', [{ name: 'a' }])] });
-    expect(config.clusters[`outbound|9080||${FQDN}`]?.endpoints).toEqual([]);
-    expect(config.problems[0]).toMatchObject({ object: 'Pod default/a', message: expect.stringContaining('127.0.0.1:PORT') });
-  });
+  it.each(['not json', '{"9080":"203.0.113.9:80"}', '[1]'])(
+    'give a pod whose ports annotation is %s no traffic',
+    (annotation) => {
+      const broken = pod({ name: 'a' });
+      broken.metadata.annotations = { [PORTS_ANNOTATION]: annotation };
+      const config = compile({ pods: [broken], endpointSlices: [slice('reviews', [{ name: 'a' }])] });
+      expect(config.clusters[`outbound|9080||${FQDN}`]?.endpoints).toEqual([]);
+      expect(config.problems[0]).toMatchObject({ object: 'Pod default/a', message: expect.stringContaining('127.0.0.1:PORT') });
+    },
+  );
 
   it('survive anything that is no object of its kind', () => {
     const rubbish = [{ apiVersion: 'networking.istio.io/v1', kind: 'X', metadata: {}, spec: 3 } as unknown as KubeObject];
-    const config = compileMesh({ virtualServices: rubbish, destinationRules: rubbish, services: rubbish, endpointSlices: rubbish, pods: rubbish });
+    const config = compileMesh({
+      virtualServices: rubbish,
+      destinationRules: rubbish,
+      services: rubbish,
+      endpointSlices: rubbish,
+      pods: rubbish,
+    });
     expect(config.problems).toHaveLength(5);
   });
 });

@@ -22,7 +22,14 @@ const canary = () => {
         http: [
           {
             name: 'testers',
-            match: [{ uri: { prefix: '/beta' }, headers: { cookie: { regex: '.*canary.*' } }, withoutHeaders: { 'x-no': {} }, queryParams: { a: { exact: '1' } } }],
+            match: [
+              {
+                uri: { prefix: '/beta' },
+                headers: { cookie: { regex: '.*canary.*' } },
+                withoutHeaders: { 'x-no': {} },
+                queryParams: { a: { exact: '1' } },
+              },
+            ],
             rewrite: { uri: '/' },
             timeout: '2s',
             retries: { attempts: 1, perTryTimeout: '1s', retryOn: '5xx' },
@@ -32,7 +39,13 @@ const canary = () => {
             headers: { request: { set: { 'x-share': '50%' } } },
             route: [{ destination: { host: 'reviews-green' } }],
           },
-          { name: 'primary', route: [{ destination: { host: 'reviews-blue' }, weight: 90 }, { destination: { host: 'reviews-green' }, weight: 10 }] },
+          {
+            name: 'primary',
+            route: [
+              { destination: { host: 'reviews-blue' }, weight: 90 },
+              { destination: { host: 'reviews-green' }, weight: 10 },
+            ],
+          },
         ],
       }),
     ],
@@ -43,20 +56,30 @@ describe('the configuration for Envoy', () => {
   it('is this, for a canary at 10 %', async () => {
     const plan = planEnvoy(canary(), [{ id: 'outbound-0-productpage-v1', source }], paths);
     const text = JSON.stringify(
-      { endpoints: plan.endpoints, clusters: [...plan.clusters.values()], listeners: [...plan.listeners.values()], routes: plan.routes },
+      {
+        endpoints: plan.endpoints,
+        clusters: [...plan.clusters.values()],
+        listeners: [...plan.listeners.values()],
+        routes: plan.routes,
+      },
       undefined,
       2,
     );
-    await expect(`${text}\n`).toMatchFileSnapshot('golden/envoy-canary.json');
+    await expect(`${text}\n`).toMatchFileSnapshot('golden/envoy-canary.json.golden');
   });
 
   it('changes only routes when a weight changes, and only endpoints when a pod goes', () => {
     const sources = [{ id: 's', source }];
     const before = planEnvoy(canary(), sources, paths);
     const heavier = structuredClone(canary());
-    for (const host of heavier.virtualHosts) for (const { action } of host.routes) if (action.kind === 'forward') for (const one of action.destinations) one.weight = 50;
+    for (const host of heavier.virtualHosts)
+      for (const { action } of host.routes) if (action.kind === 'forward') for (const one of action.destinations) one.weight = 50;
     const weights = planEnvoy(heavier, sources, paths);
-    expect([weights.clusters, weights.endpoints, weights.listeners]).toEqual([before.clusters, before.endpoints, before.listeners]);
+    expect([weights.clusters, weights.endpoints, weights.listeners]).toEqual([
+      before.clusters,
+      before.endpoints,
+      before.listeners,
+    ]);
     expect(weights.routes).not.toEqual(before.routes);
     const emptied = structuredClone(canary());
     for (const cluster of Object.values(emptied.clusters)) cluster.endpoints = [];
@@ -69,7 +92,13 @@ describe('the configuration for Envoy', () => {
     const config = compileMesh({
       ...emptyInput(),
       services: [service('reviews')],
-      destinationRules: [destinationRule('client', { host: 'reviews.default.svc.cluster.local', subsets: [{ name: 'mine', labels: {} }] }, { namespace: 'far' })],
+      destinationRules: [
+        destinationRule(
+          'client',
+          { host: 'reviews.default.svc.cluster.local', subsets: [{ name: 'mine', labels: {} }] },
+          { namespace: 'far' },
+        ),
+      ],
     });
     const far = describeSource({ workload: 'w', namespace: 'far' });
     const plan = planEnvoy(config, [{ id: 's', source: far }], paths);
@@ -86,7 +115,10 @@ describe("Envoy's access log", () => {
     const reader = new LogReader({
       sources: (id) => (id === 's' ? source : undefined),
       clusters: (name) => config.clusters[name],
-      endpoints: (address) => Object.values(config.clusters).flatMap((cluster) => cluster.endpoints).find((endpoint) => endpoint.address === address),
+      endpoints: (address) =>
+        Object.values(config.clusters)
+          .flatMap((cluster) => cluster.endpoints)
+          .find((endpoint) => endpoint.address === address),
       onRequest: (record) => records.push(record),
       onProblem: (message) => problems.push(message),
     });
@@ -95,7 +127,8 @@ describe("Envoy's access log", () => {
   };
   const request = (parts: Record<string, unknown> = {}): string =>
     `${JSON.stringify({ kind: 'request', source: 's', start: '1700000000.250', id: 'r1', method: 'GET', path: '/', authority: 'reviews', code: 200, flags: '-', duration: 7, route: 'primary', cluster: 'outbound|9080||reviews-blue.default.svc.cluster.local', host: '127.0.0.1:1001', tries: 1, ...parts })}\n`;
-  const attempt = (parts: Record<string, unknown> = {}): string => `${JSON.stringify({ kind: 'attempt', id: 'r1', host: '127.0.0.1:1001', code: 200, flags: '-', duration: 5, ...parts })}\n`;
+  const attempt = (parts: Record<string, unknown> = {}): string =>
+    `${JSON.stringify({ kind: 'attempt', id: 'r1', host: '127.0.0.1:1001', code: 200, flags: '-', duration: 5, ...parts })}\n`;
 
   it('becomes a record, whatever the order and the cuts', () => {
     const text = request() + attempt();
@@ -103,13 +136,26 @@ describe("Envoy's access log", () => {
       const { records, problems } = read(chunks);
       expect(problems).toEqual([]);
       expect(records).toMatchObject([
-        { time: 1_700_000_000_250, requestId: 'r1', responseCode: 200, durationMs: 7, endpoint: { pod: 'blue-1' }, attempts: [{ status: 200, durationMs: 5, reached: true }] },
+        {
+          time: 1_700_000_000_250,
+          requestId: 'r1',
+          responseCode: 200,
+          durationMs: 7,
+          endpoint: { pod: 'blue-1' },
+          attempts: [{ status: 200, durationMs: 5, reached: true }],
+        },
       ]);
     }
   });
 
   it('waits for all tries of a request, and gives two requests with one id their own', () => {
-    const { records } = read([request({ tries: 2 }), attempt({ code: 503 }), attempt(), attempt({ code: 204 }), request({ code: 204 })]);
+    const { records } = read([
+      request({ tries: 2 }),
+      attempt({ code: 503 }),
+      attempt(),
+      attempt({ code: 204 }),
+      request({ code: 204 }),
+    ]);
     expect(records.map(({ attempts }) => attempts.map(({ status }) => status))).toEqual([[503, 200], [204]]);
   });
 

@@ -1,5 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { createTelemetry, DURATION_BUCKETS_MS, observations, startTelemetry, type TelemetryServer } from '../../../src/sandbox/mesh/telemetry.js';
+import {
+  createTelemetry,
+  DURATION_BUCKETS_MS,
+  observations,
+  startTelemetry,
+  type TelemetryServer,
+} from '../../../src/sandbox/mesh/telemetry.js';
 import type { Attempt, Endpoint, RequestRecord } from '../../../src/sandbox/mesh/types.js';
 import { describeSource, describeWorkload } from '../../../src/sandbox/mesh/workload.js';
 import { call } from './world.js';
@@ -11,7 +17,14 @@ const endpoint: Endpoint = {
   workload: describeWorkload('reviews-green', 'default', { app: 'reviews', version: 'v2' }),
 };
 
-const attempt = (parts: Partial<Attempt> = {}): Attempt => ({ endpoint, status: 200, flags: '-', durationMs: 4, reached: true, ...parts });
+const attempt = (parts: Partial<Attempt> = {}): Attempt => ({
+  endpoint,
+  status: 200,
+  flags: '-',
+  durationMs: 4,
+  reached: true,
+  ...parts,
+});
 
 const record = (parts: Partial<RequestRecord> = {}): RequestRecord => ({
   time: 0,
@@ -33,7 +46,8 @@ const record = (parts: Partial<RequestRecord> = {}): RequestRecord => ({
   ...parts,
 });
 
-const byReporter = (reporter: string, parts: Partial<RequestRecord> = {}) => observations(record(parts)).filter(({ labels }) => labels.reporter === reporter);
+const byReporter = (reporter: string, parts: Partial<RequestRecord> = {}) =>
+  observations(record(parts)).filter(({ labels }) => labels.reporter === reporter);
 
 describe('labels', () => {
   it('at the source name the Service of the route and the workload that answered', () => {
@@ -73,20 +87,31 @@ describe('labels', () => {
   });
 
   it('at the destination say so, and that the connection was plain', () => {
-    expect(byReporter('destination')).toMatchObject([{ durationMs: 4, labels: { connection_security_policy: 'none', pod: 'reviews-green-5d8f-x', response_code: '200' } }]);
+    expect(byReporter('destination')).toMatchObject([
+      { durationMs: 4, labels: { connection_security_policy: 'none', pod: 'reviews-green-5d8f-x', response_code: '200' } },
+    ]);
   });
 
   it('of a request without a destination are unknown, except the Service', () => {
     const { endpoint: _none, ...rest } = record();
     const [only, ...others] = observations({ ...rest, responseCode: 503, responseFlags: 'UH', attempts: [] });
     expect(others).toEqual([]);
-    expect(only?.labels).toMatchObject({ destination_workload: 'unknown', destination_version: 'unknown', destination_service_name: 'reviews-green', response_flags: 'UH' });
+    expect(only?.labels).toMatchObject({
+      destination_workload: 'unknown',
+      destination_version: 'unknown',
+      destination_service_name: 'reviews-green',
+      response_flags: 'UH',
+    });
   });
 
   it('fall back to the host when there is no cluster', () => {
     const { endpoint: _none, destinationService: _service, ...rest } = record();
     const [only] = observations({ ...rest, responseCode: 503, responseFlags: 'NC', attempts: [], upstreamCluster: '' });
-    expect(only?.labels).toMatchObject({ destination_service: 'reviews', destination_service_name: 'reviews', destination_service_namespace: 'unknown' });
+    expect(only?.labels).toMatchObject({
+      destination_service: 'reviews',
+      destination_service_name: 'reviews',
+      destination_service_namespace: 'unknown',
+    });
   });
 
   it('carry the gRPC status of gRPC requests only', () => {
@@ -120,10 +145,15 @@ describe('counting', () => {
     telemetry.onRequest(record({ durationMs: 30 }));
     telemetry.onRequest(record({ durationMs: 3 }));
     const text = await telemetry.registry.metrics();
-    const line = (start: RegExp): string | undefined => text.split('\n').find((candidate) => start.test(candidate) && candidate.includes('reporter="source"'));
+    const line = (start: RegExp): string | undefined =>
+      text.split('\n').find((candidate) => start.test(candidate) && candidate.includes('reporter="source"'));
     expect(line(/^istio_requests_total\{/)).toMatch(/ 2$/);
-    expect(line(/^istio_request_duration_milliseconds_bucket\{.*le="25"|^istio_request_duration_milliseconds_bucket\{le="25"/)).toMatch(/ 1$/);
-    expect(line(/^istio_request_duration_milliseconds_bucket\{.*le="50"|^istio_request_duration_milliseconds_bucket\{le="50"/)).toMatch(/ 2$/);
+    expect(
+      line(/^istio_request_duration_milliseconds_bucket\{.*le="25"|^istio_request_duration_milliseconds_bucket\{le="25"/),
+    ).toMatch(/ 1$/);
+    expect(
+      line(/^istio_request_duration_milliseconds_bucket\{.*le="50"|^istio_request_duration_milliseconds_bucket\{le="50"/),
+    ).toMatch(/ 2$/);
     expect(line(/^istio_request_duration_milliseconds_sum/)).toMatch(/ 33$/);
     expect(DURATION_BUCKETS_MS).toHaveLength(19);
   });

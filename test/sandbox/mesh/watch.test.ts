@@ -46,7 +46,11 @@ describe('watchMesh', () => {
   let compiled: MeshConfig[];
   let watch: MeshWatch | undefined;
   const begin = (pushDelayMs?: number): MeshWatch => {
-    watch = watchMesh({ informers, ...(pushDelayMs !== undefined && { pushDelayMs }), onCompiled: (config) => compiled.push(config) });
+    watch = watchMesh({
+      informers,
+      ...(pushDelayMs !== undefined && { pushDelayMs }),
+      onCompiled: (config) => compiled.push(config),
+    });
     return watch;
   };
   const syncAll = async (): Promise<void> => {
@@ -93,7 +97,9 @@ describe('watchMesh', () => {
     mesh.subscribe(({ version }) => applied.push(version));
     await syncAll();
     await vi.advanceTimersByTimeAsync(1000);
-    informers.virtualServices.set([virtualService('reviews', { hosts: ['reviews'], http: [{ route: [{ destination: { host: 'x' } }] }] })]);
+    informers.virtualServices.set([
+      virtualService('reviews', { hosts: ['reviews'], http: [{ route: [{ destination: { host: 'x' } }] }] }),
+    ]);
     await vi.advanceTimersByTimeAsync(50);
     expect([compiled.length, mesh.current().version]).toEqual([2, 0]);
     await vi.advanceTimersByTimeAsync(950);

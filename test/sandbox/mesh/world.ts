@@ -51,7 +51,9 @@ export const pod = (spec: PodSpec): KubeObject => ({
     namespace: spec.namespace ?? 'default',
     labels: { 'pod-template-hash': '5d8f', ...spec.labels },
     ...(spec.real !== undefined && { annotations: { [PORTS_ANNOTATION]: JSON.stringify({ '9080': `127.0.0.1:${spec.real}` }) } }),
-    ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: `${spec.workload ?? 'reviews'}-5d8f`, uid: 'u', controller: true }],
+    ownerReferences: [
+      { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: `${spec.workload ?? 'reviews'}-5d8f`, uid: 'u', controller: true },
+    ],
   },
   status: { podIP: ipOf(spec.name) },
 });
@@ -104,7 +106,8 @@ export const startApp = async (version: string, handler?: Handler): Promise<App>
   return {
     port: (server.address() as AddressInfo).port,
     seen,
-    connections: () => new Promise((resolve, reject) => server.getConnections((error, count) => (error ? reject(error) : resolve(count)))),
+    connections: () =>
+      new Promise((resolve, reject) => server.getConnections((error, count) => (error ? reject(error) : resolve(count)))),
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -157,7 +160,9 @@ export const call = (
       (response) => {
         const parts: Buffer[] = [];
         response.on('data', (part: Buffer) => parts.push(part));
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString(), headers: response.headers }));
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString(), headers: response.headers }),
+        );
         response.on('error', reject);
       },
     );

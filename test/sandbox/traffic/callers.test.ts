@@ -10,7 +10,13 @@ describe('callers', () => {
   const begin = async (options: Partial<CallerOptions> = {}, handler?: Handler): Promise<{ app: App; callers: Callers }> => {
     const app = await startApp('v2', handler);
     apps.push(app);
-    const callers = startCallers({ url: `http://127.0.0.1:${app.port}`, host: 'reviews', rps: 100, log: (line) => lines.push(line), ...options });
+    const callers = startCallers({
+      url: `http://127.0.0.1:${app.port}`,
+      host: 'reviews',
+      rps: 100,
+      log: (line) => lines.push(line),
+      ...options,
+    });
     running.push(callers);
     return { app, callers };
   };
@@ -22,13 +28,26 @@ describe('callers', () => {
   });
 
   it('send what they are told, and log what they got', async () => {
-    const { app, callers } = await begin({ path: '/reviews/0', method: 'POST', headers: (n) => ({ 'x-n': String(n) }), now: () => Date.UTC(2026, 0, 2) }, (_request, response) => {
-      response.setHeader('x-pod-name', 'reviews-green-1');
-      response.end();
-    });
+    const { app, callers } = await begin(
+      { path: '/reviews/0', method: 'POST', headers: (n) => ({ 'x-n': String(n) }), now: () => Date.UTC(2026, 0, 2) },
+      (_request, response) => {
+        response.setHeader('x-pod-name', 'reviews-green-1');
+        response.end();
+      },
+    );
     await until(() => lines.length >= 3, 'three answers');
-    expect(app.seen.find(({ headers }) => headers['x-n'] === '1')).toMatchObject({ method: 'POST', url: '/reviews/0', headers: { host: 'reviews' } });
-    expect(lines.find(({ n }) => n === 0)).toMatchObject({ time: '2026-01-02T00:00:00.000Z', n: 0, status: 200, version: 'v2', pod: 'reviews-green-1' });
+    expect(app.seen.find(({ headers }) => headers['x-n'] === '1')).toMatchObject({
+      method: 'POST',
+      url: '/reviews/0',
+      headers: { host: 'reviews' },
+    });
+    expect(lines.find(({ n }) => n === 0)).toMatchObject({
+      time: '2026-01-02T00:00:00.000Z',
+      n: 0,
+      status: 200,
+      version: 'v2',
+      pod: 'reviews-green-1',
+    });
     expect(callers.stats().byVersion).toMatchObject({ v2: { failed: 0 } });
   });
 
@@ -98,7 +117,12 @@ describe('callers', () => {
     expect([ok, inFlight]).toEqual([sent, 0]);
   });
 
-  it.each(['http://192.0.2.1:80', 'http://example.com', 'https://127.0.0.1'])('refuse %s, which is not on this machine', (url) => {
-    expect(() => startCallers({ url, host: 'reviews', rps: 1, log: () => undefined })).toThrow(/not on this machine; expected http:\/\/127\.0\.0\.1:PORT/);
-  });
+  it.each(['http://192.0.2.1:80', 'http://example.com', 'https://127.0.0.1'])(
+    'refuse %s, which is not on this machine',
+    (url) => {
+      expect(() => startCallers({ url, host: 'reviews', rps: 1, log: () => undefined })).toThrow(
+        /not on this machine; expected http:\/\/127\.0\.0\.1:PORT/,
+      );
+    },
+  );
 });

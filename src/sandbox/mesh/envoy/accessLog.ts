@@ -2,13 +2,24 @@ import { z } from 'zod';
 import type { Attempt, Cluster, Endpoint, RequestRecord, Source } from '../types.js';
 
 const text = z.string().nullish();
-const count = z.union([z.number(), z.string()]).nullish().transform((value) => Number(value ?? 0) || 0);
+const count = z
+  .union([z.number(), z.string()])
+  .nullish()
+  .transform((value) => Number(value ?? 0) || 0);
 const grpc = z
   .union([z.number(), z.string()])
   .nullish()
   .transform((value) => (value === null || value === undefined || value === '-' ? undefined : String(value)));
 
-const attemptLine = z.object({ kind: z.literal('attempt'), id: text, host: text, code: count, flags: text, grpc, duration: count });
+const attemptLine = z.object({
+  kind: z.literal('attempt'),
+  id: text,
+  host: text,
+  code: count,
+  flags: text,
+  grpc,
+  duration: count,
+});
 
 const requestLine = z.object({
   kind: z.enum(['request', 'mirror']),
@@ -44,6 +55,7 @@ export interface LogReaderOptions {
 
 /** How long a request's line waits for the lines of its tries (Envoy may write the last one after it). */
 const GRACE_MS = 200;
+const MOST_UNCLAIMED = 10_000;
 
 interface Waiting {
   line: RequestLine;
@@ -88,6 +100,7 @@ export class LogReader {
     if (parsed.kind === 'mirror') this.emit(parsed);
     else if (parsed.kind === 'attempt') {
       this.attempts.set(id, [...(this.attempts.get(id) ?? []), parsed]);
+      this.forgetOldest();
       this.release(id);
     } else {
       const line = parsed;
@@ -100,6 +113,15 @@ export class LogReader {
       }, GRACE_MS);
       this.waiting.set(id, [...(this.waiting.get(id) ?? []), { line, timer }]);
       this.release(id);
+    }
+  }
+
+  /** Tries whose request was already emitted are never fetched. */
+  private forgetOldest(): void {
+    if (this.attempts.size <= MOST_UNCLAIMED) return;
+    for (const id of this.attempts.keys()) {
+      this.attempts.delete(id);
+      return;
     }
   }
 

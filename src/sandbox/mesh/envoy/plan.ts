@@ -45,7 +45,9 @@ export const statName = (name: string): string => name.replaceAll(':', '_');
 const clusterNamer =
   (config: MeshConfig, namespace: string) =>
   (name: string): string =>
-    config.clientClusters[namespace]?.[name.slice(name.lastIndexOf('|') + 1)] === undefined ? name : `${namespace}${CLIENT_MARK}${name}`;
+    config.clientClusters[namespace]?.[name.slice(name.lastIndexOf('|') + 1)] === undefined
+      ? name
+      : `${namespace}${CLIENT_MARK}${name}`;
 
 const allClusters = (config: MeshConfig): Map<string, Cluster> => {
   const all = new Map(Object.entries(config.clusters));

@@ -48,7 +48,19 @@ export const startEnvoy = async (options: EnvoyProcessOptions): Promise<EnvoyPro
   // One worker keeps round robin exact and the log in order; the environment (proxies, above all) must not reach it.
   const child: ChildProcess = spawn(
     options.envoyPath,
-    ['-c', options.bootstrapPath, '--concurrency', '1', '--disable-hot-restart', '--file-flush-interval-msec', '20', '--log-level', 'warning', '--drain-time-s', '1'],
+    [
+      '-c',
+      options.bootstrapPath,
+      '--concurrency',
+      '1',
+      '--disable-hot-restart',
+      '--file-flush-interval-msec',
+      '20',
+      '--log-level',
+      'warning',
+      '--drain-time-s',
+      '1',
+    ],
     { stdio: ['ignore', 'pipe', 'pipe'], env: {} },
   );
   let ended: string | undefined;

@@ -19,29 +19,34 @@ export interface PublisherOptions {
  */
 export class Publisher {
   private readonly written = new Map<string, string>();
+  /** Versions that Envoy was given and has not confirmed, by statistic. */
+  private readonly outstanding = new Map<string, string>();
   private clusters = new Map<string, Json>();
+  private listeners = new Map<string, Json>();
   private serial = 0;
-  private endpointFiles = new Set<string>();
+  private endpointFiles = new Map<string, string>();
 
   constructor(private readonly options: PublisherOptions) {}
 
   /** The files that Envoy must find when it starts. */
   async prepare(): Promise<void> {
-    await this.write(this.cds(new Map()));
-    await this.write(this.lds(new Map()));
+    await this.write([this.cds(new Map()), this.lds(new Map())]);
   }
 
   async publish(plan: EnvoyPlan): Promise<void> {
-    const changedEndpoints = await this.writeAll(plan.endpoints);
-    const both = new Map([...this.clusters, ...plan.clusters]);
-    const clustersStep = await this.writeAll([this.cds(both)]);
-    await this.accepted([...changedEndpoints, ...clustersStep], true);
+    await this.write(plan.endpoints);
+    await this.write([this.cds(new Map([...this.clusters, ...plan.clusters]))]);
+    await this.accepted(true);
+    // A new listener reads its routes at once, so they exist before it; the other routes change when all that they name is there.
+    await this.write(plan.routes.filter(({ path }) => !this.written.has(path)));
+    await this.write([this.lds(new Map([...this.listeners, ...plan.listeners]))]);
+    await this.accepted(false);
+    await this.write(plan.routes);
+    await this.accepted(false);
     this.clusters = plan.clusters;
-    // New listeners read their routes at once, so those exist first; old ones get theirs after the clusters are warm.
-    const routesStep = await this.writeAll(plan.routes);
-    const listenersStep = await this.writeAll([this.lds(plan.listeners)]);
-    await this.accepted([...listenersStep, ...routesStep], false);
-    await this.accepted(await this.writeAll([this.cds(plan.clusters)]), false);
+    this.listeners = plan.listeners;
+    await this.write([this.cds(plan.clusters), this.lds(plan.listeners)]);
+    await this.accepted(false);
     await this.removeStaleEndpoints(plan);
   }
 
@@ -53,34 +58,35 @@ export class Publisher {
     return { path: join(this.options.files, 'lds.json'), resources: [...listeners.values()], stat: ldsStat };
   }
 
-  /** Writes what changed; the result maps each statistic to the version to wait for. */
-  private async writeAll(files: readonly ResourceFile[]): Promise<[string, string][]> {
-    const steps = await Promise.all(files.map((file) => this.write(file)));
-    return steps.flatMap((step) => (step === undefined ? [] : [step]));
+  /** Writes the files that changed. */
+  private async write(files: readonly ResourceFile[]): Promise<void> {
+    for (const { path, resources, stat } of files) {
+      const content = JSON.stringify(resources);
+      if (this.written.get(path) === content) continue;
+      this.serial += 1;
+      const version = String(this.serial);
+      await writeFile(`${path}.next`, `{"version_info":"${version}","resources":${content}}`);
+      await rename(`${path}.next`, path);
+      this.written.set(path, content);
+      this.outstanding.set(stat, version);
+    }
   }
 
-  private async write(file: ResourceFile): Promise<[string, string] | undefined> {
-    const content = JSON.stringify(file.resources);
-    if (this.written.get(file.path) === content) return undefined;
-    this.serial += 1;
-    const version = String(this.serial);
-    const next = `${file.path}.next`;
-    await writeFile(next, `{"version_info":"${version}","resources":${content}}`);
-    await rename(next, file.path);
-    this.written.set(file.path, content);
-    return [file.stat, version];
-  }
-
-  private async accepted(steps: readonly [string, string][], warm: boolean): Promise<void> {
-    if (steps.length === 0) return;
+  /** Waits until Envoy uses all that was written. What it refused stays outstanding, so that later rounds fail too until it is replaced. */
+  private async accepted(warm: boolean): Promise<void> {
     const deadline = Date.now() + ACCEPT_MS;
-    for (;;) {
+    while (this.outstanding.size > 0) {
       const stats = await this.stats();
-      const missing = steps.filter(([stat, version]) => stats.get(stat) !== version);
-      if (missing.length === 0 && (!warm || stats.get('cluster_manager.warming_clusters') === '0')) return;
+      const missing = [...this.outstanding].filter(([stat, version]) => stats.get(stat) !== version);
+      if (missing.length === 0 && (!warm || stats.get('cluster_manager.warming_clusters') === '0')) {
+        this.outstanding.clear();
+        return;
+      }
       if (Date.now() > deadline) {
         const names = missing.map(([stat, version]) => `${stat} is ${stats.get(stat) ?? 'absent'}, not ${version}`).join('; ');
-        throw new Error(`Envoy did not take the new configuration within ${ACCEPT_MS / 1000} s (${names || 'clusters still warming'}); see its log`);
+        throw new Error(
+          `Envoy did not take the new configuration within ${ACCEPT_MS / 1000} s (${names || 'clusters still warming'}); see its log`,
+        );
       }
       await sleep(POLL_MS);
     }
@@ -99,10 +105,11 @@ export class Publisher {
   }
 
   private async removeStaleEndpoints(plan: EnvoyPlan): Promise<void> {
-    const wanted = new Set(plan.endpoints.map(({ path }) => path));
-    for (const path of this.endpointFiles) {
+    const wanted = new Map(plan.endpoints.map(({ path, stat }) => [path, stat]));
+    for (const [path, stat] of this.endpointFiles) {
       if (wanted.has(path)) continue;
       this.written.delete(path);
+      this.outstanding.delete(stat);
       await rm(path, { force: true });
     }
     this.endpointFiles = wanted;

@@ -159,7 +159,13 @@ export const mirrorListener = (id: string, name: string, pipe: string, target: s
       stat_prefix: 'mirror',
       route_config: {
         name,
-        virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ name: 'mirror', match: { prefix: '/' }, route: { cluster: target, timeout: '15s' } }] }],
+        virtual_hosts: [
+          {
+            name: 'all',
+            domains: ['*'],
+            routes: [{ name: 'mirror', match: { prefix: '/' }, route: { cluster: target, timeout: '15s' } }],
+          },
+        ],
       },
       http_filters: httpFilters([]),
       access_log: [stdoutLog(requestFields('mirror', id))],

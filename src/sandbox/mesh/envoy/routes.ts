@@ -60,7 +60,11 @@ const routeMatch = (match: RouteMatch | undefined): Json => {
 const headerOptions = (values: Record<string, string>, action: string): Json[] =>
   Object.entries(values)
     .filter(([name]) => name.toLowerCase() !== 'host' && name.toLowerCase() !== ':authority')
-    .map(([key, value]) => ({ header: { key, value: value.replaceAll('%', '%%') }, append_action: action, keep_empty_value: true }));
+    .map(([key, value]) => ({
+      header: { key, value: value.replaceAll('%', '%%') },
+      append_action: action,
+      keep_empty_value: true,
+    }));
 
 const operations = (side: 'request' | 'response', given: HeaderOperations | undefined): Json => {
   if (given === undefined) return {};
@@ -102,7 +106,10 @@ const retryPolicy = (route: Route): Json => {
       ...(policy.statusCodes.length > 0 && { retriable_status_codes: policy.statusCodes }),
       ...(policy.perTryTimeoutMs !== undefined && { per_try_timeout: seconds(policy.perTryTimeoutMs) }),
       retry_host_predicate: [
-        { name: 'envoy.retry_host_predicates.previous_hosts', typed_config: typed('envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate') },
+        {
+          name: 'envoy.retry_host_predicates.previous_hosts',
+          typed_config: typed('envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate'),
+        },
       ],
       host_selection_retry_max_attempts: 5,
     },
@@ -113,7 +120,8 @@ const rewrite = (route: Route): Json => {
   const given = route.rewrite;
   const host = given?.authority ?? hostOverride(route.headers?.request);
   const whole = route.match?.uri?.kind === 'regex' ? route.match.uri.value : undefined;
-  const regex = given?.uriRegex ?? (given?.uri !== undefined && whole !== undefined ? { match: whole, rewrite: given.uri } : undefined);
+  const regex =
+    given?.uriRegex ?? (given?.uri !== undefined && whole !== undefined ? { match: whole, rewrite: given.uri } : undefined);
   return {
     ...(host !== undefined && { host_rewrite_literal: host }),
     ...(regex !== undefined && { regex_rewrite: { pattern: { regex: regex.match }, substitution: regex.rewrite } }),
@@ -129,10 +137,16 @@ export interface ClusterNames {
 
 const action = (route: Route, names: ClusterNames): Json => {
   if (route.action.kind === 'redirect') return { redirect: redirect(route.action.redirect) };
-  if (route.action.kind === 'direct') return { direct_response: { status: route.action.status, body: { inline_string: route.action.body } } };
+  if (route.action.kind === 'direct')
+    return { direct_response: { status: route.action.status, body: { inline_string: route.action.body } } };
   const clusters = route.action.destinations.map(({ cluster, weight, headers }) => {
     const host = hostOverride(headers?.request);
-    return { name: names.forward(cluster), weight, ...headerRules(headers), ...(host !== undefined && { host_rewrite_literal: host }) };
+    return {
+      name: names.forward(cluster),
+      weight,
+      ...headerRules(headers),
+      ...(host !== undefined && { host_rewrite_literal: host }),
+    };
   });
   const mirrors = route.mirrors.map(({ cluster, percent }) => ({
     cluster: names.mirror(cluster),

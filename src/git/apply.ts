@@ -2,7 +2,16 @@ import { Annotations } from '../api/index.js';
 import { Resources } from '../kube/resources.js';
 import { isConflict, isNotFound, KubeError, type KubeClient, type KubeObject, type Resource } from '../kube/types.js';
 import type { Discovery } from './discovery.js';
-import { describeObject, FIELD_MANAGER, formatId, groupVersion, identityKey, place, sourceLabels, type InventoryEntry } from './identity.js';
+import {
+  describeObject,
+  FIELD_MANAGER,
+  formatId,
+  groupVersion,
+  identityKey,
+  place,
+  sourceLabels,
+  type InventoryEntry,
+} from './identity.js';
 import { digestOf, type Declared, type ObjectFailure } from './manifests.js';
 import { inStages } from './order.js';
 import { LeadershipLost, requireLeading } from './leading.js';
@@ -83,14 +92,28 @@ export async function applyObjects(context: ApplyContext, request: ApplyRequest)
   return result;
 }
 
-async function identify(context: ApplyContext, request: ApplyRequest, declared: Declared, before: Map<string, InventoryEntry>): Promise<Item> {
+async function identify(
+  context: ApplyContext,
+  request: ApplyRequest,
+  declared: Declared,
+  before: Map<string, InventoryEntry>,
+): Promise<Item> {
   const { apiVersion, kind } = declared.manifest;
   const { group, version } = groupVersion(apiVersion);
   const resource = await context.discovery.find(group, version, kind);
-  if (!resource) throw new Error(`the cluster serves no kind ${kind} in ${apiVersion}; correct it, or install the CustomResourceDefinition. It is tried again`);
+  if (!resource)
+    throw new Error(
+      `the cluster serves no kind ${kind} in ${apiVersion}; correct it, or install the CustomResourceDefinition. It is tried again`,
+    );
   const manifest = place(declared.manifest, resource, request.defaultNamespace);
   const id = formatId({ group, version, kind, namespace: manifest.metadata.namespace ?? '', name: manifest.metadata.name });
-  return { declared, manifest, resource, entry: { id, file: declared.file.slice(0, 512), digest: digestOf(manifest) }, before: before.get(identityKey(id)) };
+  return {
+    declared,
+    manifest,
+    resource,
+    entry: { id, file: declared.file.slice(0, 512), digest: digestOf(manifest) },
+    before: before.get(identityKey(id)),
+  };
 }
 
 /** True when it was written, false when there was nothing to do. */
@@ -102,7 +125,8 @@ async function applyUnlessFresh(context: ApplyContext, request: ApplyRequest, it
   if (unchanged && context.now() - remembered.at < request.freshForMs) return false;
   await applyOne(context, request, item);
   request.memory.set(key, { digest, at: context.now() });
-  if (item.resource.group === Resources.CustomResourceDefinition.group && item.resource.kind === 'CustomResourceDefinition') await established(context, item);
+  if (item.resource.group === Resources.CustomResourceDefinition.group && item.resource.kind === 'CustomResourceDefinition')
+    await established(context, item);
   return true;
 }
 
@@ -116,7 +140,11 @@ async function applyOne(context: ApplyContext, request: ApplyRequest, item: Item
     const body = compose(context, request, item, live);
     requireLeading(context);
     try {
-      await context.client.patch(resource, namespace, name, body, 'apply', { fieldManager: FIELD_MANAGER, force: true, fieldValidation: 'Strict' });
+      await context.client.patch(resource, namespace, name, body, 'apply', {
+        fieldManager: FIELD_MANAGER,
+        force: true,
+        fieldValidation: 'Strict',
+      });
       return;
     } catch (error) {
       if (!isConflict(error) || conflicts >= MAX_CONFLICTS) throw error;
@@ -145,7 +173,12 @@ function compose(context: ApplyContext, request: ApplyRequest, item: Item, live:
   return { ...laid, metadata: { ...laid.metadata, resourceVersion: live.metadata.resourceVersion } };
 }
 
-async function getLive(client: KubeClient, resource: Resource, namespace: string | undefined, name: string): Promise<KubeObject | undefined> {
+async function getLive(
+  client: KubeClient,
+  resource: Resource,
+  namespace: string | undefined,
+  name: string,
+): Promise<KubeObject | undefined> {
   try {
     return await client.get(resource, namespace, name);
   } catch (error) {
@@ -161,7 +194,10 @@ async function established(context: ApplyContext, item: Item): Promise<void> {
   for (;;) {
     const live = await context.client.get(Resources.CustomResourceDefinition, undefined, name);
     if (isEstablished(live)) break;
-    if (context.now() >= deadline) throw new Error(`is not Established after ${ESTABLISHED_WITHIN_MS / 1000} s; see its conditions with kubectl describe crd ${name}`);
+    if (context.now() >= deadline)
+      throw new Error(
+        `is not Established after ${ESTABLISHED_WITHIN_MS / 1000} s; see its conditions with kubectl describe crd ${name}`,
+      );
     await context.wait(ESTABLISHED_POLL_MS);
   }
   context.discovery.forget(name.split('.').slice(1).join('.'));
@@ -173,7 +209,12 @@ function isEstablished(crd: KubeObject): boolean {
 }
 
 /** Runs one step for one object; its failure is written down, and undefined is given. */
-async function attempt<T>(declared: Declared, result: ApplyResult, request: ApplyRequest, step: () => Promise<T>): Promise<T | undefined> {
+async function attempt<T>(
+  declared: Declared,
+  result: ApplyResult,
+  request: ApplyRequest,
+  step: () => Promise<T>,
+): Promise<T | undefined> {
   try {
     return await step();
   } catch (error) {
@@ -199,7 +240,11 @@ function nextStep(error: unknown): string {
   return '; it is tried again';
 }
 
-const idOf = ({ resource, manifest }: Item) => ({ kind: resource.kind, namespace: manifest.metadata.namespace ?? '', name: manifest.metadata.name });
+const idOf = ({ resource, manifest }: Item) => ({
+  kind: resource.kind,
+  namespace: manifest.metadata.namespace ?? '',
+  name: manifest.metadata.name,
+});
 
 async function inParallel<T>(items: T[], task: (item: T) => Promise<void>): Promise<void> {
   const queue = items.values();

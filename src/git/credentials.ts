@@ -38,7 +38,13 @@ export function readCredentials(name: string, secret: KubeObject | undefined, ur
     if (value && /[\u0000\r\n]/.test(value)) throw missing(`has more than one line in "${key}"; one line was expected`);
     return value || undefined;
   };
-  const credentials = { username: line('username'), password: line('token') ?? line('password'), identity: text('identity'), knownHosts: text('known_hosts'), ca: text('ca.crt') };
+  const credentials = {
+    username: line('username'),
+    password: line('token') ?? line('password'),
+    identity: text('identity'),
+    knownHosts: text('known_hosts'),
+    ca: text('ca.crt'),
+  };
   if (url.protocol === 'ssh') {
     if (!credentials.identity) throw missing('lacks the key "identity"; add the private key');
     if (!credentials.knownHosts) throw missing('lacks the key "known_hosts"; add the output of ssh-keyscan after checking it');
@@ -50,7 +56,9 @@ export function readCredentials(name: string, secret: KubeObject | undefined, ur
 
 /** Changes whenever a value changes, and tells nothing about it. */
 export const credentialsDigest = (credentials: GitCredentials | undefined): string =>
-  createHash('sha256').update(JSON.stringify(credentials ?? null)).digest('hex');
+  createHash('sha256')
+    .update(JSON.stringify(credentials ?? null))
+    .digest('hex');
 
 /**
  * A home for one conversation with the remote, holding the secrets as files of mode 0600 in a folder of mode 0700: nothing of them is
@@ -93,7 +101,13 @@ export async function createRemoteHome(parent: string, url: RemoteUrl, credentia
 /** Takes every secret, in the forms in which programs repeat them, out of a text for people. */
 export function redact(text: string, credentials: GitCredentials | undefined): string {
   const { username, password, identity } = credentials ?? {};
-  const secrets = [password, password && encodeURIComponent(password), password && base64(password), password && base64(`${username ?? 'git'}:${password}`), identity?.trim()];
+  const secrets = [
+    password,
+    password && encodeURIComponent(password),
+    password && base64(password),
+    password && base64(`${username ?? 'git'}:${password}`),
+    identity?.trim(),
+  ];
   let clean = text.replace(/(\w+:\/\/)[^/@\s]*@/g, '$1');
   for (const secret of secrets) if (secret) clean = clean.replaceAll(secret, '***');
   return clean;

@@ -2,7 +2,18 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** What a child needs of our environment. Everything else stays out: above all GIT_*, SSH_ASKPASS and the user's XDG folders. */
-const INHERITED = ['PATH', 'TMPDIR', 'TMP', 'TEMP', 'SystemRoot', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'TZ'];
+const INHERITED = [
+  'PATH',
+  'TMPDIR',
+  'TMP',
+  'TEMP',
+  'SystemRoot',
+  'LD_LIBRARY_PATH',
+  'DYLD_LIBRARY_PATH',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'TZ',
+];
 const PROXIES = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY', 'no_proxy', 'NO_PROXY'];
 const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin';
 
@@ -44,9 +55,13 @@ export interface GitHome {
 }
 
 /** Makes a home below `parent` (created when missing), mode 0700. `config` is laid over what always holds. */
-export async function createGitHome(parent: string, config: (dir: string) => ConfigSection[] = () => []): Promise<GitHome> {
+export async function createGitHome(
+  parent: string,
+  config: (dir: string) => ConfigSection[] = () => [],
+  prefix = 'home-',
+): Promise<GitHome> {
   await mkdir(parent, { recursive: true, mode: 0o700 });
-  const dir = await mkdtemp(join(parent, 'home-'));
+  const dir = await mkdtemp(join(parent, prefix));
   await writeFile(join(dir, '.gitconfig'), renderConfig([...BASE_CONFIG, ...config(dir)]), { mode: 0o600 });
   return { dir, dispose: () => rm(dir, { recursive: true, force: true }) };
 }
@@ -71,8 +86,13 @@ export function gitEnvironment(home: string, host?: string, parent: NodeJS.Proce
 }
 
 export function isLoopback(host: string): boolean {
-  const name = host.toLowerCase().replace(/^\[|\]$/g, '').replace(/\.$/, '');
-  return name === '' || name === 'localhost' || name.endsWith('.localhost') || name === '::1' || /^127\.\d+\.\d+\.\d+$/.test(name);
+  const name = host
+    .toLowerCase()
+    .replace(/^\[|\]$/g, '')
+    .replace(/\.$/, '');
+  return (
+    name === '' || name === 'localhost' || name.endsWith('.localhost') || name === '::1' || /^127\.\d+\.\d+\.\d+$/.test(name)
+  );
 }
 
 /** A word that a POSIX shell takes as it is. */

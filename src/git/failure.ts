@@ -11,20 +11,27 @@ interface Rule {
 
 /** In order: ssh, for one, ends every refusal with the words for a missing repository. */
 const RULES: Rule[] = [
-  { reason: 'StorageFull', pattern: /No space left on device|Disk quota exceeded|ENOSPC|EDQUOT/i, next: 'make room in the data directory of the controller; what was applied stays' },
+  {
+    reason: 'StorageFull',
+    pattern: /No space left on device|Disk quota exceeded|ENOSPC|EDQUOT/i,
+    next: 'make room in the data directory of the controller; what was applied stays',
+  },
   {
     reason: 'AuthenticationFailed',
-    pattern: /Authentication failed|could not read (Username|Password)|Permission denied|Host key verification failed|No ED25519 host key|error: 40[13]\b|Access denied|invalid credentials|error in libcrypto|Load key/i,
+    pattern:
+      /Authentication failed|could not read (Username|Password)|Permission denied|Host key verification failed|No ED25519 host key|error: 40[13]\b|Access denied|invalid credentials|error in libcrypto|Load key/i,
     next: 'check spec.secretRef: its credentials must be valid and may read the repository',
   },
   {
     reason: 'FetchFailed',
-    pattern: /Could not resolve host|Connection (refused|reset|timed out|closed)|Network is unreachable|No route to host|timed out|SSL|certificate|early EOF|hung up|RPC failed|error: 5\d\d\b|Failed to connect|Couldn't connect/i,
+    pattern:
+      /Could not resolve host|Connection (refused|reset|timed out|closed)|Network is unreachable|No route to host|timed out|SSL|certificate|early EOF|hung up|RPC failed|error: 5\d\d\b|Failed to connect|Couldn't connect/i,
     next: 'check that the Git server can be reached from the controller; it is tried again',
   },
   {
     reason: 'RepositoryNotFound',
-    pattern: /repository .*not found|does not exist|does not appear to be a git repository|not a git repository|error: 404\b|No such file or directory|project you were looking for could not be found/i,
+    pattern:
+      /repository .*not found|does not exist|does not appear to be a git repository|not a git repository|error: 404\b|No such file or directory|project you were looking for could not be found/i,
     next: 'correct spec.url, or put the repository back; what was applied stays',
   },
 ];
@@ -42,13 +49,24 @@ export function suspectsCache(error: unknown): boolean {
 }
 
 /** Turns whatever went wrong between here and the remote into a reason and a message for people. */
-export function explainFailure(error: unknown, url: RemoteUrl, credentials: GitCredentials | undefined, timeoutMs: number): SyncError {
+export function explainFailure(
+  error: unknown,
+  url: RemoteUrl,
+  credentials: GitCredentials | undefined,
+  timeoutMs: number,
+): SyncError {
   if (error instanceof SyncError) return error;
   const where = `spec.url ${redact(url.text, credentials)}`;
   if (error instanceof GitAborted) {
-    return new SyncError('FetchFailed', `${where}: git ${error.command} was stopped after spec.timeout (${timeoutMs / 1000} s); raise it, or check the Git server. It is tried again`);
+    return new SyncError(
+      'FetchFailed',
+      `${where}: git ${error.command} was stopped after spec.timeout (${timeoutMs / 1000} s); raise it, or check the Git server. It is tried again`,
+    );
   }
-  const said = redact(error instanceof GitError ? essence(error.stderr) : error instanceof Error ? error.message : String(error), credentials);
+  const said = redact(
+    error instanceof GitError ? essence(error.stderr) : error instanceof Error ? error.message : String(error),
+    credentials,
+  );
   const rule = ruleFor(said);
   const detail = said || 'git gave no reason';
   return new SyncError(rule?.reason ?? 'FetchFailed', `${where}: ${detail}; ${rule?.next ?? 'it is tried again'}`);

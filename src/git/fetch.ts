@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { credentialsDigest, createRemoteHome, type GitCredentials } from './credentials.js';
 import { createGitHome, gitEnvironment, type GitHome } from './environment.js';
@@ -8,7 +8,7 @@ import { explainFailure, suspectsCache } from './failure.js';
 import { KeyedLock, Slots } from './locks.js';
 import { describeRef, remotePatterns, resolveRef, type GitRef, type ResolvedRef } from './ref.js';
 import { SyncError } from './reasons.js';
-import { GitError, runGit, type GitCall } from './run.js';
+import { GitError, runGit, runRemoteGit, type GitCall } from './run.js';
 import type { RemoteUrl } from './url.js';
 
 const DEFAULT_CONCURRENCY = 4;
@@ -16,6 +16,8 @@ const DEFAULT_CONCURRENCY = 4;
 const HISTORY_DEPTH = 50;
 /** Every fetch leaves a pack; after so many they are put together. */
 const FETCHES_PER_REPACK = 100;
+
+const UNFINISHED = 'new-';
 
 /** A bare copy of a repository on this disk, with a commit that is complete in it. */
 export interface LocalRepository {
@@ -65,7 +67,10 @@ export class Repositories {
 
   /** Which copy serves this address with these credentials. */
   keyOf(url: RemoteUrl, credentials: GitCredentials | undefined): string {
-    return createHash('sha256').update(`${url.text}\n${url.username ?? ''}\n${credentialsDigest(credentials)}`).digest('hex').slice(0, 32);
+    return createHash('sha256')
+      .update(`${url.text}\n${url.username ?? ''}\n${credentialsDigest(credentials)}`)
+      .digest('hex')
+      .slice(0, 32);
   }
 
   /** Asks the remote for the reference and, if it is wanted, reads it. Rejects with SyncError only. */
@@ -85,16 +90,17 @@ export class Repositories {
 
   /** Deletes copies that no source uses any more. */
   async retain(keys: ReadonlySet<string>): Promise<void> {
-    for (const key of this.#fetches.keys()) {
-      if (keys.has(key)) continue;
+    for (const key of await this.#copies()) {
+      if (keys.has(key) || key.startsWith(UNFINISHED)) continue;
       this.#fetches.delete(key);
       await this.#locks.run(key, () => this.#discard(key));
     }
   }
 
-  /** Removes homes with secrets that a killed process left behind. Call it before the first read. */
+  /** Removes what a killed process left behind: homes with secrets, and copies that were just being made. Call it before the first read. */
   async clean(): Promise<void> {
     await rm(join(this.dir, 'homes'), { recursive: true, force: true });
+    for (const key of await this.#copies()) if (key.startsWith(UNFINISHED)) await this.#discard(key);
   }
 
   /** Removes what is only of use while this process runs. */
@@ -121,7 +127,7 @@ export class Repositories {
 
   async #resolve<T>({ url, ref }: ReadRequest<T>, remote: GitCall): Promise<ResolvedRef> {
     if (ref.kind === 'commit') return { commit: ref.sha };
-    return resolveRef(ref, await runGit(['ls-remote', '--symref', '--', url.text, ...remotePatterns(ref)], remote));
+    return resolveRef(ref, await runRemoteGit(['ls-remote', '--symref', '--', url.text, ...remotePatterns(ref)], remote));
   }
 
   async #fetchAndRead<T>(key: string, request: ReadRequest<T>, resolved: ResolvedRef, remote: GitCall): Promise<ReadResult<T>> {
@@ -157,15 +163,31 @@ export class Repositories {
     }
     await this.#countFetch(key, local);
     const commit = await peel(target, local);
-    if (commit === undefined) throw new SyncError('RefNotFound', `spec.ref: ${describeRef(ref)} is not a commit; correct spec.ref`);
+    if (commit === undefined)
+      throw new SyncError('RefNotFound', `spec.ref: ${describeRef(ref)} is not a commit; correct spec.ref`);
     return commit;
   }
 
   /** For servers that hand out no commit by its id: all branches and tags, then look. */
   async #fetchEverything(sha: string, target: string, url: RemoteUrl, local: GitCall, remote: GitCall): Promise<void> {
-    await runGit(['fetch', '--quiet', '--force', '--no-tags', '--', url.text, '+refs/heads/*:refs/remote/heads/*', '+refs/tags/*:refs/remote/tags/*'], remote);
+    await runRemoteGit(
+      [
+        'fetch',
+        '--quiet',
+        '--force',
+        '--no-tags',
+        '--',
+        url.text,
+        '+refs/heads/*:refs/remote/heads/*',
+        '+refs/tags/*:refs/remote/tags/*',
+      ],
+      remote,
+    );
     if ((await peel(sha, local)) === undefined) {
-      throw new SyncError('RefNotFound', `spec.ref.commit: no branch or tag of the repository holds ${sha}; push it, or correct spec.ref`);
+      throw new SyncError(
+        'RefNotFound',
+        `spec.ref.commit: no branch or tag of the repository holds ${sha}; push it, or correct spec.ref`,
+      );
     }
     await runGit(['update-ref', target, sha], local);
   }
@@ -178,7 +200,7 @@ export class Repositories {
     if (!existsSync(cwd)) {
       await mkdir(copies, { recursive: true, mode: 0o700 });
       // Made aside and moved, so that a copy is either whole or not there.
-      const aside = await mkdtemp(join(copies, 'new-'));
+      const aside = await mkdtemp(join(copies, UNFINISHED));
       const format = commit.length === 64 ? ['--object-format=sha256'] : [];
       await runGit(['init', '--quiet', '--bare', '--template=', ...format, aside], { cwd: copies, environment });
       await rename(aside, cwd);
@@ -191,6 +213,11 @@ export class Repositories {
     const count = (this.#fetches.get(key) ?? 0) + 1;
     this.#fetches.set(key, count);
     if (count % FETCHES_PER_REPACK === 0) await runGit(['gc', '--quiet', '--prune=now'], local);
+  }
+
+  async #copies(): Promise<string[]> {
+    const folder = join(this.dir, 'repositories');
+    return existsSync(folder) ? readdir(folder) : [];
   }
 
   async #discard(key: string): Promise<void> {
@@ -215,9 +242,10 @@ function limited(parent: AbortSignal | undefined, ms: number): { signal: AbortSi
 async function fetchShallow(url: string, spec: string[], depth: number, remote: GitCall): Promise<string> {
   const args = (options: string[]): string[] => ['fetch', '--quiet', '--force', '--no-tags', ...options, '--', url, ...spec];
   try {
-    return await runGit(args([`--depth=${depth}`]), remote);
+    return await runRemoteGit(args([`--depth=${depth}`]), remote);
   } catch (error) {
-    if (error instanceof GitError && /shallow/i.test(error.stderr) && /support/i.test(error.stderr)) return runGit(args([]), remote);
+    if (error instanceof GitError && /shallow/i.test(error.stderr) && /support/i.test(error.stderr))
+      return runRemoteGit(args([]), remote);
     throw error;
   }
 }

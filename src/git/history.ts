@@ -19,7 +19,10 @@ export interface TouchingCommit {
 
 /** Who wrote the commit, and its first line; both at most 256 characters of one line. */
 export async function describeCommit({ call, commit }: LocalRepository): Promise<CommitInfo> {
-  const output = await runGit(['log', '-1', '--no-show-signature', '--encoding=UTF-8', '--format=%an%x00%ae%x00%s', commit, '--'], call);
+  const output = await runGit(
+    ['log', '-1', '--no-show-signature', '--encoding=UTF-8', '--format=%an%x00%ae%x00%s', commit, '--'],
+    call,
+  );
   const [name = '', mail = '', subject = ''] = output.split('\0');
   return { sha: commit, author: oneLine(name) || oneLine(mail), subject: oneLine(subject) };
 }
@@ -32,7 +35,17 @@ export async function commitsSince({ call, commit }: LocalRepository, previous: 
   if (!/^[0-9a-f]{40,64}$/.test(previous) || previous === commit) return [];
   const repository = { call, commit };
   if (!(await isAncestor(repository, previous))) return [];
-  const args = ['log', '-z', '--full-history', '--no-show-signature', '--no-renames', '--no-ext-diff', '--name-only', `--max-count=${MAX_COMMITS}`, '--format=%x01%H'];
+  const args = [
+    'log',
+    '-z',
+    '--full-history',
+    '--no-show-signature',
+    '--no-renames',
+    '--no-ext-diff',
+    '--name-only',
+    `--max-count=${MAX_COMMITS}`,
+    '--format=%x01%H',
+  ];
   const output = await runGit([...args, `${previous}..${commit}`, '--', path || '.'], call);
   return output
     .split('\u0001')
@@ -54,5 +67,6 @@ async function isAncestor({ call, commit }: LocalRepository, previous: string): 
   }
 }
 
-// eslint-disable-next-line no-control-regex -- control characters are what is replaced
-const oneLine = (text: string): string => text.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim().slice(0, MAX_TEXT);
+// eslint-disable-next-line no-control-regex -- control characters are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f]+/g;
+const oneLine = (text: string): string => text.replace(CONTROL, ' ').trim().slice(0, MAX_TEXT);

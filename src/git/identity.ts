@@ -13,7 +13,10 @@ export const SourceLabels = { name: `${GROUP}/source-name`, namespace: `${GROUP}
 
 /** Names of objects may be longer than values of labels: those are shortened, with a hash so that they stay different. */
 export function sourceLabels(namespace: string, name: string): Record<string, string> {
-  const value = name.length <= 63 ? name : `${name.slice(0, 50).replace(/[^a-z0-9]+$/, '')}-${createHash('sha256').update(name).digest('hex').slice(0, 12)}`;
+  const value =
+    name.length <= 63
+      ? name
+      : `${name.slice(0, 50).replace(/[^a-z0-9]+$/, '')}-${createHash('sha256').update(name).digest('hex').slice(0, 12)}`;
   return { [SourceLabels.name]: value, [SourceLabels.namespace]: namespace };
 }
 
@@ -26,7 +29,8 @@ export interface ObjectId {
   name: string;
 }
 
-export const formatId = ({ group, version, kind, namespace, name }: ObjectId): string => [group, version, kind, namespace, name].join('/');
+export const formatId = ({ group, version, kind, namespace, name }: ObjectId): string =>
+  [group, version, kind, namespace, name].join('/');
 
 export function parseId(id: string): ObjectId | undefined {
   const [group, version, kind, namespace, name, ...more] = id.split('/');
@@ -47,7 +51,8 @@ export function groupVersion(apiVersion: string): { group: string; version: stri
 }
 
 /** For people: `Deployment shop/reviews`. */
-export const describeObject = ({ kind, namespace, name }: Pick<ObjectId, 'kind' | 'namespace' | 'name'>): string => `${kind} ${namespace ? `${namespace}/` : ''}${name}`;
+export const describeObject = ({ kind, namespace, name }: Pick<ObjectId, 'kind' | 'namespace' | 'name'>): string =>
+  `${kind} ${namespace ? `${namespace}/` : ''}${name}`;
 
 /** The manifest in the namespace where it belongs: none for cluster-scoped kinds, the default one where none is named. */
 export function place(manifest: KubeObject, resource: Resource, defaultNamespace: string): KubeObject {

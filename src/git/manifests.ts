@@ -1,6 +1,16 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
-import { isMap, isScalar, isSeq, LineCounter, parseAllDocuments, type Document, type Node, type ParsedNode, type Tags } from 'yaml';
+import {
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseAllDocuments,
+  type Document,
+  type Node,
+  type ParsedNode,
+  type Tags,
+} from 'yaml';
 import { z } from 'zod';
 import { Annotations, type GitSourceStatus } from '../api/index.js';
 import type { KubeObject } from '../kube/types.js';
@@ -54,7 +64,10 @@ export async function renderTree(repository: LocalRepository, path: string, defa
   }
   const unique = refuseDuplicates(objects, defaultNamespace);
   if (unique.objects.length > MAX_OBJECTS) {
-    throw new SyncError('InvalidManifest', `spec.path declares ${unique.objects.length} objects; at most ${MAX_OBJECTS} fit into one GitSource: use several with different paths. Nothing was applied`);
+    throw new SyncError(
+      'InvalidManifest',
+      `spec.path declares ${unique.objects.length} objects; at most ${MAX_OBJECTS} fit into one GitSource: use several with different paths. Nothing was applied`,
+    );
   }
   return { objects: unique.objects, failures: [...failures, ...unique.failures] };
 }
@@ -82,7 +95,8 @@ export function parseManifests(file: string, text: string): Rendered {
 }
 
 /** Identifies the content of a manifest, whatever the order of its keys. */
-export const digestOf = (manifest: KubeObject): string => createHash('sha256').update(canonical(manifest)).digest('hex').slice(0, 32);
+export const digestOf = (manifest: KubeObject): string =>
+  createHash('sha256').update(canonical(manifest)).digest('hex').slice(0, 32);
 
 /** YAML as kubectl reads it: version 1.1 (`yes`, `0644`), but dates, times and binary stay text. */
 function likeKubectl(tags: Tags): Tags {
@@ -101,7 +115,9 @@ function readDocument(document: Document.Parsed, lineAt: (node: unknown) => numb
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
-    result.failures.push(failure(file, lineAt(contents), `cannot be read: ${error instanceof Error ? error.message : String(error)}`));
+    result.failures.push(
+      failure(file, lineAt(contents), `cannot be read: ${error instanceof Error ? error.message : String(error)}`),
+    );
     return;
   }
   collect(value, contents, lineAt, file, result);
@@ -120,7 +136,14 @@ function collect(value: unknown, node: Node | null, lineAt: (node: unknown) => n
   }
   const parsed = objectSchema.safeParse(value);
   if (parsed.success) result.objects.push({ manifest: withoutServerFields(parsed.data as KubeObject), file, line });
-  else result.failures.push(failure(file, line, `is not a Kubernetes object: ${describe(parsed.error)}; every object needs apiVersion, kind and metadata.name`));
+  else
+    result.failures.push(
+      failure(
+        file,
+        line,
+        `is not a Kubernetes object: ${describe(parsed.error)}; every object needs apiVersion, kind and metadata.name`,
+      ),
+    );
 }
 
 const required = (what: string) => z.string(`${what} is missing or not text`).min(1, `${what} is empty`);
@@ -131,7 +154,9 @@ const objectSchema = z.looseObject(
     kind: required('kind').regex(/^[A-Za-z][A-Za-z0-9]*$/, 'kind is not the name of a kind'),
     metadata: z.looseObject(
       {
-        name: required('metadata.name').max(253).regex(/^[^/%\s]+$/, 'metadata.name holds "/", "%" or a blank'),
+        name: required('metadata.name')
+          .max(253)
+          .regex(/^[^/%\s]+$/, 'metadata.name holds "/", "%" or a blank'),
         namespace: z
           .string()
           .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'metadata.namespace is not the name of a namespace')
@@ -152,14 +177,28 @@ const describe = (error: z.ZodError): string => {
 };
 
 function listItems(value: unknown): unknown[] | undefined {
-  const list = z.looseObject({ kind: z.string().regex(/List$/), items: z.array(z.unknown()), metadata: z.looseObject({ name: z.undefined() }).nullish() }).safeParse(value);
+  const list = z
+    .looseObject({
+      kind: z.string().regex(/List$/),
+      items: z.array(z.unknown()),
+      metadata: z.looseObject({ name: z.undefined() }).nullish(),
+    })
+    .safeParse(value);
   return list.success ? list.data.items : undefined;
 }
 
 /** What only the server or Sluice writes, and people copy along when they save a live object. */
 function withoutServerFields(object: KubeObject): KubeObject {
   const { status: _status, ...manifest } = object;
-  const { managedFields: _m, resourceVersion: _r, uid: _u, generation: _g, creationTimestamp: _c, selfLink: _s, ...metadata } = object.metadata as KubeObject['metadata'] & { selfLink?: string };
+  const {
+    managedFields: _m,
+    resourceVersion: _r,
+    uid: _u,
+    generation: _g,
+    creationTimestamp: _c,
+    selfLink: _s,
+    ...metadata
+  } = object.metadata as KubeObject['metadata'] & { selfLink?: string };
   if (!metadata.namespace) delete metadata.namespace;
   for (const field of ['labels', 'annotations'] as const) if (!metadata[field]) delete metadata[field];
   if (metadata.annotations) {
@@ -189,7 +228,9 @@ function refuseDuplicates(objects: Declared[], defaultNamespace: string): Render
     else if (first && second) {
       const name = `${first.manifest.kind} ${first.manifest.metadata.namespace ?? defaultNamespace}/${first.manifest.metadata.name}`;
       const all = same.map(({ file, line }) => `${file}:${line}`).join(', ');
-      result.failures.push(failure(second.file, second.line, `declares ${name} again (${all}); keep one. None of them was applied`));
+      result.failures.push(
+        failure(second.file, second.line, `declares ${name} again (${all}); keep one. None of them was applied`),
+      );
     }
   }
   return result;
@@ -219,7 +260,9 @@ const notFollowed = ({ kind, path }: TreeEntry): ObjectFailure =>
   failure(
     path,
     undefined,
-    kind === 'symlink' ? 'is a symbolic link, which is never followed; commit the content in its place' : 'is a submodule, which is not fetched; commit the content, or make it a GitSource of its own',
+    kind === 'symlink'
+      ? 'is a symbolic link, which is never followed; commit the content in its place'
+      : 'is a submodule, which is not fetched; commit the content, or make it a GitSource of its own',
   );
 
 const failure = (file: string, line: number | undefined, message: string): ObjectFailure => ({

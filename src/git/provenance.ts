@@ -16,11 +16,20 @@ export interface Provenance {
   at: string;
 }
 
-const KEYS = [Annotations.commit, Annotations.commits, Annotations.author, Annotations.subject, Annotations.source, Annotations.syncedAt] as const;
+const KEYS = [
+  Annotations.commit,
+  Annotations.commits,
+  Annotations.author,
+  Annotations.subject,
+  Annotations.source,
+  Annotations.syncedAt,
+] as const;
 
 /** Annotations for an object whose manifest this sync changed; `files` are where it stands and stood. */
 export function newProvenance({ head, since, source, at }: Provenance, files: (string | undefined)[]): Record<string, string> {
-  const others = since.filter(({ sha, files: touched }) => sha !== head.sha && touched.some((file) => files.includes(file))).slice(0, MAX_OTHERS);
+  const others = since
+    .filter(({ sha, files: touched }) => sha !== head.sha && touched.some((file) => files.includes(file)))
+    .slice(0, MAX_OTHERS);
   return {
     [Annotations.commit]: head.sha,
     ...(others.length > 0 ? { [Annotations.commits]: others.map(({ sha }) => sha).join(',') } : {}),

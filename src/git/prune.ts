@@ -32,7 +32,11 @@ export function leftGit(before: InventoryEntry[], now: InventoryEntry[]): Invent
  * Deletes objects that left Git, in the background. Left alone, and forgotten, is what is gone already, carries the annotation
  * `sluice.dev/prune: disabled`, or is not labelled as applied from this source.
  */
-export async function pruneObjects(context: PruneContext, source: { namespace: string; name: string }, entries: InventoryEntry[]): Promise<PruneResult> {
+export async function pruneObjects(
+  context: PruneContext,
+  source: { namespace: string; name: string },
+  entries: InventoryEntry[],
+): Promise<PruneResult> {
   const result: PruneResult = { deleted: [], kept: [], failures: [] };
   const labels = sourceLabels(source.namespace, source.name);
   for (const entry of entries) {
@@ -44,14 +48,22 @@ export async function pruneObjects(context: PruneContext, source: { namespace: s
       result.failures.push({
         id: entry.id,
         file: entry.file ?? '',
-        message: `${nameOf(entry)} left the repository but could not be deleted: ${error instanceof Error ? error.message : String(error)}; it is tried again`.slice(0, 1024),
+        message:
+          `${nameOf(entry)} left the repository but could not be deleted: ${error instanceof Error ? error.message : String(error)}; it is tried again`.slice(
+            0,
+            1024,
+          ),
       });
     }
   }
   return result;
 }
 
-async function pruneOne({ client, discovery }: PruneContext, labels: Record<string, string>, entry: InventoryEntry): Promise<boolean> {
+async function pruneOne(
+  { client, discovery }: PruneContext,
+  labels: Record<string, string>,
+  entry: InventoryEntry,
+): Promise<boolean> {
   const id = parseId(entry.id);
   const resource = id && (await discovery.find(id.group, id.version, id.kind));
   if (!id || !resource) return false;
@@ -71,7 +83,12 @@ function isOurs({ metadata }: KubeObject, labels: Record<string, string>): boole
   return Object.entries(labels).every(([key, value]) => metadata.labels?.[key] === value);
 }
 
-async function getLive(client: KubeClient, resource: Resource, namespace: string | undefined, name: string): Promise<KubeObject | undefined> {
+async function getLive(
+  client: KubeClient,
+  resource: Resource,
+  namespace: string | undefined,
+  name: string,
+): Promise<KubeObject | undefined> {
   try {
     return await client.get(resource, namespace, name);
   } catch (error) {

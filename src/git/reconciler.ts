@@ -76,6 +76,8 @@ interface Shared {
   clock: Clock;
   context: SyncContext;
   slots: Slots;
+  /** Deletes copies of repositories that no source uses any more. */
+  tidy: () => void;
 }
 
 class Reconciler implements GitSourceReconciler {
@@ -104,7 +106,13 @@ class Reconciler implements GitSourceReconciler {
       repositories: this.#repositories,
       signal: this.#stop.signal,
     };
-    this.#shared = { options, clock, context, slots: new Slots(options.maxConcurrent ?? DEFAULT_CONCURRENCY) };
+    this.#shared = {
+      options,
+      clock,
+      context,
+      slots: new Slots(options.maxConcurrent ?? DEFAULT_CONCURRENCY),
+      tidy: () => this.#tidy(),
+    };
   }
 
   async start(): Promise<void> {
@@ -145,11 +153,17 @@ class Reconciler implements GitSourceReconciler {
     const key = `${namespace ?? 'default'}/${name}`;
     const loop = this.#loops.get(key);
     this.#loops.delete(key);
+    void loop?.stop().finally(() => this.#tidy());
+  }
+
+  #tidy(): void {
     const { logger } = this.#shared.options;
-    void loop
-      ?.stop()
-      .then(() => this.#repositories.retain(new Set([...this.#loops.values()].map(({ cacheKey }) => cacheKey))))
-      .catch((error: unknown) => logger.warn({ error: messageOf(error) }, 'copies of repositories that are no longer used could not be deleted'));
+    const used = new Set([...this.#loops.values()].map(({ cacheKey }) => cacheKey));
+    this.#repositories
+      .retain(used)
+      .catch((error: unknown) =>
+        logger.warn({ error: messageOf(error) }, 'copies of repositories that are no longer used could not be deleted'),
+      );
   }
 }
 
@@ -212,7 +226,7 @@ class SourceLoop {
 
   /** One sync, and its status. Gives the wait until the next one, in ms. */
   async #once(): Promise<number> {
-    const source = this.shared.options.informers.gitSources.get(this.namespace, this.name);
+    const source = await this.#greeted(this.#latest());
     if (!source || source.metadata.deletionTimestamp) return IDLE_MS;
     if ((source.spec as { suspend?: boolean }).suspend === true) return this.#suspend(source);
     const requested = source.metadata.annotations?.[Annotations.syncRequested]?.slice(0, 128);
@@ -229,10 +243,34 @@ class SourceLoop {
       this.#failures += 1;
       result = { outcome: { reason: error.reason, message: error.message }, status: {} };
     }
-    this.cacheKey = plan ? this.shared.context.repositories.keyOf(plan.url, this.#memory.credentials?.value) : '';
+    if (plan) this.#useCopy(plan);
     if (requested !== undefined) this.#handledRequest = requested;
     await this.#report(source, result, requested);
     return plan ? (this.#failures > 0 ? backedOff(plan.intervalMs, this.#failures - 1) : plan.intervalMs) : IDLE_MS;
+  }
+
+  #latest(): GitSource | undefined {
+    return this.shared.options.informers.gitSources.get(this.namespace, this.name);
+  }
+
+  /** A first clone may take a while: says so on a source that has no status yet. */
+  async #greeted(source: GitSource | undefined): Promise<GitSource | undefined> {
+    if (!source || source.status?.conditions || source.metadata.deletionTimestamp) return source;
+    const { generation } = source.metadata;
+    const conditions = conditionsOf(
+      { reason: 'Fetching', message: 'Reading the repository for the first time' },
+      undefined,
+      generation,
+      this.#now(),
+    );
+    await this.#write(source, { ...source.status, observedGeneration: generation, conditions });
+    return this.#latest();
+  }
+
+  #useCopy({ url }: SourcePlan): void {
+    const before = this.cacheKey;
+    this.cacheKey = this.shared.context.repositories.keyOf(url, this.#memory.credentials?.value);
+    if (before && before !== this.cacheKey) this.shared.tidy();
   }
 
   async #suspend(source: GitSource): Promise<number> {
@@ -258,10 +296,16 @@ class SourceLoop {
     const before = source.status;
     const { generation } = source.metadata;
     const now = this.#now();
-    const next: GitSourceStatus = { ...before, ...status, observedGeneration: generation, conditions: conditionsOf(outcome, before?.conditions, generation, now) };
+    const next: GitSourceStatus = {
+      ...before,
+      ...status,
+      observedGeneration: generation,
+      conditions: conditionsOf(outcome, before?.conditions, generation, now),
+    };
     if (next.failures?.length === 0) delete next.failures;
     if (requested !== undefined) next.lastHandledRequest = requested;
-    const didSomething = synced !== undefined && (synced.changed.length > 0 || synced.deleted.length > 0 || before?.fetchedCommit !== synced.commit);
+    const didSomething =
+      synced !== undefined && (synced.changed.length > 0 || synced.deleted.length > 0 || before?.fetchedCommit !== synced.commit);
     if (didSomething) next.lastSyncTime = now;
     const wrote = await this.#write(source, next);
     if (wrote) this.#log(outcome, synced);
@@ -270,7 +314,11 @@ class SourceLoop {
 
   #log({ reason, message }: Outcome, synced: SyncResult['synced']): void {
     const { logger } = this.shared.options;
-    const fields = { source: this.#key, reason, ...(synced ? { commit: synced.commit, changed: synced.changed, deleted: synced.deleted } : {}) };
+    const fields = {
+      source: this.#key,
+      reason,
+      ...(synced ? { commit: synced.commit, changed: synced.changed, deleted: synced.deleted } : {}),
+    };
     if (reason === 'Synced') logger.info(fields, message);
     else logger.warn(fields, message);
   }
@@ -282,7 +330,9 @@ class SourceLoop {
     const { client, informers } = this.shared.options;
     requireLeading(this.shared.context);
     try {
-      const answer = await client.patch(SluiceResources.GitSource, this.namespace, this.name, { status: patch }, 'merge', { subresource: 'status' });
+      const answer = await client.patch(SluiceResources.GitSource, this.namespace, this.name, { status: patch }, 'merge', {
+        subresource: 'status',
+      });
       informers.gitSources.observe(answer);
     } catch (error) {
       if (!isNotFound(error)) throw error;
@@ -301,7 +351,11 @@ class SourceLoop {
 
 function asksForSync(now: GitSource, before: GitSource): boolean {
   const request = ({ metadata }: GitSource): string | undefined => metadata.annotations?.[Annotations.syncRequested];
-  return now.metadata.uid !== before.metadata.uid || request(now) !== request(before) || JSON.stringify(now.spec) !== JSON.stringify(before.spec);
+  return (
+    now.metadata.uid !== before.metadata.uid ||
+    request(now) !== request(before) ||
+    JSON.stringify(now.spec) !== JSON.stringify(before.spec)
+  );
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -23,7 +23,10 @@ export interface ResolvedRef {
 export function parseRef(ref: GitSourceSpec['ref']): GitRef {
   const given = Object.entries(ref).filter(([, value]) => value !== undefined);
   if (given.length > 1) {
-    throw new SyncError('InvalidSpec', `spec.ref has ${given.map(([key]) => key).join(' and ')}; give one of branch, tag, semver and commit`);
+    throw new SyncError(
+      'InvalidSpec',
+      `spec.ref has ${given.map(([key]) => key).join(' and ')}; give one of branch, tag, semver and commit`,
+    );
   }
   if (ref.tag !== undefined) return { kind: 'tag', name: checkedName('tag', ref.tag) };
   if (ref.commit !== undefined) return { kind: 'commit', sha: checkedCommit(ref.commit) };
@@ -54,13 +57,23 @@ export function resolveRef(ref: Exclude<GitRef, { kind: 'commit' }>, output: str
     const commit = refs.get(`${refName}^{}`) ?? refs.get(refName);
     return commit === undefined ? undefined : { refName, commit };
   };
-  const found = ref.kind === 'semver' ? newestTag(ref.range, refs, find) : find(`refs/${ref.kind === 'branch' ? 'heads' : 'tags'}/${ref.name}`);
+  const found =
+    ref.kind === 'semver'
+      ? newestTag(ref.range, refs, find)
+      : find(`refs/${ref.kind === 'branch' ? 'heads' : 'tags'}/${ref.name}`);
   if (found) return found;
   const hint = ref.kind === 'branch' && head ? `; its default branch is "${head.replace(/^refs\/heads\//, '')}"` : '';
-  throw new SyncError('RefNotFound', `spec.ref: the repository has no ${describeRef(ref)}${hint}; push it, or correct spec.ref. What was applied stays`);
+  throw new SyncError(
+    'RefNotFound',
+    `spec.ref: the repository has no ${describeRef(ref)}${hint}; push it, or correct spec.ref. What was applied stays`,
+  );
 }
 
-function newestTag(range: string, refs: Map<string, string>, find: (refName: string) => ResolvedRef | undefined): ResolvedRef | undefined {
+function newestTag(
+  range: string,
+  refs: Map<string, string>,
+  find: (refName: string) => ResolvedRef | undefined,
+): ResolvedRef | undefined {
   const versions = new Map<string, string>();
   for (const refName of refs.keys()) {
     const version = semver.valid(refName.slice('refs/tags/'.length));
@@ -86,19 +99,28 @@ function parseListing(output: string): { refs: Map<string, string>; head?: strin
 function checkedName(field: 'branch' | 'tag', name: string): string {
   const bad =
     // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-    /^[-/]|[\u0000-\u0020\u007f~^:?*[\\]|\.\.|@\{|\/\/|[/.]$|^@$/.test(name) || name.split('/').some((part) => part.startsWith('.') || part.endsWith('.lock'));
-  if (bad) throw new SyncError('InvalidSpec', `spec.ref.${field} ${JSON.stringify(name)} cannot be the name of a ${field}; see git help check-ref-format`);
+    /^[-/]|[\u0000-\u0020\u007f~^:?*[\\]|\.\.|@\{|\/\/|[/.]$|^@$/.test(name) ||
+    name.split('/').some((part) => part.startsWith('.') || part.endsWith('.lock'));
+  if (bad)
+    throw new SyncError(
+      'InvalidSpec',
+      `spec.ref.${field} ${JSON.stringify(name)} cannot be the name of a ${field}; see git help check-ref-format`,
+    );
   return name;
 }
 
 function checkedCommit(sha: string): string {
-  if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(sha)) throw new SyncError('InvalidSpec', 'spec.ref.commit is not a full commit id of 40 or 64 hexadecimal digits');
+  if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(sha))
+    throw new SyncError('InvalidSpec', 'spec.ref.commit is not a full commit id of 40 or 64 hexadecimal digits');
   return sha;
 }
 
 function checkedRange(range: string): string {
   if (semver.validRange(range) === null) {
-    throw new SyncError('InvalidSpec', `spec.ref.semver ${JSON.stringify(range)} is not a range of versions; write one such as ">=1.2.0 <2.0.0"`);
+    throw new SyncError(
+      'InvalidSpec',
+      `spec.ref.semver ${JSON.stringify(range)} is not a range of versions; write one such as ">=1.2.0 <2.0.0"`,
+    );
   }
   return range;
 }

@@ -1,6 +1,5 @@
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { createGitHome, gitEnvironment } from './environment.js';
 import { GitError, runGit, type GitCall } from './run.js';
@@ -48,7 +47,7 @@ export async function commitTree(dir: string, changes: TreeChanges, options: Com
 }
 
 async function withGit<T>(dir: string, task: (call: GitCall) => Promise<T>): Promise<T> {
-  const home = await createGitHome(join(tmpdir(), `sluice-git-${process.pid}`));
+  const home = await createGitHome(tmpdir(), () => [], 'sluice-git-');
   try {
     return await task({ cwd: dir, environment: gitEnvironment(home.dir) });
   } finally {
@@ -82,7 +81,9 @@ const data = (text: string): string => `data ${Buffer.byteLength(text)}\n${text}
 
 function quotePath(path: string): string {
   if (path === '' || path.startsWith('/') || path.split('/').some((part) => part === '..' || part === '.git' || part === '')) {
-    throw new Error(`path ${JSON.stringify(path)} is not one of a file in the repository; write it from the root, such as deploy/app.yaml`);
+    throw new Error(
+      `path ${JSON.stringify(path)} is not one of a file in the repository; write it from the root, such as deploy/app.yaml`,
+    );
   }
   return `"${path.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`;
 }

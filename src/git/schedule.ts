@@ -35,9 +35,11 @@ export const backedOff = (intervalMs: number, failures: number): number =>
  * @throws SyncError InvalidSchedule when the expression has not five fields that can come to pass, or there is no such time zone.
  */
 export function startSchedule(expression: string, timeZone: string, action: () => void): () => void {
-  if (expression.trim().split(/\s+/).length !== 5) throw invalid(expression, 'has not five fields (minute, hour, day of month, month, day of week)');
+  if (expression.trim().split(/\s+/).length !== 5)
+    throw invalid(expression, 'has not five fields (minute, hour, day of month, month, day of week)');
   const checked = validateDetailed(expression);
-  if (!checked.valid) throw invalid(expression, checked.errors.map(({ field, message }) => `${field}: ${message}`).join('; ') || 'cannot be read');
+  if (!checked.valid)
+    throw invalid(expression, checked.errors.map(({ field, message }) => `${field}: ${message}`).join('; ') || 'cannot be read');
   checkTimeZone(timeZone);
   const task = createTask(expression, action, { timezone: timeZone, unref: true, suppressMissedWarning: true });
   begin(task, expression);
@@ -59,7 +61,10 @@ function checkTimeZone(timeZone: string): void {
   try {
     new Intl.DateTimeFormat('en', { timeZone });
   } catch {
-    throw new SyncError('InvalidSchedule', `spec.timeZone ${JSON.stringify(timeZone)} is no time zone; write an IANA name such as Europe/Berlin`);
+    throw new SyncError(
+      'InvalidSchedule',
+      `spec.timeZone ${JSON.stringify(timeZone)} is no time zone; write an IANA name such as Europe/Berlin`,
+    );
   }
 }
 

@@ -26,11 +26,18 @@ export function planOf({ spec, metadata }: GitSource): SourcePlan {
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const field = ['spec', ...(issue?.path ?? [])].join('.');
-    throw new SyncError(field === 'spec.url' ? 'InvalidUrl' : 'InvalidSpec', `${field}: ${issue?.message ?? 'invalid'}; correct it as "kubectl explain gitsource.spec" says`);
+    throw new SyncError(
+      field === 'spec.url' ? 'InvalidUrl' : 'InvalidSpec',
+      `${field}: ${issue?.message ?? 'invalid'}; correct it as "kubectl explain gitsource.spec" says`,
+    );
   }
   const { data } = parsed;
   const intervalMs = durationMs(data.interval);
-  if (intervalMs < MIN_INTERVAL_MS) throw new SyncError('InvalidSpec', `spec.interval "${data.interval}" is shorter than ${MIN_INTERVAL_MS}ms; write a longer one, such as 1m`);
+  if (intervalMs < MIN_INTERVAL_MS)
+    throw new SyncError(
+      'InvalidSpec',
+      `spec.interval "${data.interval}" is shorter than ${MIN_INTERVAL_MS}ms; write a longer one, such as 1m`,
+    );
   const timeoutMs = durationMs(data.timeout);
   if (timeoutMs <= 0) throw new SyncError('InvalidSpec', 'spec.timeout is 0; write a longer one, such as 60s');
   return {

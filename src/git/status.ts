@@ -14,15 +14,30 @@ const NOTHING_TO_MEND = 'Nothing that a person must fix.';
  * The three conditions of one outcome. `Ready`: the cluster holds what Git says. `Stalled`: a person must act. `Reconciling`: it is
  * not there yet and will be tried again without anybody's help.
  */
-export function conditionsOf(outcome: Outcome, before: Condition[] | undefined, generation: number | undefined, now: string): Condition[] {
+export function conditionsOf(
+  outcome: Outcome,
+  before: Condition[] | undefined,
+  generation: number | undefined,
+  now: string,
+): Condition[] {
   const { reason } = outcome;
   const message = outcome.message.slice(0, MAX_MESSAGE);
   const ready = reason === 'Synced';
   const stalled = needsPerson(reason);
   const wanted: Pick<Condition, 'type' | 'status' | 'reason' | 'message'>[] = [
-    { type: 'Ready', status: ready ? 'True' : 'False', reason, message },
-    { type: 'Stalled', status: stalled ? 'True' : 'False', reason: stalled ? reason : 'Synced', message: stalled ? message : NOTHING_TO_MEND },
-    { type: 'Reconciling', status: !ready && !stalled ? 'True' : 'False', reason, message: ready || stalled ? 'Nothing is under way.' : message },
+    { type: 'Ready', status: ready ? 'True' : reason === 'Fetching' ? 'Unknown' : 'False', reason, message },
+    {
+      type: 'Stalled',
+      status: stalled ? 'True' : 'False',
+      reason: stalled ? reason : 'Synced',
+      message: stalled ? message : NOTHING_TO_MEND,
+    },
+    {
+      type: 'Reconciling',
+      status: !ready && !stalled ? 'True' : 'False',
+      reason,
+      message: ready || stalled ? 'Nothing is under way.' : message,
+    },
   ];
   return merge(wanted, before, generation, now);
 }
@@ -34,7 +49,12 @@ export function suspendedConditions(before: Condition[] | undefined, generation:
   return [...others, ...merge([{ type: 'Reconciling', status: 'False', reason: 'Suspended', message }], before, generation, now)];
 }
 
-function merge(wanted: Pick<Condition, 'type' | 'status' | 'reason' | 'message'>[], before: Condition[] | undefined, generation: number | undefined, now: string): Condition[] {
+function merge(
+  wanted: Pick<Condition, 'type' | 'status' | 'reason' | 'message'>[],
+  before: Condition[] | undefined,
+  generation: number | undefined,
+  now: string,
+): Condition[] {
   return wanted.map((condition) => {
     const old = before?.find(({ type }) => type === condition.type);
     const lastTransitionTime = old?.status === condition.status ? old.lastTransitionTime : now;
@@ -61,5 +81,9 @@ function same(a: unknown, b: unknown): boolean {
   const left = Object.entries(a).filter(([, value]) => value !== undefined);
   const right = Object.entries(b).filter(([, value]) => value !== undefined);
   const values = new Map(right);
-  return Array.isArray(a) === Array.isArray(b) && left.length === right.length && left.every(([key, value]) => values.has(key) && same(value, values.get(key)));
+  return (
+    Array.isArray(a) === Array.isArray(b) &&
+    left.length === right.length &&
+    left.every(([key, value]) => values.has(key) && same(value, values.get(key)))
+  );
 }

@@ -61,23 +61,52 @@ interface Reading {
  * LeadershipLost.
  * @param force apply everything, changed or not: somebody asked for it.
  */
-export async function syncSource(context: SyncContext, memory: SyncMemory, source: GitSource, plan: SourcePlan, force: boolean): Promise<SyncResult> {
+export async function syncSource(
+  context: SyncContext,
+  memory: SyncMemory,
+  source: GitSource,
+  plan: SourcePlan,
+  force: boolean,
+): Promise<SyncResult> {
   const { commit, value } = await readSource(context, memory, source, plan, force);
   if (!value) return { outcome: memory.handled?.outcome ?? synced(commit, 0), status: {} };
   const previous = source.status?.appliedCommit;
   const base = { fetchedCommit: commit, author: value.head.author, subject: value.head.subject };
   if (value.rendered instanceof SyncError) {
-    return remember(context, memory, source, plan, { outcome: value.rendered, status: base, synced: { commit, previous, changed: [], deleted: [] } }, false);
+    return remember(
+      context,
+      memory,
+      source,
+      plan,
+      { outcome: value.rendered, status: base, synced: { commit, previous, changed: [], deleted: [] } },
+      false,
+    );
   }
   if (!plan.apply) {
-    const outcome: Outcome = { reason: 'Synced', message: `Read commit ${short(commit)}; spec.apply is false, so another tool applies it` };
+    const outcome: Outcome = {
+      reason: 'Synced',
+      message: `Read commit ${short(commit)}; spec.apply is false, so another tool applies it`,
+    };
     const status = { ...base, objects: value.rendered.objects.length, failures: value.rendered.failures.slice(0, MAX_FAILURES) };
-    return remember(context, memory, source, plan, { outcome, status, synced: { commit, previous, changed: [], deleted: [] } }, false);
+    return remember(
+      context,
+      memory,
+      source,
+      plan,
+      { outcome, status, synced: { commit, previous, changed: [], deleted: [] } },
+      false,
+    );
   }
   return applyReading(context, memory, source, plan, force, value, value.rendered);
 }
 
-async function readSource(context: SyncContext, memory: SyncMemory, source: GitSource, plan: SourcePlan, force: boolean): Promise<ReadResult<Reading>> {
+async function readSource(
+  context: SyncContext,
+  memory: SyncMemory,
+  source: GitSource,
+  plan: SourcePlan,
+  force: boolean,
+): Promise<ReadResult<Reading>> {
   const previous = source.status?.appliedCommit;
   const attempt = async (credentials: GitCredentials | undefined): Promise<ReadResult<Reading>> =>
     context.repositories.read<Reading>({
@@ -115,7 +144,12 @@ function isDue({ handled, retryAt, repairAt }: SyncMemory, commit: string, gener
   return now >= repairAt || (handled.failed && now >= retryAt);
 }
 
-async function credentialsFor(context: SyncContext, memory: SyncMemory, source: GitSource, plan: SourcePlan): Promise<GitCredentials | undefined> {
+async function credentialsFor(
+  context: SyncContext,
+  memory: SyncMemory,
+  source: GitSource,
+  plan: SourcePlan,
+): Promise<GitCredentials | undefined> {
   const { secret, url } = plan;
   if (!secret) {
     if (url.protocol !== 'ssh') return undefined;
@@ -146,7 +180,14 @@ async function applyReading(
       reason: 'PruneRefused',
       message: `commit ${short(head.sha)} declares no objects below spec.path, but ${inventory.length} were applied from this source: nothing is deleted. Put the manifests back or correct spec.path; if all of it shall go, delete the objects by hand and then the GitSource`,
     };
-    return remember(context, memory, source, plan, { outcome, status: { ...base, failures: [] }, synced: { commit: head.sha, previous, changed: [], deleted: [] } }, false);
+    return remember(
+      context,
+      memory,
+      source,
+      plan,
+      { outcome, status: { ...base, failures: [] }, synced: { commit: head.sha, previous, changed: [], deleted: [] } },
+      false,
+    );
   }
   const identity = { namespace: source.metadata.namespace ?? 'default', name: source.metadata.name };
   const applied = await applyObjects(context, {
@@ -161,7 +202,12 @@ async function applyReading(
   const left = leftGit(inventory, applied.inventory);
   const failures = [...unreadable, ...applied.failures];
   // What is missing may only have moved into what failed: nothing is deleted before everything is applied.
-  const pruned = failures.length > 0 ? { deleted: [], kept: left, failures: [] } : plan.prune ? await pruneObjects(context, identity, left) : { deleted: [], kept: [], failures: [] };
+  const pruned =
+    failures.length > 0
+      ? { deleted: [], kept: left, failures: [] }
+      : plan.prune
+        ? await pruneObjects(context, identity, left)
+        : { deleted: [], kept: [], failures: [] };
   const all = [...failures, ...pruned.failures];
   const status: Partial<GitSourceStatus> = {
     ...base,
@@ -170,17 +216,36 @@ async function applyReading(
     failures: all.slice(0, MAX_FAILURES),
   };
   const outcome = outcomeOf(head.sha, objects.length, unreadable, [...applied.failures, ...pruned.failures]);
-  return remember(context, memory, source, plan, { outcome, status, synced: { commit: head.sha, previous, changed: applied.changed, deleted: pruned.deleted } }, all.length > unreadable.length);
+  return remember(
+    context,
+    memory,
+    source,
+    plan,
+    { outcome, status, synced: { commit: head.sha, previous, changed: applied.changed, deleted: pruned.deleted } },
+    all.length > unreadable.length,
+  );
 }
 
 /** @param failed something is worth trying again before the next commit. */
-function remember(context: SyncContext, memory: SyncMemory, source: GitSource, plan: SourcePlan, result: SyncResult, failed: boolean): SyncResult {
+function remember(
+  context: SyncContext,
+  memory: SyncMemory,
+  source: GitSource,
+  plan: SourcePlan,
+  result: SyncResult,
+  failed: boolean,
+): SyncResult {
   const now = context.now();
   const { reason, message } = result.outcome;
   memory.failures = failed ? memory.failures + 1 : 0;
   memory.retryAt = now + backedOff(plan.intervalMs, memory.failures - 1);
   memory.repairAt = now + repairAfter(plan);
-  memory.handled = { commit: result.synced?.commit ?? '', generation: source.metadata.generation, outcome: { reason, message }, failed };
+  memory.handled = {
+    commit: result.synced?.commit ?? '',
+    generation: source.metadata.generation,
+    outcome: { reason, message },
+    failed,
+  };
   return { ...result, outcome: { reason, message } };
 }
 
@@ -197,6 +262,9 @@ function outcomeOf(commit: string, objects: number, unreadable: ObjectFailure[],
   };
 }
 
-const synced = (commit: string, objects: number): Outcome => ({ reason: 'Synced', message: `Applied commit ${short(commit)} (${objects} objects)` });
+const synced = (commit: string, objects: number): Outcome => ({
+  reason: 'Synced',
+  message: `Applied commit ${short(commit)} (${objects} objects)`,
+});
 const short = (commit: string): string => commit.slice(0, 12);
 const byId = (a: InventoryEntry, b: InventoryEntry): number => (a.id < b.id ? -1 : 1);

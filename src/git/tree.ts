@@ -20,7 +20,10 @@ const KINDS: Record<string, TreeEntry['kind']> = { '120000': 'symlink', '160000'
  */
 export function parsePath(path: string): string {
   if (path.includes('\0') || path.split('/').includes('..')) {
-    throw new SyncError('InvalidSpec', `spec.path ${JSON.stringify(path)} holds ".."; name a folder of the repository, from its root`);
+    throw new SyncError(
+      'InvalidSpec',
+      `spec.path ${JSON.stringify(path)} holds ".."; name a folder of the repository, from its root`,
+    );
   }
   const normal = posix.normalize(`/${path}`).replace(/^\/+|\/+$/g, '');
   return normal;
@@ -44,7 +47,11 @@ export async function readFiles(repository: LocalRepository, entries: TreeEntry[
     repository.call,
   );
   return contents.map((content, index) => {
-    if (!content) throw new SyncError('FetchFailed', `${entries[index]?.path ?? 'a file'} is missing in the copy of the repository; it is fetched again`);
+    if (!content)
+      throw new SyncError(
+        'FetchFailed',
+        `${entries[index]?.path ?? 'a file'} is missing in the copy of the repository; it is fetched again`,
+      );
     return content;
   });
 }
@@ -56,7 +63,10 @@ async function explainMissing(repository: LocalRepository, path: string): Promis
     const [entry] = await list(repository, [], part);
     if (entry?.kind === 'folder') continue;
     const what = entry ? `"${part}" is ${NAMES[entry.kind]} there` : `"${part}" does not exist there`;
-    throw new SyncError('PathNotFound', `spec.path "${path}" is not a folder of commit ${repository.commit.slice(0, 12)}: ${what}; add the folder, or correct spec.path. What was applied stays`);
+    throw new SyncError(
+      'PathNotFound',
+      `spec.path "${path}" is not a folder of commit ${repository.commit.slice(0, 12)}: ${what}; add the folder, or correct spec.path. What was applied stays`,
+    );
   }
 }
 

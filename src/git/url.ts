@@ -20,7 +20,8 @@ const NEXT = 'write https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH or f
  */
 export function parseRemoteUrl(text: string): RemoteUrl {
   // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-  if (text.startsWith('-') || /[\u0000-\u0020\u007f]/.test(text)) throw invalid(`begins with "-" or holds blanks or control characters`);
+  if (text.startsWith('-') || /[\u0000-\u0020\u007f]/.test(text))
+    throw invalid(`begins with "-" or holds blanks or control characters`);
   if (text.includes('::')) throw invalid('names a remote helper ("::"), which would run a program');
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined) return parseScpLike(text);
@@ -37,7 +38,11 @@ function parseFile(text: string): RemoteUrl {
 function parseNetwork(text: string, protocol: 'http' | 'https' | 'ssh'): RemoteUrl {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url?.hostname) throw invalid('cannot be read as an address');
-  if (url.password) throw invalid('holds a password', 'move it to a Secret (keys username and password, or token) and name that in spec.secretRef');
+  if (url.password)
+    throw invalid(
+      'holds a password',
+      'move it to a Secret (keys username and password, or token) and name that in spec.secretRef',
+    );
   if (url.hostname.startsWith('-') || url.username.startsWith('-') || decodeURIComponent(url.pathname).startsWith('/-')) {
     throw invalid('has a user, host or path that begins with "-"');
   }

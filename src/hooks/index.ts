@@ -28,16 +28,24 @@ export function createHookCaller(options: HookOptions = {}): HookCaller & { clos
   const http = createHttp(options.egress, options.axios);
   const clock = options.clock ?? { now: () => Date.now() };
   const sleep = options.sleep ?? (async (ms: number) => await sleepFor(ms));
+  const attempts = async (webhook: WebhookSpec, payload: HookPayload): Promise<HookAnswer> => {
+    const timeoutMs = durationMs(webhook.timeout);
+    const until = clock.now() + timeoutMs * (webhook.retries + 1);
+    for (let retry = 0; ; retry++) {
+      const attempt = await tryOnce(http, webhook, payload, Math.min(timeoutMs, until - clock.now()), clock.now());
+      if (!attempt.again || retry >= webhook.retries) return attempt.answer;
+      const pause = attempt.hung ? 0 : (attempt.pauseMs ?? pauseBefore(retry, timeoutMs));
+      if (clock.now() + pause >= until) return attempt.answer;
+      if (pause > 0) await sleep(pause);
+    }
+  };
   return {
     async call(webhook, payload) {
-      const timeoutMs = durationMs(webhook.timeout);
-      const until = clock.now() + timeoutMs * (webhook.retries + 1);
-      for (let retry = 0; ; retry++) {
-        const attempt = await tryOnce(http, webhook, payload, Math.min(timeoutMs, until - clock.now()), clock.now());
-        if (!attempt.again || retry >= webhook.retries) return attempt.answer;
-        const pause = attempt.hung ? 0 : (attempt.pauseMs ?? pauseBefore(retry, timeoutMs));
-        if (clock.now() + pause >= until) return attempt.answer;
-        if (pause > 0) await sleep(pause);
+      try {
+        return await attempts(webhook, payload);
+      } catch {
+        // The schema refuses such values at admission; the port promises an answer even without it.
+        return refusal(webhook, 'it could not be called; look at its url and timeout');
       }
     },
     close: () => http.close(),
@@ -49,10 +57,7 @@ const pauseBefore = (retry: number, timeoutMs: number): number =>
   Math.min(Math.min(FIRST_PAUSE_MS, timeoutMs / 4) * 2 ** retry, LONGEST_PAUSE_MS, timeoutMs / 2);
 
 async function tryOnce(http: Http, webhook: WebhookSpec, payload: HookPayload, timeoutMs: number, now: number): Promise<Attempt> {
-  const refuse = (message: string) => ({ ok: false, message: `webhook "${webhook.name}": ${message}` });
-  const url = URL.canParse(webhook.url) ? new URL(webhook.url) : undefined;
-  if (!url || !/^https?:$/.test(url.protocol))
-    return { answer: refuse('url is not an http:// or https:// address; correct it'), again: false };
+  const url = new URL(webhook.url);
   const { name, namespace, phase, checksum, metadata } = payload;
   try {
     const response = await http.send({
@@ -70,13 +75,19 @@ async function tryOnce(http: Http, webhook: WebhookSpec, payload: HookPayload, t
         again: false,
       };
     }
-    return judge(response, refuse(describe(response, url)), now);
+    return judge(response, refusal(webhook, describe(response, url)), now);
   } catch (error) {
-    if (!(error instanceof TransportError)) return { answer: refuse('it could not be called; look at its url'), again: false };
-    const answer = refuse(error.message);
-    return error.kind === 'denied' ? { answer, again: false } : { answer, again: true, hung: error.kind === 'timeout' };
+    if (!(error instanceof TransportError)) throw error;
+    const answer = refusal(webhook, error.message);
+    if (error.kind === 'denied' || error.kind === 'invalid') return { answer, again: false };
+    return { answer, again: true, hung: error.kind === 'timeout' };
   }
 }
+
+const refusal = (webhook: WebhookSpec, message: string): HookAnswer => ({
+  ok: false,
+  message: `webhook "${webhook.name}": ${message}`,
+});
 
 function judge({ status, headers }: HttpResponse, answer: HookAnswer, now: number): Attempt {
   if (status !== 429 && status < 500) return { answer, again: false };

@@ -2,52 +2,37 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { isIPv6 } from 'node:net';
+import type { KubeConfig } from '@kubernetes/client-node';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { createCredentials, type CredentialSource, type TlsMaterial } from './credentials.js';
+import { createCredentials, type CredentialSource } from './credentials.js';
 
-/** Where a pod finds its service account (`Accessing the API from within a Pod` of Kubernetes' documentation). */
-const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
+/** Where a pod finds its service account's token (`Accessing the API from within a Pod` of Kubernetes' documentation). */
+const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
+/** What the package can authenticate with; it would send requests without credentials for any other name. */
+const AUTH_PROVIDERS = ['azure', 'exec', 'gcp', 'oidc', 'tokenFile'];
 
-const optionalString = z.string().nullish();
-
-const clusterSchema = z.object({
-  server: z.url(),
-  'certificate-authority': optionalString,
-  'certificate-authority-data': optionalString,
-  'insecure-skip-tls-verify': z.boolean().nullish(),
-  'tls-server-name': optionalString,
-  'proxy-url': optionalString,
-});
-
-const execSchema = z.object({
-  apiVersion: z.string(),
-  command: z.string().min(1),
-  args: z.array(z.string()).nullish(),
-  env: z.array(z.object({ name: z.string(), value: z.string() })).nullish(),
-  provideClusterInfo: z.boolean().nullish(),
-});
-
-const userSchema = z.object({
-  token: optionalString,
-  tokenFile: optionalString,
-  username: optionalString,
-  password: optionalString,
-  'client-certificate': optionalString,
-  'client-certificate-data': optionalString,
-  'client-key': optionalString,
-  'client-key-data': optionalString,
-  as: optionalString,
+const text = z.string().nullish();
+const clusterSchema = z.looseObject({ server: text, 'certificate-authority': text, 'certificate-authority-data': text });
+const userSchema = z.looseObject({
+  tokenFile: text,
   'as-groups': z.array(z.string()).nullish(),
-  exec: execSchema.nullish(),
-  'auth-provider': z.object({ name: z.string() }).nullish(),
+  'client-certificate': text,
+  'client-certificate-data': text,
+  'client-key': text,
+  'client-key-data': text,
+  exec: z.looseObject({ apiVersion: z.string(), command: z.string().min(1) }).nullish(),
+  'auth-provider': z.looseObject({ name: z.string() }).nullish(),
 });
-
-const contextSchema = z.object({ cluster: z.string(), user: z.string().nullish(), namespace: optionalString });
-
-const named = z.array(z.looseObject({ name: z.string() })).nullish();
-const fileSchema = z.looseObject({ 'current-context': optionalString, clusters: named, users: named, contexts: named });
+const contextSchema = z.looseObject({ cluster: z.string(), user: text, namespace: text });
+const fileSchema = z.looseObject({
+  'current-context': text,
+  clusters: z.array(z.looseObject({ name: z.string(), cluster: clusterSchema })).nullish(),
+  users: z.array(z.looseObject({ name: z.string(), user: userSchema.nullish() })).nullish(),
+  contexts: z.array(z.looseObject({ name: z.string(), context: contextSchema })).nullish(),
+});
+type KubeconfigFile = z.infer<typeof fileSchema>;
+type User = z.infer<typeof userSchema>;
 
 /** How to reach one API server, and as whom. */
 export interface ClusterAccess {
@@ -55,8 +40,6 @@ export interface ClusterAccess {
   server: string;
   /** The context's default namespace. */
   namespace?: string;
-  /** `proxy-url` of the kubeconfig; proxies in the environment are never used. */
-  proxyUrl?: string;
   credentials: CredentialSource;
 }
 
@@ -65,34 +48,39 @@ export interface KubeconfigOptions {
   kubeconfig?: string | undefined;
   /** Name of the context; the file's current context by default. */
   context?: string | undefined;
+  /** The environment to look for `KUBECONFIG` and `HOME` in. */
   env?: NodeJS.ProcessEnv;
-  serviceAccountFolder?: string;
+  /** Prefix of the service account's folder, when a pod's root is not `/`. */
+  podRoot?: string;
 }
 
 /**
- * Finds the API server and the credentials.
+ * Finds the API server and the credentials. Proxies in the environment are never used, `proxy-url` of the kubeconfig is.
  * @throws Error that names the file, the field and the next step when something is missing or malformed.
  */
 export async function loadClusterAccess(options: KubeconfigOptions = {}): Promise<ClusterAccess> {
-  const env = options.env ?? process.env;
-  const folder = options.serviceAccountFolder ?? SERVICE_ACCOUNT_FOLDER;
-  if (options.kubeconfig === undefined && options.context === undefined && runsInPod(env, folder)) return podAccess(env, folder);
-  return fileAccess(kubeconfigPaths(options.kubeconfig, env), options.context);
-}
-
-function runsInPod(env: NodeJS.ProcessEnv, folder: string): boolean {
-  return Boolean(env['KUBERNETES_SERVICE_HOST']) && existsSync(path.join(folder, 'token'));
-}
-
-async function podAccess(env: NodeJS.ProcessEnv, folder: string): Promise<ClusterAccess> {
-  const host = env['KUBERNETES_SERVICE_HOST'] ?? '';
-  const port = env['KUBERNETES_SERVICE_PORT'] ?? '443';
-  const namespaceFile = path.join(folder, 'namespace');
+  const config = await loadKubeConfig(options);
+  const cluster = config.getCurrentCluster();
   return {
-    server: `https://${isIPv6(host) ? `[${host}]` : host}:${port}`,
-    namespace: existsSync(namespaceFile) ? (await readFile(namespaceFile, 'utf8')).trim() : undefined,
-    credentials: createCredentials({ caFile: path.join(folder, 'ca.crt') }, { tokenFile: path.join(folder, 'token') }),
+    server: cluster?.server.replace(/\/+$/, '') ?? '',
+    namespace: config.getContextObject(config.getCurrentContext())?.namespace?.trim(),
+    // After a 401 everything is read again: files may have been replaced, and the package keeps a plugin's token until it expires.
+    credentials: createCredentials(config, () => loadKubeConfig(options)),
   };
+}
+
+async function loadKubeConfig(options: KubeconfigOptions): Promise<KubeConfig> {
+  // Imported when a cluster is wanted: the package's generated API costs about 70 MiB and most of a second.
+  const { KubeConfig } = await import('@kubernetes/client-node');
+  const config = new KubeConfig();
+  const root = options.podRoot ?? '';
+  if (options.kubeconfig === undefined && options.context === undefined && runsInPod(root)) config.loadFromCluster(root);
+  else await loadFiles(config, kubeconfigPaths(options.kubeconfig, options.env ?? process.env), options.context);
+  return config;
+}
+
+function runsInPod(root: string): boolean {
+  return Boolean(process.env['KUBERNETES_SERVICE_HOST']) && existsSync(root + SERVICE_ACCOUNT_TOKEN);
 }
 
 function kubeconfigPaths(explicit: string | undefined, env: NodeJS.ProcessEnv): string[] {
@@ -104,142 +92,108 @@ function kubeconfigPaths(explicit: string | undefined, env: NodeJS.ProcessEnv): 
   return [path.join(env['HOME'] ?? homedir(), '.kube', 'config')];
 }
 
-interface NamedEntry {
-  name: string;
-  file: string;
-  value: unknown;
-}
-
-interface MergedFiles {
-  files: string[];
-  currentContext?: string;
-  clusters: NamedEntry[];
-  users: NamedEntry[];
-  contexts: NamedEntry[];
-}
-
-async function fileAccess(files: string[], wanted: string | undefined): Promise<ClusterAccess> {
-  const merged = await readKubeconfigs(files);
-  const contextName = wanted ?? merged.currentContext;
-  if (!contextName) {
-    throw new Error(
-      `kubeconfig ${files.join(', ')}: no current-context; set one with kubectl config use-context, or pass --context`,
-    );
+async function loadFiles(config: KubeConfig, files: string[], wanted: string | undefined): Promise<void> {
+  const merged = mergeFirstWins(await Promise.all(files.map(readKubeconfig)));
+  const where = `kubeconfig ${files.join(', ')}`;
+  config.loadFromString(JSON.stringify(merged));
+  config.setCurrentContext(wanted ?? merged['current-context'] ?? '');
+  if (!config.getCurrentContext()) {
+    throw new Error(`${where}: no current-context; set one with kubectl config use-context, or pass --context`);
   }
-  const context = pick(merged, 'contexts', 'context', contextName, contextSchema).value;
-  const { value: cluster, file: clusterFile } = pick(merged, 'clusters', 'cluster', context.cluster, clusterSchema);
-  const user = context.user ? pick(merged, 'users', 'user', context.user, userSchema) : undefined;
-  const server = cluster.server.replace(/\/+$/, '');
+  const context = config.getContextObject(config.getCurrentContext());
+  if (!context) throw missing(where, 'context', config.getCurrentContext(), config.getContexts());
+  const cluster = config.getCluster(context.cluster);
+  if (!cluster) throw missing(where, 'cluster', context.cluster, config.getClusters());
+  if (!URL.canParse(cluster.server)) {
+    throw new Error(`${where}: cluster ${context.cluster}: field server: expected a URL such as https://host:6443`);
+  }
+  const user = config.getUser(context.user);
+  if (!user) throw missing(where, 'user', context.user, config.getUsers());
+  const provider = (user.authProvider as User['auth-provider'])?.name;
+  if (provider && !AUTH_PROVIDERS.includes(provider)) {
+    throw new Error(`${where}: user ${context.user}: auth-provider ${provider} is not known; use an exec plugin or a token instead`);
+  }
+}
+
+function missing(where: string, field: string, name: string, known: { name: string }[]): Error {
+  const names = known.map((entry) => entry.name).join(', ') || 'none';
+  return new Error(`${where}: there is no ${field} named ${name} (it has: ${names})`);
+}
+
+/** Merges as kubectl does; the package refuses a name that two files use. */
+function mergeFirstWins(files: KubeconfigFile[]): KubeconfigFile {
+  const first = <T extends { name: string }>(entries: (T[] | null | undefined)[]): T[] => [
+    ...new Map(
+      entries
+        .flatMap((list) => list ?? [])
+        .toReversed()
+        .map((entry) => [entry.name, entry]),
+    ).values(),
+  ];
+  const users = first(files.map((file) => file.users));
+  const contexts = first(files.map((file) => file.contexts));
+  // The package applies a cluster's CA only when the context has a user.
+  const anonymous = { name: 'sluice-anonymous', user: {} };
+  for (const { context } of contexts) context.user ||= anonymous.name;
   return {
-    server,
-    namespace: context.namespace ?? undefined,
-    proxyUrl: cluster['proxy-url'] || undefined,
-    credentials: createCredentials(tlsOf(cluster, clusterFile), user ? userOf(user.value, user.file) : {}, server),
+    'current-context': files.map((file) => file['current-context']).find(Boolean),
+    clusters: first(files.map((file) => file.clusters)),
+    users: [...users, anonymous],
+    contexts,
   };
 }
 
-function tlsOf(cluster: z.infer<typeof clusterSchema>, file: string): TlsMaterial {
-  return {
-    caFile: absolute(file, cluster['certificate-authority']),
-    caData: cluster['certificate-authority-data'] ?? undefined,
-    skipVerify: cluster['insecure-skip-tls-verify'] ?? undefined,
-    serverName: cluster['tls-server-name'] ?? undefined,
-  };
-}
-
-function userOf(user: z.infer<typeof userSchema>, file: string): Parameters<typeof createCredentials>[1] {
-  if (user['auth-provider']) {
-    throw new Error(
-      `kubeconfig ${file}: auth-provider ${user['auth-provider'].name} was removed from Kubernetes 1.26; use an exec plugin or a token instead`,
-    );
-  }
-  const exec = user.exec;
-  return {
-    token: user.token ?? undefined,
-    tokenFile: absolute(file, user.tokenFile),
-    username: user.username ?? undefined,
-    password: user.password ?? undefined,
-    certFile: absolute(file, user['client-certificate']),
-    certData: user['client-certificate-data'] ?? undefined,
-    keyFile: absolute(file, user['client-key']),
-    keyData: user['client-key-data'] ?? undefined,
-    impersonateUser: user.as ?? undefined,
-    impersonateGroups: user['as-groups'] ?? undefined,
-    exec: exec
-      ? {
-          apiVersion: exec.apiVersion,
-          // A command with a folder in it is meant relative to the kubeconfig; a bare name is looked up in PATH.
-          command: exec.command.includes('/') ? (absolute(file, exec.command) ?? exec.command) : exec.command,
-          args: exec.args ?? [],
-          env: Object.fromEntries((exec.env ?? []).map((entry) => [entry.name, entry.value])),
-          provideClusterInfo: exec.provideClusterInfo ?? false,
-        }
-      : undefined,
-  };
-}
-
-function absolute(file: string, value: string | null | undefined): string | undefined {
-  return value ? path.resolve(path.dirname(file), value) : undefined;
-}
-
-function pick<S extends z.ZodType>(
-  merged: MergedFiles,
-  list: 'clusters' | 'users' | 'contexts',
-  field: string,
-  name: string,
-  schema: S,
-): { value: z.infer<S>; file: string } {
-  const entry = merged[list].find((candidate) => candidate.name === name);
-  if (!entry) {
-    const known = merged[list].map((candidate) => candidate.name).join(', ') || 'none';
-    throw new Error(`kubeconfig ${merged.files.join(', ')}: there is no ${field} named ${name} (it has: ${known})`);
-  }
-  const parsed = schema.safeParse(entry.value ?? {});
-  if (parsed.success) return { value: parsed.data, file: entry.file };
-  const issue = parsed.error.issues[0];
-  throw new Error(
-    `kubeconfig ${entry.file}: ${field} ${name}: field ${issue?.path.join('.') || field}: ${issue?.message ?? 'malformed'}`,
-  );
-}
-
-/** Merges as kubectl does: the first file that names something wins. */
-async function readKubeconfigs(files: string[]): Promise<MergedFiles> {
-  const merged: MergedFiles = { files, clusters: [], users: [], contexts: [] };
-  for (const file of files) {
-    const content = await readKubeconfig(file);
-    merged.currentContext ??= content['current-context'] || undefined;
-    for (const [list, field] of [
-      ['clusters', 'cluster'],
-      ['users', 'user'],
-      ['contexts', 'context'],
-    ] as const) {
-      for (const entry of content[list] ?? []) merged[list].push({ name: entry.name, file, value: entry[field] });
-    }
-  }
-  return merged;
-}
-
-async function readKubeconfig(file: string): Promise<z.infer<typeof fileSchema>> {
-  let text: string;
+async function readKubeconfig(file: string): Promise<KubeconfigFile> {
+  let content: string;
   try {
-    text = await readFile(file, 'utf8');
+    content = await readFile(file, 'utf8');
   } catch (error) {
     throw new Error(
       `kubeconfig ${file} cannot be read (${(error as NodeJS.ErrnoException).code}); pass --kubeconfig or set KUBECONFIG`,
-      {
-        cause: error,
-      },
+      { cause: error },
     );
   }
   let document: unknown;
   try {
-    document = parseYaml(text);
+    document = parseYaml(content);
   } catch {
     // The parser's message quotes the line, which may hold a token.
     throw new Error(`kubeconfig ${file} is not valid YAML; check it with kubectl config view`);
   }
   const parsed = fileSchema.safeParse(document);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new Error(`kubeconfig ${file}: field ${issue?.path.join('.') || '(top)'}: ${issue?.message ?? 'malformed'}`);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new Error(`kubeconfig ${file}: field ${issue?.path.join('.') || '(top)'}: ${issue?.message ?? 'malformed'}`);
+  }
+  for (const { cluster } of parsed.data.clusters ?? []) clientGoCluster(cluster, path.dirname(file));
+  for (const { user } of parsed.data.users ?? []) if (user) clientGoUser(user, path.dirname(file));
+  return parsed.data;
+}
+
+function clientGoCluster(cluster: z.infer<typeof clusterSchema>, folder: string): void {
+  dataOrFile(cluster, 'certificate-authority', folder);
+  // The package wants this said for plain HTTP, where there is nothing to verify.
+  if (cluster.server?.startsWith('http:')) cluster['insecure-skip-tls-verify'] = true;
+}
+
+/** Says in the package's terms what client-go understands and the package does not. */
+function clientGoUser(user: User, folder: string): void {
+  dataOrFile(user, 'client-certificate', folder);
+  dataOrFile(user, 'client-key', folder);
+  // The package reads `token-file` once; its provider for service accounts follows a rotating file.
+  if (user.tokenFile) {
+    user['auth-provider'] = { name: 'tokenFile', config: { tokenFile: path.resolve(folder, user.tokenFile) } };
+    delete user['token'];
+  }
+  // A command with a folder in it is meant relative to the kubeconfig; a bare name is looked up in PATH.
+  if (user.exec?.command.includes('/')) user.exec.command = path.resolve(folder, user.exec.command);
+  // The package keeps `exec` as it is, so this is how the groups reach the credentials.
+  if (user['as-groups']?.length) user.as = user['as-groups'].length ? user.as : undefined;
+}
+
+// In client-go inline data wins over a file; in the package it is the other way round.
+function dataOrFile(entry: Record<string, unknown>, field: string, folder: string): void {
+  const file = entry[field];
+  if (entry[`${field}-data`]) delete entry[field];
+  else if (typeof file === 'string' && file) entry[field] = path.resolve(folder, file);
 }

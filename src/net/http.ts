@@ -29,7 +29,7 @@ export interface HttpResponse {
 export class TransportError extends Error {
   constructor(
     message: string,
-    readonly kind: 'timeout' | 'transport' | 'denied' | 'oversize',
+    readonly kind: 'timeout' | 'transport' | 'denied' | 'oversize' | 'invalid',
   ) {
     super(message);
     this.name = 'TransportError';
@@ -146,6 +146,12 @@ function explain(error: unknown, request: HttpRequest, deadline: AbortSignal): T
   if (deadline.aborted)
     return new TransportError(`${place(request)} did not answer within ${seconds(request.timeoutMs)}`, 'timeout');
   const code = errorCode(error);
+  if (code === 'ERR_INVALID_CHAR' || code === 'ERR_INVALID_HTTP_TOKEN') {
+    return new TransportError(
+      `${place(request)} was not asked: a header has a name or value that HTTP does not allow`,
+      'invalid',
+    );
+  }
   // Nothing of the error's own text: it may hold the address with its secrets.
   return new TransportError(`${place(request)} ${FAILURES[code] ?? `could not be asked (${code})`}`, 'transport');
 }

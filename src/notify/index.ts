@@ -53,12 +53,8 @@ async function deliver(http: Http, provider: Provider, notification: Notificatio
       maxBytes: REFUSAL_BYTES,
     });
   } catch (error) {
-    if (error instanceof TransportError)
-      throw new NotifyError(`AlertProvider "${name}": ${error.message}`, error.kind !== 'denied');
-    throw new NotifyError(
-      `AlertProvider "${name}": the message could not be written; look at spec.timeout and the values of its Secret`,
-      false,
-    );
+    if (!(error instanceof TransportError)) throw error;
+    throw new NotifyError(`AlertProvider "${name}": ${error.message}`, error.kind !== 'denied' && error.kind !== 'invalid');
   }
 }
 

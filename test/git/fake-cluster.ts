@@ -1,4 +1,11 @@
-import { KubeError, type Informer, type KubeClient, type KubeObject, type Resource, type WriteOptions } from '../../src/kube/types.js';
+import {
+  KubeError,
+  type Informer,
+  type KubeClient,
+  type KubeObject,
+  type Resource,
+  type WriteOptions,
+} from '../../src/kube/types.js';
 import { Resources } from '../../src/kube/resources.js';
 import { SluiceResources, type GitSource } from '../../src/api/index.js';
 
@@ -45,7 +52,11 @@ export class FakeCluster {
   put(object: KubeObject): KubeObject {
     const key = `${object.kind}/${object.metadata.namespace ?? ''}/${object.metadata.name}`;
     const previous = this.objects.get(key);
-    const metadata = { ...object.metadata, uid: object.metadata.uid ?? previous?.metadata.uid ?? `uid-${key}`, resourceVersion: String((this.#version += 1)) };
+    const metadata = {
+      ...object.metadata,
+      uid: object.metadata.uid ?? previous?.metadata.uid ?? `uid-${key}`,
+      resourceVersion: String((this.#version += 1)),
+    };
     const stored = { ...object, metadata };
     this.objects.set(key, stored);
     if (stored.kind === 'GitSource') this.#tell(stored, previous);
@@ -57,7 +68,9 @@ export class FakeCluster {
     if (!object) return;
     this.objects.delete(`${kind}/${object.metadata.namespace ?? ''}/${name}`);
     this.#lastApplied.delete(`${kind}/${object.metadata.namespace ?? ''}/${name}`);
-    if (kind === 'GitSource') for (const listener of this.#listeners) listener({ namespace: object.metadata.namespace, name }, undefined, object as GitSource);
+    if (kind === 'GitSource')
+      for (const listener of this.#listeners)
+        listener({ namespace: object.metadata.namespace, name }, undefined, object as GitSource);
   }
 
   source(name = 'shop'): GitSource {
@@ -70,18 +83,29 @@ export class FakeCluster {
       this.requests.push(`get ${resource.kind} ${name}`);
       return structuredClone(this.#need(resource, namespace, name));
     },
-    patch: async (resource: Resource, namespace: string | undefined, name: string, body: unknown, type: string, options: WriteOptions = {}) => {
+    patch: async (
+      resource: Resource,
+      namespace: string | undefined,
+      name: string,
+      body: unknown,
+      type: string,
+      options: WriteOptions = {},
+    ) => {
       const what = `${resource.kind}/${name}`;
       this.requests.push(`${type}${options.subresource ? `-${options.subresource}` : ''} ${resource.kind} ${name}`);
       const refusal = this.refuse.get(what);
       if (refusal) throw refusal;
-      if (type === 'merge') return this.put(merged(this.#need(resource, namespace, name) as unknown as Fields, body as Fields) as unknown as KubeObject);
+      if (type === 'merge')
+        return this.put(
+          merged(this.#need(resource, namespace, name) as unknown as Fields, body as Fields) as unknown as KubeObject,
+        );
       this.beforeApply(what);
       const key = `${resource.kind}/${namespace ?? ''}/${name}`;
       const live = this.objects.get(key);
       const { metadata, ...rest } = structuredClone(body) as KubeObject;
       const { resourceVersion, ...kept } = metadata;
-      if (resourceVersion !== undefined && resourceVersion !== live?.metadata.resourceVersion) throw new KubeError(409, 'Conflict', `${what}: the object has been modified`);
+      if (resourceVersion !== undefined && resourceVersion !== live?.metadata.resourceVersion)
+        throw new KubeError(409, 'Conflict', `${what}: the object has been modified`);
       const now = { ...rest, metadata: kept } as Fields;
       const next = applied((live ?? {}) as Fields, this.#lastApplied.get(key) ?? {}, now);
       this.#lastApplied.set(key, now);

@@ -8,7 +8,12 @@ afterEach(() => world.destroy());
 
 const overlay = (manifest: KubeObject): KubeObject => ({ ...manifest, spec: { ...(manifest.spec as object), replicas: 0 } });
 const lay = (object: KubeObject | undefined): void => {
-  if (object) world.cluster.put({ ...object, spec: { ...(object.spec as object), replicas: 0 }, metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, [Annotations.overlay]: '{"replicas":2}' } } });
+  if (object)
+    world.cluster.put({
+      ...object,
+      spec: { ...(object.spec as object), replicas: 0 },
+      metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, [Annotations.overlay]: '{"replicas":2}' } },
+    });
 };
 
 describe('an object that a Canary manages', () => {
@@ -60,6 +65,8 @@ describe('a controller that does not lead any more', () => {
     const before = world.cluster.requests.filter((request) => !request.startsWith('get') && !request.startsWith('raw')).length;
     await world.commit({ 'deploy/reviews.yaml': deployment('reviews', 'reviews:v2') });
     await new Promise((resolve) => setTimeout(resolve, 700));
-    expect(world.cluster.requests.filter((request) => !request.startsWith('get') && !request.startsWith('raw'))).toHaveLength(before);
+    expect(world.cluster.requests.filter((request) => !request.startsWith('get') && !request.startsWith('raw'))).toHaveLength(
+      before,
+    );
   });
 });

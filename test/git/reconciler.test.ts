@@ -14,16 +14,33 @@ const annotations = (kind: string, name: string) => world.cluster.get(kind, name
 
 describe('a source that is followed', () => {
   it('applies a new commit within two seconds and says which one it was', async () => {
-    const first = await world.commit({ 'deploy/reviews.yaml': deployment('reviews', 'reviews:v1') }, { message: 'Add reviews\n\nBody', author: { name: 'Ada', email: 'ada@example.com' } });
+    const first = await world.commit(
+      { 'deploy/reviews.yaml': deployment('reviews', 'reviews:v1') },
+      { message: 'Add reviews\n\nBody', author: { name: 'Ada', email: 'ada@example.com' } },
+    );
     world.source({ interval: '1s' });
     await world.start();
     await world.applied(first);
     const asked = Date.now();
-    const second = await world.commit({ 'deploy/reviews.yaml': deployment('reviews', 'reviews:v2') }, { message: 'Reviews v2', author: { name: 'Bob', email: 'b@example.com' } });
+    const second = await world.commit(
+      { 'deploy/reviews.yaml': deployment('reviews', 'reviews:v2') },
+      { message: 'Reviews v2', author: { name: 'Bob', email: 'b@example.com' } },
+    );
     await world.applied(second);
     expect(Date.now() - asked).toBeLessThan(2_000);
-    expect(annotations('Deployment', 'reviews')).toMatchObject({ [Annotations.commit]: second, [Annotations.author]: 'Bob', [Annotations.subject]: 'Reviews v2', [Annotations.source]: 'shop/shop' });
-    expect(world.cluster.source().status).toMatchObject({ fetchedCommit: second, appliedCommit: second, author: 'Bob', subject: 'Reviews v2', objects: 1 });
+    expect(annotations('Deployment', 'reviews')).toMatchObject({
+      [Annotations.commit]: second,
+      [Annotations.author]: 'Bob',
+      [Annotations.subject]: 'Reviews v2',
+      [Annotations.source]: 'shop/shop',
+    });
+    expect(world.cluster.source().status).toMatchObject({
+      fetchedCommit: second,
+      appliedCommit: second,
+      author: 'Bob',
+      subject: 'Reviews v2',
+      objects: 1,
+    });
     expect(world.condition()).toMatchObject({ status: 'True', reason: 'Synced' });
     expect(world.events.map(({ commit, previous, changed }) => ({ commit, previous, changed }))).toEqual([
       { commit: first, previous: undefined, changed: ['Deployment shop/reviews'] },
@@ -59,8 +76,14 @@ describe('a source that is followed', () => {
     world.cluster.requests.length = 0;
     const { metadata, ...rest } = world.cluster.source();
     world.cluster.put({ ...rest, metadata: { ...metadata, annotations: { [Annotations.syncRequested]: 'now' } } });
-    await until(() => world.cluster.source().status?.lastHandledRequest === 'now', () => 'the request to be answered');
-    expect(world.cluster.requests.filter((request) => request.startsWith('apply'))).toEqual(['apply ConfigMap a', 'apply ConfigMap b']);
+    await until(
+      () => world.cluster.source().status?.lastHandledRequest === 'now',
+      () => 'the request to be answered',
+    );
+    expect(world.cluster.requests.filter((request) => request.startsWith('apply'))).toEqual([
+      'apply ConfigMap a',
+      'apply ConfigMap b',
+    ]);
     expect(annotations('ConfigMap', 'a')).toEqual(old);
   });
 
@@ -76,7 +99,10 @@ describe('a source that is followed', () => {
     const head = await world.commit({ 'README.md': 'text' });
     await world.start();
     await world.applied(head);
-    expect(annotations('ConfigMap', 'a')).toMatchObject({ [Annotations.commit]: head, [Annotations.commits]: `${touchedAgain},${touched}` });
+    expect(annotations('ConfigMap', 'a')).toMatchObject({
+      [Annotations.commit]: head,
+      [Annotations.commits]: `${touchedAgain},${touched}`,
+    });
   });
 
   it('names only the newest commit after a force-push', async () => {
@@ -111,7 +137,10 @@ describe('input that cannot be used', () => {
     world.source();
     await world.start();
     await world.applied(first);
-    await world.commit({ 'deploy/a.yaml': configMap('a', 'new'), 'deploy/b.yaml': 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b\ndata: [' });
+    await world.commit({
+      'deploy/a.yaml': configMap('a', 'new'),
+      'deploy/b.yaml': 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b\ndata: [',
+    });
     const message = await world.reason('InvalidManifest');
     expect(message).toMatch(/deploy\/b\.yaml:\d/);
     expect(world.condition('Stalled')?.status).toBe('True');
@@ -134,7 +163,11 @@ describe('input that cannot be used', () => {
   });
 
   it('follows no link out of the repository', async () => {
-    await world.commit({ 'deploy/link.yaml': { link: '/etc/passwd' }, 'deploy/a.yaml': configMap('a'), outside: { link: '../../..' } });
+    await world.commit({
+      'deploy/link.yaml': { link: '/etc/passwd' },
+      'deploy/a.yaml': configMap('a'),
+      outside: { link: '../../..' },
+    });
     world.source();
     await world.start();
     expect(await world.reason('InvalidManifest')).toContain('deploy/link.yaml is a symbolic link');
@@ -238,7 +271,12 @@ describe('objects that the cluster refuses', () => {
 describe('pruning', () => {
   it('deletes in the background what left Git, except what opted out or is not ours', async () => {
     const keep = configMap('keep').replace('name: keep', 'name: keep\n  annotations: {sluice.dev/prune: disabled}');
-    const first = await world.commit({ 'deploy/a.yaml': configMap('a'), 'deploy/keep.yaml': keep, 'deploy/taken.yaml': configMap('taken'), 'deploy/z.yaml': configMap('z') });
+    const first = await world.commit({
+      'deploy/a.yaml': configMap('a'),
+      'deploy/keep.yaml': keep,
+      'deploy/taken.yaml': configMap('taken'),
+      'deploy/z.yaml': configMap('z'),
+    });
     world.source();
     await world.start();
     await world.applied(first);
@@ -271,7 +309,10 @@ describe('pruning', () => {
     expect(world.cluster.get('ConfigMap', 'a')).toBeDefined();
     world.source({ apply: false });
     const witnessed = await world.commit({ 'deploy/c.yaml': configMap('c') });
-    await until(() => world.cluster.source().status?.fetchedCommit === witnessed, () => 'the commit to be seen');
+    await until(
+      () => world.cluster.source().status?.fetchedCommit === witnessed,
+      () => 'the commit to be seen',
+    );
     expect(world.cluster.get('ConfigMap', 'c')).toBeUndefined();
   });
 });

@@ -52,7 +52,13 @@ export class World {
     const before = this.cluster.source(name);
     const full = { url: this.url, path: 'deploy', interval: '500ms', timeout: '10s', ...spec };
     const generation = (before?.metadata.generation ?? 0) + 1;
-    return this.cluster.put({ ...before, apiVersion: 'sluice.dev/v1beta1', kind: 'GitSource', metadata: { ...before?.metadata, name, namespace: 'shop', generation }, spec: full }) as GitSource;
+    return this.cluster.put({
+      ...before,
+      apiVersion: 'sluice.dev/v1beta1',
+      kind: 'GitSource',
+      metadata: { ...before?.metadata, name, namespace: 'shop', generation },
+      spec: full,
+    }) as GitSource;
   }
 
   async start(): Promise<void> {
@@ -85,13 +91,19 @@ export class World {
   }
 
   async reason(reason: string, name = 'shop'): Promise<string> {
-    await until(() => this.condition('Ready', name)?.reason === reason, () => `${reason}, but it is ${JSON.stringify(this.condition('Ready', name))}`);
+    await until(
+      () => this.condition('Ready', name)?.reason === reason,
+      () => `${reason}, but it is ${JSON.stringify(this.condition('Ready', name))}`,
+    );
     return this.condition('Ready', name)?.message ?? '';
   }
 
   /** Waits until the commit is applied completely. */
   async applied(sha: string, name = 'shop'): Promise<void> {
-    await until(() => this.cluster.source(name).status?.appliedCommit === sha, () => `${sha} applied, but the status is ${JSON.stringify(this.cluster.source(name).status)}`);
+    await until(
+      () => this.cluster.source(name).status?.appliedCommit === sha,
+      () => `${sha} applied, but the status is ${JSON.stringify(this.cluster.source(name).status)}`,
+    );
   }
 
   #secret(name: string): KubeObject | undefined {
@@ -111,7 +123,8 @@ export async function until(holds: () => boolean, expected: () => string): Promi
   }
 }
 
-export const configMap = (name: string, value = 'a'): string => `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${name}\ndata:\n  value: "${value}"\n`;
+export const configMap = (name: string, value = 'a'): string =>
+  `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${name}\ndata:\n  value: "${value}"\n`;
 
 export const deployment = (name: string, image: string): string =>
   `apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: ${name}\nspec:\n  replicas: 2\n  template:\n    spec:\n      containers:\n        - name: app\n          image: ${image}\n`;

@@ -106,6 +106,12 @@ describe('a webhook', () => {
   });
 });
 
+it.each([{ url: 'ftp://nowhere' }, { url: 'nowhere' }, { timeout: 'soon' }])('%o gets an answer too', async (over) => {
+  const { call } = await world(status(200));
+  const answer = await call(over);
+  expect(answer).toMatchObject({ ok: false, message: expect.stringMatching(/^webhook "gate": /) as string });
+});
+
 describe('retries', () => {
   it.each([429, 500, 503])('follow %i, with longer and longer pauses', async (code) => {
     const { call, bodies, pauses } = await world((request, response, attempt) =>

@@ -177,6 +177,7 @@ describe('credentials', () => {
 
   it.each<[string, Over]>([
     ['a token that is no header', { credentials: { token: 'to\nken-s3cr3t' } }],
+    ['a header that is none', { provider: { headers: { 'X Y': 's3cr3t' } } }],
     ['a password in the address', { server: 'http://joe:s3cr3t@127.0.0.1:1/s3cr3t?s3cr3t' }],
     ['an address that is none', { server: 'http://joe:s3cr3t@[' }],
   ])('never reach a message: %s', async (_name, over) => {

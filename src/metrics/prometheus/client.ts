@@ -74,12 +74,8 @@ export class PrometheusClient {
       });
       return interpret(response, base.host, request.secretName);
     } catch (error) {
-      if (error instanceof TransportError) return failed(`the metrics server ${error.message}`, false);
-      // A header with a line break, say: refused before anything was sent. Its text may hold a secret.
-      return failed(
-        `the request to the metrics server ${base.host} could not be made; look at provider.headers and the Secret's values`,
-        true,
-      );
+      if (!(error instanceof TransportError)) throw error;
+      return failed(`the metrics server ${error.message}`, error.kind === 'denied' || error.kind === 'invalid');
     }
   }
 }

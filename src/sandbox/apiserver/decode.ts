@@ -60,7 +60,7 @@ function reportUnknown(paths: string[], info: ResourceInfo, context: WriteContex
   if (context.fieldValidation === 'Warn') context.warnings.push(...lines);
 }
 
-/** A typed decoder reads null as unset. `metadata.creationTimestamp: null` in templates is written by the encoder, and kept. */
+/** A typed decoder reads null as unset. */
 function dropNulls(value: unknown): void {
   if (Array.isArray(value)) {
     for (const item of value) dropNulls(item);
@@ -68,7 +68,7 @@ function dropNulls(value: unknown): void {
   }
   if (!isObject(value)) return;
   for (const key of Object.keys(value)) {
-    if (value[key] === null && key !== 'creationTimestamp') delete value[key];
+    if (value[key] === null) delete value[key];
     else dropNulls(value[key]);
   }
 }

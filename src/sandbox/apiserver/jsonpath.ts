@@ -18,9 +18,10 @@ const TOKEN =
 function parse(path: string): Step[] | undefined {
   const text = path.startsWith('.') || path.startsWith('[') ? path : `.${path}`;
   const steps: Step[] = [];
-  TOKEN.lastIndex = 0;
-  while (TOKEN.lastIndex < text.length) {
-    const match = TOKEN.exec(text);
+  // A fresh scanner: filters are parsed by recursion.
+  const token = new RegExp(TOKEN);
+  while (token.lastIndex < text.length) {
+    const match = token.exec(text);
     if (match === null) return undefined;
     const [whole, field, quoted, index, filter, double, single, literal] = match;
     if (field !== undefined) steps.push({ kind: 'field', name: field.replaceAll('\\', '') });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Registry } from './registry.js';
-import { builtinName } from './schema/builtin.js';
+import { builtinName, builtinSchema } from './schema/builtin.js';
 import { describeField, describeType } from './schema/descriptions.js';
 import type { Schema } from './schema/types.js';
 import { apiVersionOf, type ResourceInfo } from './types.js';
@@ -15,6 +15,12 @@ const groupVersionKind = (info: ResourceInfo): Doc => ({ group: info.group, kind
 /** Component name of a kind: the group reversed, as the real documents do for custom kinds. */
 const componentName = (info: ResourceInfo): string =>
   [...(info.group === '' ? ['io', 'k8s', 'api', 'core'] : info.group.split('.').toReversed()), info.version, info.kind].join('.');
+
+/** Component name of a shared type: `RbacV1Subject` is `io.k8s.rbac.v1.Subject`. Readers show what follows the last dot. */
+function typeComponent(type: string): string {
+  const match = /^([A-Za-z]*?)V(\d(?:(?:alpha|beta)\d)?)([A-Z].*)$/.exec(type);
+  return match === null ? `io.k8s.${type}` : `io.k8s.${(match[1] ?? '').toLowerCase() || 'api'}.v${match[2]}.${match[3]}`;
+}
 
 /** Writes schemas as components, each named built-in type once. */
 class Components {
@@ -32,11 +38,12 @@ class Components {
   private reference(schema: Schema): unknown {
     const type = builtinName(schema);
     if (type === undefined) return this.expand(schema, undefined);
-    if (!Object.hasOwn(this.schemas, type)) {
-      this.schemas[type] = {};
-      this.schemas[type] = this.expand(schema, type);
+    const name = typeComponent(type);
+    if (!Object.hasOwn(this.schemas, name)) {
+      this.schemas[name] = {};
+      this.schemas[name] = this.expand(builtinSchema(type), type);
     }
-    return { $ref: this.ref + type };
+    return { $ref: this.ref + name };
   }
 
   private expand(schema: Schema, type: string | undefined): unknown {
@@ -51,7 +58,9 @@ class Components {
     const fields: Doc = {};
     for (const [key, property] of Object.entries(properties)) {
       const field = this.reference(property) as Doc;
-      const description = type === undefined ? undefined : describeField(type, key);
+      const inner = builtinName(property);
+      const own = type === undefined ? undefined : describeField(type, key);
+      const description = own ?? (inner === undefined ? undefined : describeType(inner));
       // A reference with a description of its own is wrapped, as the real documents do.
       if (description !== undefined) fields[key] = Object.hasOwn(field, '$ref') ? { allOf: [field], description } : { ...field, description };
       else fields[key] = field;

@@ -19,9 +19,17 @@ const strings = z.record(z.string(), z.string());
 const labels = strings.nullish().transform((value) => value ?? {});
 
 /** A pattern that cannot be compiled would make the real proxy refuse the whole configuration. */
-const pattern = z.string().refine((text) => isPattern(text), { message: 'is not a regular expression' });
+const pattern = z
+  .string()
+  .refine((text) => isPattern(text), {
+    message: 'is not a regular expression of RE2, which has neither lookaround nor back references',
+  });
+
+/** What JavaScript knows and RE2 does not: looking around, and back references. */
+const NOT_RE2 = /\(\?(?:=|!|<=|<!)|\\[1-9]/;
 
 const isPattern = (text: string): boolean => {
+  if (NOT_RE2.test(text)) return false;
   try {
     toRegExp(text, false);
     return true;

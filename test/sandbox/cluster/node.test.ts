@@ -312,6 +312,21 @@ describe('deletion', () => {
   }
 });
 
+describe('a node that starts again', () => {
+  it('runs the pods that it had, as restarts', async () => {
+    await start();
+    const before = await run();
+    await node.stop();
+    expect(launcher.launched[0]!.signals).toEqual(['SIGKILL']);
+    await start();
+    await launches(2);
+    const after = await read();
+    expect(after.metadata.uid).toBe(before.metadata.uid);
+    expect(after.status?.containerStatuses).toMatchObject([{ ready: true, restartCount: 1 }]);
+    expect(after.status?.podIP).not.toBe(before.status?.podIP);
+  });
+});
+
 describe('a hollow node', () => {
   it('places pods where the API has no bindings, asking for one only once', async () => {
     cluster.bindings = false;

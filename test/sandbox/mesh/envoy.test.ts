@@ -2,7 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEnvoyMesh } from '../../../src/sandbox/mesh/envoy.js';
-import { describeMesh } from './behaviour.js';
+import { expect, it } from 'vitest';
+import { EMPTY_CONFIG } from '../../../src/sandbox/mesh/types.js';
+import { describeMesh } from './behaviour/index.js';
 
 const envoyPath = process.env['SLUICE_ENVOY'] ?? '';
 
@@ -26,3 +28,17 @@ describeMesh(
   },
   envoyPath !== '',
 );
+
+it('says what to check when the binary cannot be run', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'sluice-envoy-test-'));
+  const feed = { current: () => EMPTY_CONFIG, subscribe: () => () => undefined };
+  const start = startEnvoyMesh({
+    feed,
+    onRequest: () => undefined,
+    onProblem: () => undefined,
+    envoyPath: join(dir, 'missing'),
+    dir,
+  });
+  await expect(start).rejects.toThrow(/did not start: .*ENOENT.*Check --envoy/);
+  await rm(dir, { recursive: true, force: true });
+});

@@ -24,6 +24,8 @@ const answer = async (routes, request, response) => {
   const url = new URL(request.url ?? '/', 'http://bookinfo');
   response.setHeader('x-bookinfo-version', settings.version);
   response.setHeader('x-pod-name', settings.podName);
+  if (settings.slot) response.setHeader('x-sluice-slot', settings.slot);
+  if (settings.revision) response.setHeader('x-sluice-revision', settings.revision);
   if (url.pathname === '/health') {
     const ready = isReady();
     return sendJson(response, ready ? 200 : 503, { status: ready ? 'healthy' : stopping ? 'stopping' : 'starting' });

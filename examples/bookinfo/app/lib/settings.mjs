@@ -30,6 +30,9 @@ export const settings = {
   preStopMs: milliseconds('PRE_STOP_MS', 1000),
   /** Shown in the answers: where a ConfigMap's value arrives. */
   config: process.env.CONFIG,
+  /** Where the pod stands in a release, told by whoever runs it; shown in the answers' headers. */
+  slot: process.env.SLUICE_SLOT,
+  revision: process.env.SLUICE_REVISION,
   /** The proxy through which other services are called; without it, programs answer from what they know. */
   meshUrl: process.env.MESH_URL,
 };

@@ -2,6 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { parse as parseYaml } from 'yaml';
 import { ApiError, badRequest, unsupportedMediaType } from '../errors.js';
 import { dropProto, parseJson } from '../json.js';
+import { decodeProtobuf } from '../protobuf/decode.js';
+import type { Schema } from '../schema/types.js';
 
 /** Bodies above this many bytes are refused, as the real server does. */
 export const MAX_BODY_BYTES = 3 * 1024 * 1024;
@@ -10,7 +12,7 @@ export const MAX_BODY_BYTES = 3 * 1024 * 1024;
  * Reads a request body.
  * @throws ApiError 413 above {@link MAX_BODY_BYTES}
  */
-export async function readBody(request: IncomingMessage): Promise<string> {
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -20,22 +22,24 @@ export async function readBody(request: IncomingMessage): Promise<string> {
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
+
+type SchemaLookup = (apiVersion: string, kind: string) => Schema | undefined;
 
 /** Media type of a header without its parameters. */
 export const mediaType = (header: string | undefined): string => (header ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
 
-/** Encodings of the real server that are not spoken here. Clients fall back to JSON. */
-const BINARY = /protobuf|cbor/;
-
 /**
- * Parses a body as JSON, or YAML where the media type says so or nothing says otherwise.
+ * Parses a body: protobuf or YAML where the media type says so, else JSON (YAML too where nothing says otherwise).
+ * @param schemaOf the schemas of built-in kinds, for protobuf
  * @throws ApiError 400 when it does not parse
  */
-export function parseBody(text: string, type: string): unknown {
+export function parseBody(body: Buffer, type: string, schemaOf: SchemaLookup): unknown {
+  if (type.includes('cbor')) throw unsupportedMediaType(['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']);
+  if (type.includes('protobuf')) return body.length === 0 ? undefined : decodeProtobuf(body, schemaOf);
+  const text = body.toString('utf8');
   if (text.trim() === '') return undefined;
-  if (BINARY.test(type)) throw unsupportedMediaType(['application/json', 'application/yaml']);
   if (type.includes('yaml')) return parseYamlBody(text);
   try {
     return parseJson(text);

@@ -7,6 +7,7 @@ import { asObject, asString, isObject } from '../json.js';
 import type { Objects } from '../objects.js';
 import type { OpenApi } from '../openapi.js';
 import type { AuditEntry } from '../types.js';
+import { builtinSchema } from '../schema/builtin.js';
 import { parseRoute, mediaType, negotiate, parseBody, readBody, type Route } from './request.js';
 import { requireKind, type Answer, type Resources } from './resources.js';
 import { serveWatch } from './watch.js';
@@ -31,6 +32,15 @@ interface Exchange {
   watch: boolean;
   started: number;
 }
+
+/** Kinds that are sent but not stored, with their type in the client library. */
+const UNSTORED: Record<string, string> = {
+  DeleteOptions: 'V1DeleteOptions',
+  Eviction: 'V1Eviction',
+  Scale: 'V1Scale',
+  SelfSubjectAccessReview: 'V1SelfSubjectAccessReview',
+  SelfSubjectRulesReview: 'V1SelfSubjectRulesReview',
+};
 
 const VERBS: Record<string, string> = { POST: 'create', PUT: 'update', PATCH: 'patch' };
 
@@ -106,7 +116,7 @@ export class HttpServer {
   private async handle(exchange: Exchange): Promise<Answer | undefined> {
     const { route, method, url, request } = exchange;
     const reading = method === 'GET' || method === 'HEAD';
-    if (!reading) exchange.body = parseBody(await readBody(request), mediaType(request.headers['content-type']));
+    if (!reading) exchange.body = await this.body(request);
     if (route === undefined) return this.document(exchange);
     if (route.group === REVIEW_GROUP) return review(exchange, route);
     const { objects, resources } = this.options;
@@ -124,6 +134,15 @@ export class HttpServer {
       contentType: mediaType(request.headers['content-type']),
       body: exchange.body,
       userAgent: request.headers['user-agent'] ?? '',
+    });
+  }
+
+  private async body(request: IncomingMessage): Promise<unknown> {
+    const { registry } = this.options.objects;
+    return parseBody(await readBody(request), mediaType(request.headers['content-type']), (apiVersion, kind) => {
+      if (Object.hasOwn(UNSTORED, kind)) return builtinSchema(UNSTORED[kind] ?? '');
+      const info = registry.byKind(apiVersion, kind);
+      return info?.custom === true ? undefined : info?.schema;
     });
   }
 

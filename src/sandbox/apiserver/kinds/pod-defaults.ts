@@ -68,7 +68,7 @@ function defaultVolume(volume: Json): void {
 /** Defaults of a `PodTemplateSpec`. */
 export function defaultTemplate(template: unknown): void {
   if (!isObject(template)) return;
-  setDefault(ensureObject(template, 'metadata'), 'creationTimestamp', null);
+  ensureObject(template, 'metadata');
   const spec = own(template, 'spec');
   if (isObject(spec)) defaultPodSpec(spec);
 }

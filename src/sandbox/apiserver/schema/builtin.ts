@@ -86,6 +86,8 @@ function fieldSchema(type: string, format: string, facts: FieldFacts | undefined
   const base = typeSchema(type, format);
   if (facts === undefined) return base;
   const schema: Schema = { ...base };
+  const name = names.get(base);
+  if (name !== undefined) names.set(schema, name);
   if (facts.keys !== undefined) {
     schema['x-kubernetes-list-type'] = 'map';
     schema['x-kubernetes-list-map-keys'] = facts.keys;

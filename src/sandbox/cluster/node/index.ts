@@ -92,7 +92,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     stop: async () => {
       endHeartbeat();
       await node.close();
-      if (directory !== undefined) await rm(directory, { recursive: true, force: true });
+      if (directory !== undefined) await rm(directory, { recursive: true, force: true, maxRetries: 3 });
     },
   };
 }

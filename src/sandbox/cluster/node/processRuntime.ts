@@ -92,7 +92,8 @@ export class ProcessRuntime implements PodRuntime {
     await this.preparing;
     for (const port of this.byContainerPort.values()) this.deps.localPorts.release(port);
     this.deps.addresses.release(this.podIP);
-    await rm(this.directory, { recursive: true, force: true });
+    // Whatever stays is removed with the node's directory; a pod must not fail to end because of it.
+    await rm(this.directory, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
   }
 
   private runner(spec: Container): ContainerRunner {

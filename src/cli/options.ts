@@ -1,0 +1,55 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { DURATION_PATTERN, durationMs } from '../api/common.js';
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+/** `--log-level`; at `debug`, failures come with their stack. */
+export const logLevelOption = (): Option => new Option('--log-level <level>', 'how much is logged').choices(LOG_LEVELS).default('info');
+
+/** `--output table|json` with another word for the first where it is no table. */
+export const outputOption = (text: 'table' | 'text' = 'table'): Option =>
+  new Option('-o, --output <format>', 'what is printed').choices([text, 'json']).default(text);
+
+/** The flags of every command that asks an API server. */
+export function clusterOptions(command: Command): Command {
+  return command
+    .option('-n, --namespace <namespace>', "namespace; default is the context's")
+    .option('--kubeconfig <file>', 'kubeconfig; default is KUBECONFIG, then ~/.kube/config')
+    .option('--context <name>', 'context of the kubeconfig')
+    .addOption(logLevelOption());
+}
+
+/** Milliseconds of a flag such as `10m`; zero is refused. */
+export function parseDuration(text: string): number {
+  if (!DURATION_PATTERN.test(text) || durationMs(text) === 0) throw new InvalidArgumentError('Expected a duration such as 30s, 10m or 1h30m.');
+  return durationMs(text);
+}
+
+/** A whole number of at least 1. */
+export function parseCount(text: string): number {
+  if (!/^[1-9][0-9]{0,5}$/.test(text)) throw new InvalidArgumentError('Expected a whole number of at least 1.');
+  return Number(text);
+}
+
+/** An absolute http or https address. */
+export function parseHttpUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') throw new InvalidArgumentError('Expected an address such as http://prometheus.istio-system:9090.');
+  return text.replace(/\/+$/, '');
+}
+
+/** At least seven hexadecimal digits of a commit. */
+export function parseCommit(text: string): string {
+  if (!/^[0-9a-fA-F]{7,64}$/.test(text)) throw new InvalidArgumentError('Expected a commit: at least 7 hexadecimal digits of its SHA.');
+  return text.toLowerCase();
+}
+
+/** `HOST:PORT`, checked in full by the server that listens. */
+export function parseListenFlag(text: string): string {
+  const port = Number(/:([0-9]{1,5})$/.exec(text)?.[1]);
+  if (!(port >= 0 && port <= 65_535)) throw new InvalidArgumentError('Expected HOST:PORT such as :8080 or 127.0.0.1:8080.');
+  return text;
+}
+
+/** A section of examples under `--help`. */
+export const examples = (...lines: string[]): string => `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}\n`;

@@ -1,0 +1,40 @@
+import type { KubeObject } from '../kube/types.js';
+
+const VERSIONS = ['v1', 'v1beta1', 'v1alpha3'];
+
+function crd(kind: string, plural: string, shortName: string, columns: unknown[]): KubeObject {
+  const schema = {
+    type: 'object',
+    properties: { spec: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }, status: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+  };
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${plural}.networking.istio.io`, labels: { app: 'istio-pilot', istio: 'security' } },
+    spec: {
+      group: 'networking.istio.io',
+      names: { kind, listKind: `${kind}List`, plural, singular: kind.toLowerCase(), shortNames: [shortName], categories: ['istio-io', 'networking-istio-io'] },
+      scope: 'Namespaced',
+      versions: VERSIONS.map((name) => ({
+        name,
+        served: true,
+        storage: name === 'v1',
+        schema: { openAPIV3Schema: schema },
+        subresources: { status: {} },
+        additionalPrinterColumns: columns,
+      })),
+    },
+  };
+}
+
+const age = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' };
+
+/** Istio's routing kinds, enough of them for a sandbox: the fields are Istio's, their validation is not. */
+export const istioCrds = (): KubeObject[] => [
+  crd('VirtualService', 'virtualservices', 'vs', [
+    { name: 'Gateways', type: 'string', jsonPath: '.spec.gateways' },
+    { name: 'Hosts', type: 'string', jsonPath: '.spec.hosts' },
+    age,
+  ]),
+  crd('DestinationRule', 'destinationrules', 'dr', [{ name: 'Host', type: 'string', jsonPath: '.spec.host' }, age]),
+];

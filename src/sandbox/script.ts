@@ -1,0 +1,61 @@
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { DURATION_PATTERN, durationMs } from '../api/index.js';
+
+const commit = z.strictObject({
+  /** Of the commit. */
+  message: z.string().min(1),
+  /** Share of requests that the version answers 500, 0 to 1. */
+  errorRate: z.number().min(0).max(1).optional(),
+  /** Added to every answer. */
+  latencyMs: z.number().min(0).max(60_000).optional(),
+  /** Until a pod is ready. */
+  startupMs: z.number().min(0).max(600_000).optional(),
+  /** Value of a ConfigMap that the pods read. A commit with nothing else changes only the ConfigMap. */
+  config: z.string().max(1000).optional(),
+  /** Bookinfo's version (v1 no stars, v2 black, v3 red) of the commit; by default each commit is a new one. */
+  version: z.int().min(1).max(3).optional(),
+  /** When the following commit comes: after this release ended so, or so long after this commit. */
+  next: z.union([z.enum(['Succeeded', 'Failed']), z.string().regex(DURATION_PATTERN)]).optional(),
+});
+export type ScriptCommit = z.infer<typeof commit>;
+
+const script = z.strictObject({
+  /** Requests per second from callers. */
+  rps: z.number().min(0).max(2000).default(30),
+  /** Laid over `spec.analysis` of the example Canary. */
+  analysis: z.record(z.string(), z.unknown()).default({}),
+  commits: z.array(commit).min(1).max(100),
+});
+export type Script = z.infer<typeof script>;
+
+/**
+ * Reads a script.
+ * @throws Error that names the field and what was expected.
+ */
+export function parseScript(text: string, name: string): Script {
+  let value: unknown;
+  try {
+    value = parse(text, { maxAliasCount: 100 });
+  } catch (error) {
+    throw new Error(`${name}: not YAML: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const parsed = script.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'the script'}: ${issue.message}`);
+  throw new Error(`${name}: ${issues.join('; ')}. See docs/sandbox.md for the fields of a script`);
+}
+
+/** How long after a commit the next one comes, in milliseconds; undefined when it waits for a result. */
+export const delayAfter = (item: ScriptCommit): number | undefined =>
+  item.next === undefined || item.next === 'Succeeded' || item.next === 'Failed' ? undefined : durationMs(item.next);
+
+/** What the demo plays: a good version, then a bad one. */
+export const DEMO_SCRIPT: Script = {
+  rps: 40,
+  analysis: {},
+  commits: [
+    { message: 'reviews v2: black stars', version: 2, next: 'Succeeded' },
+    { message: 'reviews v3: red stars', errorRate: 0.25, version: 3, next: 'Failed' },
+  ],
+};

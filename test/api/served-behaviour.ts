@@ -1,0 +1,115 @@
+import { expect, it } from 'vitest';
+import { SluiceResources } from '../../src/api/resources.js';
+import type { KubeClient, KubeObject } from '../../src/kube/types.js';
+
+export interface Served {
+  client: KubeClient;
+  /** GET of a path as a `meta.k8s.io/v1` Table. */
+  table: (path: string) => Promise<Table>;
+}
+export interface Table {
+  columnDefinitions: { name: string; priority: number }[];
+  rows: { cells: unknown[] }[];
+}
+
+const canary = (name: string, spec: Record<string, unknown> = {}): KubeObject => ({
+  apiVersion: 'sluice.dev/v1beta1',
+  kind: 'Canary',
+  metadata: { name, namespace: 'default' },
+  spec: {
+    targetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'reviews' },
+    service: { port: 9080 },
+    analysis: { stepWeights: [10, 50] },
+    ...spec,
+  },
+});
+
+/** What an API server must make of the CustomResourceDefinitions; asked of the embedded server and of the real one. */
+export function itServesTheKinds(served: () => Served): void {
+  const create = (object: KubeObject) =>
+    served().client.create(SluiceResources.Canary as never, object as never, {
+      fieldValidation: 'Strict',
+    }) as Promise<KubeObject>;
+
+  it('fills in the defaults', async () => {
+    const made = await create(canary('defaults'));
+    expect(made.spec).toMatchObject({
+      provider: 'istio',
+      progressDeadlineSeconds: 600,
+      service: { portName: 'http', slots: { blue: 'blue', green: 'green' } },
+      analysis: {
+        interval: '1m',
+        threshold: 5,
+        metrics: [{ name: 'request-success-rate', thresholdRange: { min: 99 } }, { name: 'request-duration' }],
+      },
+      revisions: { history: 10, drainFor: '30s' },
+    });
+    expect((made.spec as { replicas?: number }).replicas).toBeUndefined();
+  });
+
+  it('keeps what is only passed on to Istio', async () => {
+    const retries = { attempts: 3, nested: { of: [1, 'any', { shape: true }] } };
+    const made = await create(canary('opaque', { service: { port: 9080, targetPort: 'http', retries } }));
+    expect(made.spec).toMatchObject({ service: { retries, targetPort: 'http' } });
+  });
+
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    ['weights that do not increase', { analysis: { stepWeights: [10, 50, 50] } }, /stepWeights must increase/],
+    ['steps that do not increase', { analysis: { steps: [{ weight: 20 }, { weight: 10 }] } }, /weights of steps must increase/],
+    ['two plans', { analysis: { stepWeight: 10, stepWeights: [10] } }, /exactly one of stepWeight, stepWeights and steps/],
+    ['no plan', { analysis: {} }, /exactly one of stepWeight, stepWeights and steps/],
+    ['a cap below the step', { analysis: { stepWeight: 30, maxWeight: 20 } }, /maxWeight must not be below stepWeight/],
+    ['a duration that is none', { analysis: { stepWeight: 10, interval: '1 minute' } }, /spec\.analysis\.interval/],
+    ['a weight above 100', { analysis: { stepWeight: 101 } }, /spec\.analysis\.stepWeight/],
+    ['one suffix for both slots', { service: { port: 1, slots: { blue: 'x', green: 'x' } } }, /different suffixes/],
+    ['an unknown field', { analysis: { stepWeight: 10, treshold: 3 } }, /unknown field "spec\.analysis\.treshold"/],
+    ['no port', { service: {} }, /spec\.service\.port/],
+    [
+      'a range without bounds',
+      { analysis: { stepWeight: 10, metrics: [{ name: 'm', thresholdRange: {} }] } },
+      /thresholdRange needs min, max or both/,
+    ],
+  ])('refuses %s, by name', async (_name, spec, message) => {
+    await expect(create(canary('refused', spec))).rejects.toThrow(message);
+  });
+
+  it('lets nobody change a CanaryAction', async () => {
+    const { client } = served();
+    const action = {
+      apiVersion: 'sluice.dev/v1beta1',
+      kind: 'CanaryAction',
+      metadata: { name: 'one', namespace: 'default' },
+      spec: { canary: 'defaults', verb: 'hold', by: 'jo' },
+    };
+    await client.create(SluiceResources.CanaryAction as never, action as never);
+    const change = { spec: { verb: 'promote' } };
+    await expect(client.patch(SluiceResources.CanaryAction, 'default', 'one', change, 'merge')).rejects.toThrow(
+      /cannot be changed/,
+    );
+  });
+
+  it('shows the commit under release in `kubectl get`, else the one that serves', async () => {
+    const { client, table } = served();
+    const commits = async () => {
+      const { columnDefinitions, rows } = await table('/apis/sluice.dev/v1beta1/namespaces/default/canaries');
+      const shown = columnDefinitions.filter((column) => column.priority === 0).map((column) => column.name);
+      expect(shown).toEqual(['Name', 'Status', 'Weight', 'Stable', 'Canary', 'Commit', 'Age']);
+      return rows.find((row) => row.cells[0] === 'shown')?.cells.slice(1, 6);
+    };
+    const status = (value: object) =>
+      client.patch(SluiceResources.Canary, 'default', 'shown', { status: value }, 'merge', { subresource: 'status' });
+    await create(canary('shown'));
+    const stable = { revision: 'r1', slot: 'blue', commit: 'c1' };
+    await status({ phase: 'Succeeded', canaryWeight: 0, stable });
+    expect(await commits()).toEqual(['Succeeded', 0, 'r1', null, 'c1']);
+    await status({ phase: 'Progressing', canaryWeight: 10, canary: { revision: 'r2', slot: 'green', commit: 'c2' } });
+    expect(await commits()).toEqual(['Progressing', 10, 'r1', 'r2', 'c2']);
+  });
+
+  it('scales a Canary', async () => {
+    const { client } = served();
+    await create(canary('scaled', { replicas: 2 }));
+    await client.patch(SluiceResources.Canary, 'default', 'scaled', { spec: { replicas: 5 } }, 'merge', { subresource: 'scale' });
+    expect((await client.get(SluiceResources.Canary, 'default', 'scaled')).spec.replicas).toBe(5);
+  });
+}

@@ -8,10 +8,9 @@ export function generatedFiles(): Map<string, string> {
   for (const crd of crds()) {
     const [plural, ...group] = crd.metadata.name.split('.');
     const text = stringify(crd, { lineWidth: 0, aliasDuplicateObjects: false });
-    files.set(
-      `crds/${group.join('.')}_${plural ?? ''}.yaml`,
-      `# Generated from src/api by \`npm run generate\`. Change it there.\n${text}`,
-    );
+    // Helm installs what lies in the chart's own crds/ before everything else.
+    for (const folder of ['crds', 'charts/sluice/crds'])
+      files.set(`${folder}/${group.join('.')}_${plural ?? ''}.yaml`, `# Generated from src/api by \`npm run generate\`. Change it there.\n${text}`);
   }
   files.set('docs/reference/api.md', apiReference());
   files.set('docs/reference/reasons.md', reasonsReference());

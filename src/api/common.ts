@@ -13,7 +13,7 @@ export interface CelRule {
 
 /** Attach CEL rules to a schema; they appear in the generated CRD. */
 export const withRules = <T extends z.ZodType>(schema: T, rules: CelRule[]): T =>
-  schema.meta({ ...(schema.meta() ?? {}), 'x-kubernetes-validations': rules });
+  schema.meta({ ...schema.meta(), 'x-kubernetes-validations': rules });
 
 /** A Kubernetes object name (DNS-1123 subdomain, at most 253 characters). */
 export const objectName = () =>

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { condition, conditions, duration, instant, localReference, objectName, withRules } from './common.js';
+import { conditions, duration, instant, localReference, objectName, withRules } from './common.js';
 
 export const VERBS = ['approve', 'hold', 'resume', 'abort', 'promote', 'retry'] as const;
 export type Verb = (typeof VERBS)[number];
@@ -142,7 +142,7 @@ export const alertProviderSpec = withRules(
 /** Status of the kinds whose only question is whether they can be used. */
 export const readyStatus = z.object({
   observedGeneration: z.int().optional(),
-  conditions: z.array(condition).max(16).optional(),
+  conditions: conditions().optional(),
 });
 export type MetricTemplateSpec = z.infer<typeof metricTemplateSpec>;
 export type AlertProviderSpec = z.infer<typeof alertProviderSpec>;

@@ -5,6 +5,7 @@ import { registerController } from './commands/controller.js';
 import { registerCrds } from './commands/crds.js';
 import { registerExplain } from './commands/explain.js';
 import { registerStatus } from './commands/status.js';
+import { registerUninstall } from './commands/uninstall.js';
 import { registerWait } from './commands/wait.js';
 import { CliError, describeError, Exit } from './errors.js';
 import type { Cli, Io } from './io.js';
@@ -35,6 +36,7 @@ async function createProgram(cli: Cli): Promise<Command> {
   registerSandbox(program, cli);
   registerDemo(program, cli);
   registerCrds(program, cli);
+  registerUninstall(program, cli);
   return program;
 }
 

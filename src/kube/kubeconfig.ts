@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { createCredentials, type CredentialSource } from './credentials.js';
+import { createCredentials, type CredentialSource, type LoadedConfig } from './credentials.js';
 
 /** Where a pod finds its service account's token (`Accessing the API from within a Pod` of Kubernetes' documentation). */
 const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
@@ -14,6 +14,12 @@ const AUTH_PROVIDERS = ['azure', 'exec', 'gcp', 'oidc', 'tokenFile'];
 
 const text = z.string().nullish();
 const clusterSchema = z.looseObject({ server: text, 'certificate-authority': text, 'certificate-authority-data': text });
+const execSchema = z.looseObject({
+  apiVersion: z.string(),
+  command: z.string().min(1),
+  env: z.array(z.object({ name: z.string(), value: z.string() })).nullish(),
+  provideClusterInfo: z.boolean().nullish(),
+});
 const userSchema = z.looseObject({
   tokenFile: text,
   'as-groups': z.array(z.string()).nullish(),
@@ -21,7 +27,7 @@ const userSchema = z.looseObject({
   'client-certificate-data': text,
   'client-key': text,
   'client-key-data': text,
-  exec: z.looseObject({ apiVersion: z.string(), command: z.string().min(1) }).nullish(),
+  exec: execSchema.nullish(),
   'auth-provider': z.looseObject({ name: z.string() }).nullish(),
 });
 const contextSchema = z.looseObject({ cluster: z.string(), user: text, namespace: text });
@@ -32,6 +38,7 @@ const fileSchema = z.looseObject({
   contexts: z.array(z.looseObject({ name: z.string(), context: contextSchema })).nullish(),
 });
 type KubeconfigFile = z.infer<typeof fileSchema>;
+type Cluster = z.infer<typeof clusterSchema>;
 type User = z.infer<typeof userSchema>;
 
 /** How to reach one API server, and as whom. */
@@ -59,24 +66,25 @@ export interface KubeconfigOptions {
  * @throws Error that names the file, the field and the next step when something is missing or malformed.
  */
 export async function loadClusterAccess(options: KubeconfigOptions = {}): Promise<ClusterAccess> {
-  const config = await loadKubeConfig(options);
-  const cluster = config.getCurrentCluster();
+  const { config, groups } = await loadKubeConfig(options);
   return {
-    server: cluster?.server.replace(/\/+$/, '') ?? '',
+    server: config.getCurrentCluster()?.server ?? '',
     namespace: config.getContextObject(config.getCurrentContext())?.namespace?.trim(),
     // After a 401 everything is read again: files may have been replaced, and the package keeps a plugin's token until it expires.
-    credentials: createCredentials(config, () => loadKubeConfig(options)),
+    credentials: createCredentials({ config, groups }, () => loadKubeConfig(options)),
   };
 }
 
-async function loadKubeConfig(options: KubeconfigOptions): Promise<KubeConfig> {
+async function loadKubeConfig(options: KubeconfigOptions): Promise<LoadedConfig> {
   // Imported when a cluster is wanted: the package's generated API costs about 70 MiB and most of a second.
   const { KubeConfig } = await import('@kubernetes/client-node');
   const config = new KubeConfig();
   const root = options.podRoot ?? '';
-  if (options.kubeconfig === undefined && options.context === undefined && runsInPod(root)) config.loadFromCluster(root);
-  else await loadFiles(config, kubeconfigPaths(options.kubeconfig, options.env ?? process.env), options.context);
-  return config;
+  if (options.kubeconfig !== undefined || options.context !== undefined || !runsInPod(root)) {
+    return loadFiles(config, kubeconfigPaths(options.kubeconfig, options.env ?? process.env), options.context);
+  }
+  config.loadFromCluster(root);
+  return { config, groups: [] };
 }
 
 function runsInPod(root: string): boolean {
@@ -92,44 +100,62 @@ function kubeconfigPaths(explicit: string | undefined, env: NodeJS.ProcessEnv): 
   return [path.join(env['HOME'] ?? homedir(), '.kube', 'config')];
 }
 
-async function loadFiles(config: KubeConfig, files: string[], wanted: string | undefined): Promise<void> {
+async function loadFiles(config: KubeConfig, files: string[], wanted: string | undefined): Promise<LoadedConfig> {
   const merged = mergeFirstWins(await Promise.all(files.map(readKubeconfig)));
   const where = `kubeconfig ${files.join(', ')}`;
-  config.loadFromString(JSON.stringify(merged));
-  config.setCurrentContext(wanted ?? merged['current-context'] ?? '');
-  if (!config.getCurrentContext()) {
-    throw new Error(`${where}: no current-context; set one with kubectl config use-context, or pass --context`);
-  }
-  const context = config.getContextObject(config.getCurrentContext());
-  if (!context) throw missing(where, 'context', config.getCurrentContext(), config.getContexts());
-  const cluster = config.getCluster(context.cluster);
-  if (!cluster) throw missing(where, 'cluster', context.cluster, config.getClusters());
-  if (!URL.canParse(cluster.server)) {
+  const name = wanted ?? merged['current-context'];
+  if (!name) throw new Error(`${where}: no current-context; set one with kubectl config use-context, or pass --context`);
+  const context = pick(where, 'context', name, merged.contexts).context;
+  const cluster = pick(where, 'cluster', context.cluster, merged.clusters).cluster;
+  const user = pick(where, 'user', context.user, merged.users).user;
+  if (!URL.canParse(cluster.server ?? '')) {
     throw new Error(`${where}: cluster ${context.cluster}: field server: expected a URL such as https://host:6443`);
   }
-  const user = config.getUser(context.user);
-  if (!user) throw missing(where, 'user', context.user, config.getUsers());
-  const provider = (user.authProvider as User['auth-provider'])?.name;
+  const provider = user?.['auth-provider']?.name;
   if (provider && !AUTH_PROVIDERS.includes(provider)) {
-    throw new Error(`${where}: user ${context.user}: auth-provider ${provider} is not known; use an exec plugin or a token instead`);
+    throw new Error(
+      `${where}: user ${context.user}: auth-provider ${provider} is not known; use an exec plugin or a token instead`,
+    );
   }
+  if (user?.exec) user.exec.env = [...(user.exec.env ?? []), await execInfo(user.exec, cluster)];
+  config.loadFromString(JSON.stringify(merged));
+  config.setCurrentContext(name);
+  return { config, groups: user?.['as-groups'] ?? [] };
 }
 
-function missing(where: string, field: string, name: string, known: { name: string }[]): Error {
-  const names = known.map((entry) => entry.name).join(', ') || 'none';
-  return new Error(`${where}: there is no ${field} named ${name} (it has: ${names})`);
+/** What a credential plugin is told (`client.authentication.k8s.io`); the package leaves it out. */
+async function execInfo(exec: z.infer<typeof execSchema>, cluster: Cluster): Promise<{ name: string; value: string }> {
+  const file = cluster['certificate-authority'];
+  const ca = file ? (await readFile(file)).toString('base64') : cluster['certificate-authority-data'];
+  const info = {
+    apiVersion: exec.apiVersion,
+    kind: 'ExecCredential',
+    spec: {
+      interactive: false,
+      cluster: exec.provideClusterInfo ? { server: cluster.server, 'certificate-authority-data': ca ?? undefined } : undefined,
+    },
+  };
+  return { name: 'KUBERNETES_EXEC_INFO', value: JSON.stringify(info) };
+}
+
+function pick<T extends { name: string }>(
+  where: string,
+  field: string,
+  name: string | null | undefined,
+  list: T[] | null | undefined,
+): T {
+  const entry = list?.find((candidate) => candidate.name === name);
+  if (entry) return entry;
+  const names = list?.map((candidate) => candidate.name).join(', ') || 'none';
+  throw new Error(`${where}: there is no ${field} named ${name} (it has: ${names})`);
 }
 
 /** Merges as kubectl does; the package refuses a name that two files use. */
 function mergeFirstWins(files: KubeconfigFile[]): KubeconfigFile {
-  const first = <T extends { name: string }>(entries: (T[] | null | undefined)[]): T[] => [
-    ...new Map(
-      entries
-        .flatMap((list) => list ?? [])
-        .toReversed()
-        .map((entry) => [entry.name, entry]),
-    ).values(),
-  ];
+  const first = <T extends { name: string }>(lists: (T[] | null | undefined)[]): T[] => {
+    const all = lists.flatMap((list) => list ?? []);
+    return all.filter((entry, index) => all.findIndex((other) => other.name === entry.name) === index);
+  };
   const users = first(files.map((file) => file.users));
   const contexts = first(files.map((file) => file.contexts));
   // The package applies a cluster's CA only when the context has a user.
@@ -170,8 +196,9 @@ async function readKubeconfig(file: string): Promise<KubeconfigFile> {
   return parsed.data;
 }
 
-function clientGoCluster(cluster: z.infer<typeof clusterSchema>, folder: string): void {
+function clientGoCluster(cluster: Cluster, folder: string): void {
   dataOrFile(cluster, 'certificate-authority', folder);
+  if (cluster.server) cluster.server = cluster.server.replace(/\/+$/, '');
   // The package wants this said for plain HTTP, where there is nothing to verify.
   if (cluster.server?.startsWith('http:')) cluster['insecure-skip-tls-verify'] = true;
 }
@@ -187,8 +214,6 @@ function clientGoUser(user: User, folder: string): void {
   }
   // A command with a folder in it is meant relative to the kubeconfig; a bare name is looked up in PATH.
   if (user.exec?.command.includes('/')) user.exec.command = path.resolve(folder, user.exec.command);
-  // The package keeps `exec` as it is, so this is how the groups reach the credentials.
-  if (user['as-groups']?.length) user.as = user['as-groups'].length ? user.as : undefined;
 }
 
 // In client-go inline data wins over a file; in the package it is the other way round.

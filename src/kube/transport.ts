@@ -1,13 +1,8 @@
 import http from 'node:http';
 import https from 'node:https';
-import tls from 'node:tls';
-import type { Socket } from 'node:net';
 import type { ClusterAccess } from './kubeconfig.js';
 import type { Credentials } from './credentials.js';
 import { KubeError } from './types.js';
-
-/** An idle connection is closed by us after this long, in ms: sooner than servers and load balancers do it behind our back. */
-const IDLE_SOCKET_MS = 30_000;
 
 export interface TransportRequest {
   method: string;
@@ -34,14 +29,13 @@ export interface Transport {
 
 export function createTransport(access: ClusterAccess): Transport {
   const base = new URL(access.server);
-  const agents = createAgents(base, access.proxyUrl);
 
   const start = async (request: TransportRequest): Promise<http.ClientRequest> => {
     const credentials = await loadCredentials(access);
     const headers: http.OutgoingHttpHeaders = { ...request.headers, ...credentials.headers };
     if (request.body !== undefined) headers['content-length'] = Buffer.byteLength(request.body);
     const options = {
-      agent: agents.get(credentials),
+      agent: credentials.agent,
       host: base.hostname.replace(/^\[|\]$/g, ''),
       port: base.port,
       path: `${base.pathname.replace(/\/$/, '')}${request.path}`,
@@ -97,7 +91,7 @@ export function createTransport(access: ClusterAccess): Transport {
       if (response.statusCode === 401) access.credentials.invalidate();
       return response;
     },
-    close: () => agents.close(),
+    close: () => access.credentials.close(),
   };
 }
 
@@ -128,80 +122,4 @@ function noAnswer(request: TransportRequest, server: string, cause: unknown): Ku
   const error = new KubeError(0, 'NoAnswer', `${where}: ${message || code || 'the connection failed'}`);
   error.cause = cause;
   return error;
-}
-
-interface Agents {
-  get(credentials: Credentials): http.Agent;
-  close(): void;
-}
-
-/** One agent per set of TLS material, so that rotated certificates take effect and old connections drain. */
-function createAgents(base: URL, proxyUrl: string | undefined): Agents {
-  let current: { key: string; agent: http.Agent } | undefined;
-  return {
-    get({ tls: material }) {
-      const key = JSON.stringify(material);
-      if (current?.key === key) return current.agent;
-      const options = { keepAlive: true, scheduling: 'lifo' as const, timeout: IDLE_SOCKET_MS };
-      const agent =
-        base.protocol === 'http:'
-          ? new http.Agent(options)
-          : proxyUrl
-            ? new TunnelAgent({ ...options, ...defined(material) }, proxyUrl)
-            : new https.Agent({ ...options, ...defined(material) });
-      current = { key, agent };
-      return agent;
-    },
-    close: () => current?.agent.destroy(),
-  };
-}
-
-const defined = <T extends object>(value: T): T =>
-  Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as T;
-
-/** TLS through an HTTP proxy's CONNECT, for `proxy-url`. */
-class TunnelAgent extends https.Agent {
-  readonly #proxy: URL;
-
-  constructor(options: https.AgentOptions, proxyUrl: string) {
-    super(options);
-    this.#proxy = new URL(proxyUrl);
-    if (this.#proxy.protocol !== 'http:') {
-      throw new KubeError(
-        400,
-        'BadRequest',
-        `kubeconfig: proxy-url must be an http:// URL, not ${this.#proxy.protocol}//; use a local HTTP proxy`,
-      );
-    }
-  }
-
-  override createConnection(options: https.RequestOptions, callback?: (error: Error | null, socket: Socket) => void): undefined {
-    const done = callback as (error: Error | null, socket?: Socket) => void;
-    const target = `${options.host}:${options.port || 443}`;
-    const headers: Record<string, string> = { host: target };
-    if (this.#proxy.username) {
-      const user = `${decodeURIComponent(this.#proxy.username)}:${decodeURIComponent(this.#proxy.password)}`;
-      headers['proxy-authorization'] = `Basic ${Buffer.from(user).toString('base64')}`;
-    }
-    const connect = http.request({
-      host: this.#proxy.hostname,
-      port: this.#proxy.port || 80,
-      method: 'CONNECT',
-      path: target,
-      headers,
-      agent: false,
-    });
-    connect.on('error', (error) => done(error));
-    connect.on('connect', (response, socket) => {
-      if (response.statusCode !== 200) {
-        socket.destroy();
-        done(new Error(`the proxy answered CONNECT with ${response.statusCode}`));
-        return;
-      }
-      const secure = tls.connect({ ...(options as tls.ConnectionOptions), socket });
-      done(null, secure);
-    });
-    connect.end();
-    return undefined;
-  }
 }

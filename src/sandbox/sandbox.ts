@@ -40,11 +40,26 @@ export interface SandboxOptions {
   analysis?: Record<string, unknown>;
   /** How late proxies learn of a change, in milliseconds. */
   pushDelayMs?: number;
-  /** Start no controller: whoever uses the sandbox runs one. */
-  withoutController?: boolean;
+  /** Starts Sluice; by default it runs in this process, over HTTP like any other client of the API. */
+  startController?: (needs: ControllerNeeds) => Promise<RunningController>;
   onMessage?: (message: ReceivedMessage) => void;
   /** Something in the sandbox itself is wrong. */
   onProblem?: (message: string) => void;
+}
+
+/** What a controller of the sandbox is given. */
+export interface ControllerNeeds {
+  kubeconfig: string;
+  metricsServer: string;
+  metricsGridMs: number;
+  namespace: string;
+  /** For its data and log. */
+  dir: string;
+}
+export interface RunningController {
+  /** Of /healthz, /readyz and /metrics. */
+  url: string;
+  stop(): Promise<void>;
 }
 
 export const NAMESPACE = 'default';
@@ -61,7 +76,7 @@ export interface Sandbox {
   git: { url: string; dir: string };
   prometheusUrl: string;
   productpageUrl: string;
-  metricsUrl?: string;
+  controllerUrl: string;
   client: KubeClient;
   repository: BookinfoRepository;
   canaries: IndexedInformer<Canary>;
@@ -121,7 +136,9 @@ async function assemble(options: SandboxOptions, cleanup: Cleanup): Promise<Sand
   canaries.start(ending.signal);
   const tally = new Tally(() => canaries.get(NAMESPACE, CANARY)?.status);
   const proxy = await mesh.outbound({ workload: 'productpage', namespace: NAMESPACE, labels: { app: 'productpage', version: 'v1' } });
-  const metricsUrl = options.withoutController ? undefined : await startOwnController(options, dir, prometheus.url, evidence, cleanup, cluster.kubeconfigPath);
+  const start = options.startController ?? ((needs: ControllerNeeds) => startOwnController(needs, evidence, problem));
+  const controller = await start({ kubeconfig: cluster.kubeconfigPath, metricsServer: prometheus.url, metricsGridMs: SCRAPE_MS, namespace: NAMESPACE, dir });
+  cleanup.add('controller', () => controller.stop());
   await createSource(client, git.url);
   await adopted(client, canaries);
   const callers = startCallers({
@@ -140,7 +157,7 @@ async function assemble(options: SandboxOptions, cleanup: Cleanup): Promise<Sand
     git,
     prometheusUrl: prometheus.url,
     productpageUrl: proxy,
-    ...(metricsUrl ? { metricsUrl } : {}),
+    controllerUrl: controller.url,
     client,
     repository,
     canaries,
@@ -233,12 +250,11 @@ async function startMetrics(options: SandboxOptions, dir: string, telemetryUrl: 
   return prometheus;
 }
 
-/** Sluice itself, in this process, over HTTP like any other client of the API. */
-async function startOwnController(options: SandboxOptions, dir: string, metricsServer: string, evidence: Evidence, cleanup: Cleanup, kubeconfig: string): Promise<string> {
+async function startOwnController(needs: ControllerNeeds, evidence: Evidence, problem: (message: string) => void): Promise<RunningController> {
   const logger = pino({ level: 'debug' }, evidence.stream('controller'));
   const stop = new AbortController();
   let metrics: ControllerMetrics | undefined;
-  const client = await createKubeClient({ kubeconfig, userAgent: 'sluice-controller', onRequest: (record) => metrics?.request(record) });
+  const client = await createKubeClient({ kubeconfig: needs.kubeconfig, userAgent: 'sluice-controller', onRequest: (record) => metrics?.request(record) });
   let announce: (url: string) => void = () => {};
   const listening = new Promise<string>((resolve) => (announce = resolve));
   const running = runController(
@@ -246,11 +262,11 @@ async function startOwnController(options: SandboxOptions, dir: string, metricsS
       client,
       metrics: (cache) => (metrics = new ControllerMetrics(() => cache.canaries.list())),
       logger,
-      metricsServer,
-      metricsGridMs: SCRAPE_MS,
+      metricsServer: needs.metricsServer,
+      metricsGridMs: needs.metricsGridMs,
       listen: '127.0.0.1:0',
-      dataDir: join(dir, 'controller'),
-      namespace: NAMESPACE,
+      dataDir: join(needs.dir, 'controller'),
+      namespace: needs.namespace,
       cluster: 'sandbox',
     },
     stop.signal,
@@ -260,13 +276,16 @@ async function startOwnController(options: SandboxOptions, dir: string, metricsS
     throw new Error('the controller ended before it listened');
   });
   failed.catch(() => {});
-  running.catch((error: unknown) => options.onProblem?.(`the controller ended: ${String(error)}`));
-  cleanup.add('controller', async () => {
-    stop.abort();
-    await running.catch(() => {});
-    client.close();
-  });
-  return Promise.race([listening, failed]);
+  running.catch((error: unknown) => problem(`the controller ended: ${String(error)}`));
+  const url = await Promise.race([listening, failed]);
+  return {
+    url,
+    stop: async () => {
+      stop.abort();
+      await running.catch(() => {});
+      client.close();
+    },
+  };
 }
 
 async function createSource(client: KubeClient, url: string): Promise<void> {

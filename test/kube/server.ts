@@ -49,7 +49,12 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
     seen,
     handle: (next) => (handler = next),
     client: (options) => {
-      const credentials = { get: async () => ({ headers: { authorization: 'Bearer test' }, tls: {} }), invalidate: () => {} };
+      const agent = new http.Agent({ keepAlive: true });
+      const credentials = {
+        get: async () => ({ headers: { authorization: 'Bearer test' }, agent }),
+        invalidate: () => {},
+        close: () => agent.destroy(),
+      };
       const client = createKubeClientFor({ server: url, credentials }, options);
       clients.push(client);
       return client;

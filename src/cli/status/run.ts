@@ -110,7 +110,9 @@ class ChangePrinter {
     if (flags.output === 'json') return io.out(`${JSON.stringify(canary ? canaryView(canary) : { name, deleted: true })}\n`);
     const all = flags.allNamespaces ?? false;
     const line = canary ? row(canaryView(canary), all, io.now()) : [name, 'deleted'];
-    io.out(table({ color: false }, this.#begun ? [line] : [header(all), line]));
+    // Lines come one by one; the header's widths keep them roughly in columns.
+    const [head = '', text = ''] = table({ color: false }, [header(all), line]).split('\n');
+    io.out(this.#begun ? `${text}\n` : `${head}\n${text}\n`);
     this.#begun = true;
   }
 }

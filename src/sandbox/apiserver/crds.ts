@@ -37,7 +37,8 @@ export class CrdController {
     this.objects.registry.replaceCustom(asString(spec['group']), asString(at(spec, 'names', 'plural')), kinds);
     if (crd.metadata.deletionTimestamp !== undefined && first !== undefined) {
       for (const object of this.objects.storage.list(first.storageKey)) {
-        if (object.metadata.deletionTimestamp === undefined) this.objects.delete(first, object.metadata.namespace, object.metadata.name, {});
+        if (object.metadata.deletionTimestamp === undefined)
+          this.objects.delete(first, object.metadata.namespace, object.metadata.name, {});
       }
       this.finishCleanup(first.storageKey);
       return;
@@ -49,7 +50,12 @@ export class CrdController {
   private establish(crd: KubeObject): void {
     if (this.working) return;
     const names = asObject(at(crd, 'spec', 'names'));
-    const storage = asString(at(asArray(at(crd, 'spec', 'versions')).find((version) => at(version, 'storage') === true), 'name'));
+    const storage = asString(
+      at(
+        asArray(at(crd, 'spec', 'versions')).find((version) => at(version, 'storage') === true),
+        'name',
+      ),
+    );
     const stored = asArray(at(crd, 'status', 'storedVersions')).map(String);
     const existing = asArray(at(crd, 'status', 'conditions'));
     const lastTransitionTime = timestamp(this.now());

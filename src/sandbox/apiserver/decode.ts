@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { KubeObject } from '../../kube/types.js';
 import { badRequest } from './errors.js';
-import { clone, isObject, type Json } from './json.js';
+import { clone, isObject, show, type Json } from './json.js';
 import { decodeError, prune } from './schema/structural.js';
 import { apiVersionOf, type ResourceInfo, type WriteContext } from './types.js';
 
@@ -26,9 +26,12 @@ export function decodeObject(body: unknown, info: ResourceInfo, context: WriteCo
   const apiVersion = body['apiVersion'] ?? expected;
   const kind = body['kind'] ?? info.kind;
   if (apiVersion !== expected) {
-    throw badRequest(`the API version in the data (${String(apiVersion)}) does not match the expected API version (${expected})`);
+    throw badRequest(`the API version in the data (${show(apiVersion)}) does not match the expected API version (${expected})`);
   }
-  if (kind !== info.kind) throw badRequest(`${String(kind)} in version "${info.version}" cannot be handled as a ${info.kind}: no kind "${String(kind)}" is registered for version "${expected}"`);
+  if (kind !== info.kind)
+    throw badRequest(
+      `${show(kind)} in version "${info.version}" cannot be handled as a ${info.kind}: no kind "${show(kind)}" is registered for version "${expected}"`,
+    );
   const object = { ...clone(body), apiVersion: expected, kind: info.kind } as Json;
   if (object['metadata'] === undefined || object['metadata'] === null) object['metadata'] = {};
   return normalise(object, info, context);
@@ -36,7 +39,8 @@ export function decodeObject(body: unknown, info: ResourceInfo, context: WriteCo
 
 /** Checks shapes and removes unknown fields of an object that was already taken apart (a patch result). Mutates `object`. */
 export function normalise(object: Json, info: ResourceInfo, context: WriteContext): KubeObject {
-  if (!isObject(object['metadata'])) throw badRequest(`${info.kind} in version "${info.version}" cannot be handled as a ${info.kind}: metadata must be an object`);
+  if (!isObject(object['metadata']))
+    throw badRequest(`${info.kind} in version "${info.version}" cannot be handled as a ${info.kind}: metadata must be an object`);
   const error = info.custom ? metadataError(object['metadata'], info) : decodeError(object, info.schema, '');
   if (error !== undefined) {
     throw badRequest(`${info.kind} in version "${info.version}" cannot be handled as a ${info.kind}: ${error}`);
@@ -55,7 +59,9 @@ function metadataError(metadata: Json, info: ResourceInfo): string | undefined {
 function reportUnknown(paths: string[], info: ResourceInfo, context: WriteContext): void {
   const lines = paths.map((path) => `unknown field "${path}"`);
   if (context.fieldValidation === 'Strict') {
-    throw badRequest(`${info.kind} in version "${info.version}" cannot be handled as a ${info.kind}: strict decoding error: ${lines.join(', ')}`);
+    throw badRequest(
+      `${info.kind} in version "${info.version}" cannot be handled as a ${info.kind}: strict decoding error: ${lines.join(', ')}`,
+    );
   }
   if (context.fieldValidation === 'Warn') context.warnings.push(...lines);
 }

@@ -48,7 +48,14 @@ function legacyResources(info: ResourceInfo): unknown[] {
   };
   const subresources = [...info.subresources].map((name) => {
     const { kind, group, version, verbs } = SUBRESOURCES[name];
-    return { name: `${info.plural}/${name}`, singularName: '', namespaced: info.namespaced, ...(group === undefined ? {} : { group, version }), kind: kind ?? info.kind, verbs };
+    return {
+      name: `${info.plural}/${name}`,
+      singularName: '',
+      namespaced: info.namespaced,
+      ...(group === undefined ? {} : { group, version }),
+      kind: kind ?? info.kind,
+      verbs,
+    };
   });
   return [main, ...subresources];
 }
@@ -64,7 +71,13 @@ export function resourceList(registry: Registry, group: string, version: string)
     groupVersion: apiVersionOf({ group, version }),
     resources: [
       ...infos.flatMap(legacyResources),
-      ...reviews.map(({ plural, kind }) => ({ name: plural, singularName: kind.toLowerCase(), namespaced: false, kind, verbs: ['create'] })),
+      ...reviews.map(({ plural, kind }) => ({
+        name: plural,
+        singularName: kind.toLowerCase(),
+        namespaced: false,
+        kind,
+        verbs: ['create'],
+      })),
     ],
   };
 }
@@ -137,7 +150,13 @@ export function aggregated(registry: Registry, coreOnly: boolean, version: strin
             .toSorted((a, b) => (a.plural < b.plural ? -1 : 1))
             .map(aggregatedResource),
           ...(name === REVIEW_GROUP
-            ? REVIEWS.map(({ plural, kind }) => ({ resource: plural, responseKind: gvk(name, item, kind), scope: 'Cluster', singularResource: kind.toLowerCase(), verbs: ['create'] }))
+            ? REVIEWS.map(({ plural, kind }) => ({
+                resource: plural,
+                responseKind: gvk(name, item, kind),
+                scope: 'Cluster',
+                singularResource: kind.toLowerCase(),
+                verbs: ['create'],
+              }))
             : []),
         ],
       })),

@@ -78,7 +78,12 @@ export const alreadyExists = (info: Named, name: string): ApiError =>
 export const OPTIMISTIC_LOCK = 'the object has been modified; please apply your changes to the latest version and try again';
 
 export const conflict = (info: Named, name: string, why: string = OPTIMISTIC_LOCK): ApiError =>
-  new ApiError(409, 'Conflict', `Operation cannot be fulfilled on ${qualifiedResource(info)} "${name}": ${why}`, resourceDetails(info, name));
+  new ApiError(
+    409,
+    'Conflict',
+    `Operation cannot be fulfilled on ${qualifiedResource(info)} "${name}": ${why}`,
+    resourceDetails(info, name),
+  );
 
 export const forbidden = (info: Named, name: string, why: string, causes?: Cause[]): ApiError =>
   new ApiError(403, 'Forbidden', `${qualifiedResource(info)} "${name}" is forbidden: ${why}`, {
@@ -91,7 +96,8 @@ export const badRequest = (message: string): ApiError => new ApiError(400, 'BadR
 export const methodNotAllowed = (): ApiError =>
   new ApiError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
 
-export const routeNotFound = (): ApiError => new ApiError(404, 'NotFound', 'the server could not find the requested resource', {});
+export const routeNotFound = (): ApiError =>
+  new ApiError(404, 'NotFound', 'the server could not find the requested resource', {});
 
 export const unsupportedMediaType = (accepted: string[]): ApiError =>
   new ApiError(

@@ -85,10 +85,15 @@ export class LocalStore implements Store {
     this.objects.delete(this.kind(resource), namespace, name, options);
   }
 
-  watch<T extends KubeObject>(resource: Resource<T>, listener: (event: WatchEvent<T>) => void, options: ListOptions = {}): () => void {
+  watch<T extends KubeObject>(
+    resource: Resource<T>,
+    listener: (event: WatchEvent<T>) => void,
+    options: ListOptions = {},
+  ): () => void {
     const info = this.kind(resource);
     const matches = predicate(info, options);
-    const inScope = (object: KubeObject): boolean => options.namespace === undefined || object.metadata.namespace === options.namespace;
+    const inScope = (object: KubeObject): boolean =>
+      options.namespace === undefined || object.metadata.namespace === options.namespace;
     const present = this.list(resource, options);
     const unsubscribe = this.objects.storage.subscribe(info.storageKey, ({ type, object, previous }) => {
       if (!inScope(object)) return;

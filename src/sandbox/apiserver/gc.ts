@@ -50,7 +50,8 @@ export class GarbageCollector {
   }
 
   private enqueueDependents(uid: string): void {
-    for (const { object } of this.objects.storage.dependents(uid)) if (object.metadata.uid !== undefined) this.enqueue(object.metadata.uid);
+    for (const { object } of this.objects.storage.dependents(uid))
+      if (object.metadata.uid !== undefined) this.enqueue(object.metadata.uid);
   }
 
   private enqueue(uid: string): void {
@@ -94,7 +95,8 @@ export class GarbageCollector {
       return;
     }
     const waiting = states.includes('waiting') && this.objects.storage.dependents(object.metadata.uid ?? '').length > 0;
-    const policy = waiting || finalizers.includes(FOREGROUND) ? 'Foreground' : finalizers.includes(ORPHAN) ? 'Orphan' : 'Background';
+    const policy =
+      waiting || finalizers.includes(FOREGROUND) ? 'Foreground' : finalizers.includes(ORPHAN) ? 'Orphan' : 'Background';
     this.objects.delete(info, ref.namespace, ref.name, { propagationPolicy: policy, uid: object.metadata.uid });
   }
 
@@ -102,7 +104,8 @@ export class GarbageCollector {
   private stateOf(owner: OwnerReference, dependent: StoredRef): OwnerState {
     const ref = this.objects.storage.byUidRef(owner.uid);
     const found = ref && this.objects.storage.get(ref.key, ref.namespace, ref.name);
-    if (ref === undefined || found === undefined || found.kind !== owner.kind || found.metadata.name !== owner.name) return 'absent';
+    if (ref === undefined || found === undefined || found.kind !== owner.kind || found.metadata.name !== owner.name)
+      return 'absent';
     if (ref.namespace !== undefined && ref.namespace !== dependent.namespace) return 'absent';
     const { deletionTimestamp, finalizers = [] } = found.metadata;
     return deletionTimestamp !== undefined && finalizers.includes(FOREGROUND) ? 'waiting' : 'solid';
@@ -113,7 +116,8 @@ export class GarbageCollector {
     const uid = object.metadata.uid ?? '';
     const dependents = this.objects.storage.dependents(uid);
     for (const { object: dependent } of dependents) {
-      if (dependent.metadata.deletionTimestamp === undefined && dependent.metadata.uid !== undefined) this.enqueue(dependent.metadata.uid);
+      if (dependent.metadata.deletionTimestamp === undefined && dependent.metadata.uid !== undefined)
+        this.enqueue(dependent.metadata.uid);
     }
     const blocking = dependents.some(({ object: dependent }) =>
       (dependent.metadata.ownerReferences ?? []).some((owner) => owner.uid === uid && owner.blockOwnerDeletion === true),

@@ -5,7 +5,8 @@ export type Json = Record<string, unknown>;
 export const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The own property `key` of `value`, or undefined (also when `value` is not an object). */
-export const own = (value: unknown, key: string): unknown => (isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined);
+export const own = (value: unknown, key: string): unknown =>
+  isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
 
 /** Follows own properties (and array indices) along `path`. */
 export function at(value: unknown, ...path: (string | number)[]): unknown {
@@ -20,6 +21,8 @@ export function at(value: unknown, ...path: (string | number)[]): unknown {
 
 export const asObject = (value: unknown): Json => (isObject(value) ? value : {});
 export const asArray = (value: unknown): unknown[] => (Array.isArray(value) ? (value as unknown[]) : []);
+/** A value for a message or a cell: text as it is, anything else as JSON. */
+export const show = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
 export const asString = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 /** `parent[key]` as an object, created when it is absent. */

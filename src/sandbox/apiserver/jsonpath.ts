@@ -1,6 +1,10 @@
 import { asArray, isObject, own } from './json.js';
 
-type Step = { kind: 'field'; name: string } | { kind: 'index'; index: number } | { kind: 'all' } | { kind: 'filter'; path: Step[]; value: unknown };
+type Step =
+  | { kind: 'field'; name: string }
+  | { kind: 'index'; index: number }
+  | { kind: 'all' }
+  | { kind: 'filter'; path: Step[]; value: unknown };
 
 /**
  * Compiles the JSONPath subset that printer columns and scale paths use: `.a.b`, `['a']`, `[0]`, `[*]`, `[?(@.type=="Ready")]`.
@@ -49,6 +53,9 @@ function walk(value: unknown, step: Step): unknown[] {
     case 'all':
       return isObject(value) ? Object.values(value) : asArray(value);
     case 'filter':
-      return asArray(value).filter((item) => step.path.reduce<unknown[]>((values, inner) => values.flatMap((one) => walk(one, inner)), [item])[0] === step.value);
+      return asArray(value).filter(
+        (item) =>
+          step.path.reduce<unknown[]>((values, inner) => values.flatMap((one) => walk(one, inner)), [item])[0] === step.value,
+      );
   }
 }

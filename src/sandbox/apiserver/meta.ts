@@ -24,7 +24,17 @@ export function stampNew(object: KubeObject, info: ResourceInfo, now: Date): voi
 export function keepSystemFields(object: KubeObject, previous: KubeObject): void {
   const target = object.metadata as unknown as Json;
   const source = previous.metadata as unknown as Json;
-  for (const key of ['uid', 'creationTimestamp', 'generation', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'name', 'namespace', 'generateName', 'selfLink']) {
+  for (const key of [
+    'uid',
+    'creationTimestamp',
+    'generation',
+    'deletionTimestamp',
+    'deletionGracePeriodSeconds',
+    'name',
+    'namespace',
+    'generateName',
+    'selfLink',
+  ]) {
     if (source[key] === undefined) delete target[key];
     else target[key] = source[key];
   }
@@ -39,7 +49,8 @@ export function checkPreconditions(info: Named, previous: KubeObject, wanted: { 
   if (wanted.uid !== undefined && wanted.uid !== '' && wanted.uid !== uid) {
     throw conflict(info, name, `Precondition failed: UID in precondition: ${wanted.uid}, UID in object meta: ${uid}`);
   }
-  if (wanted.resourceVersion !== undefined && wanted.resourceVersion !== '' && wanted.resourceVersion !== resourceVersion) throw conflict(info, name);
+  if (wanted.resourceVersion !== undefined && wanted.resourceVersion !== '' && wanted.resourceVersion !== resourceVersion)
+    throw conflict(info, name);
 }
 
 /** Fields that do not raise `generation`. */
@@ -49,7 +60,8 @@ const NOT_SPEC = new Set(['apiVersion', 'kind', 'metadata', 'status']);
 export function specChanged(object: KubeObject, previous: KubeObject, info: ResourceInfo): boolean {
   if (!info.custom && info.plural !== 'endpointslices') return !deepEqual(object['spec'], previous['spec']);
   // Without a status subresource, `status` is a field like any other.
-  const ignored = (key: string): boolean => NOT_SPEC.has(key) && (key !== 'status' || info.subresources.has('status') || !info.custom);
+  const ignored = (key: string): boolean =>
+    NOT_SPEC.has(key) && (key !== 'status' || info.subresources.has('status') || !info.custom);
   const keys = new Set([...Object.keys(object), ...Object.keys(previous)]);
   return [...keys].some((key) => !ignored(key) && !deepEqual(object[key], previous[key]));
 }

@@ -85,7 +85,8 @@ export class NamespaceController {
       if (info === undefined || !info.namespaced) continue;
       for (const object of this.objects.storage.list(key, name)) {
         left++;
-        if (object.metadata.deletionTimestamp === undefined) this.tryDelete(() => this.objects.delete(info, name, object.metadata.name, {}));
+        if (object.metadata.deletionTimestamp === undefined)
+          this.tryDelete(() => this.objects.delete(info, name, object.metadata.name, {}));
       }
     }
     if (left > 0 && this.hasContent(name)) return;

@@ -74,7 +74,14 @@ export class Objects {
     return { object: this.replace(info, toVersion(previous, info), object, context), created: false };
   }
 
-  patch(info: ResourceInfo, namespace: string | undefined, name: string, body: unknown, kind: PatchKind, context: WriteContext): Written {
+  patch(
+    info: ResourceInfo,
+    namespace: string | undefined,
+    name: string,
+    body: unknown,
+    kind: PatchKind,
+    context: WriteContext,
+  ): Written {
     const stored = this.storage.get(info.storageKey, namespace, name);
     if (kind === 'apply') return this.apply(info, namespace, name, body, stored, context);
     if (stored === undefined) throw notFound(info, name);
@@ -89,7 +96,10 @@ export class Objects {
     }
     const object = normalise(patched, info, context);
     for (const field of ['name', 'namespace'] as const) {
-      if (object.metadata[field] !== previous.metadata[field]) throw badRequest(`the ${field} of the object (${String(object.metadata[field])}) does not match the ${field} on the request (${String(previous.metadata[field])})`);
+      if (object.metadata[field] !== previous.metadata[field])
+        throw badRequest(
+          `the ${field} of the object (${String(object.metadata[field])}) does not match the ${field} on the request (${String(previous.metadata[field])})`,
+        );
     }
     return { object: this.replace(info, previous, object, context), created: false };
   }
@@ -118,7 +128,10 @@ export class Objects {
 
   private createGenerated(info: ResourceInfo, object: KubeObject, context: WriteContext, managed: null | undefined): KubeObject {
     for (let attempt = 1; ; attempt++) {
-      const named: KubeObject = { ...object, metadata: { ...object.metadata, name: generateName(object.metadata.generateName ?? '') } };
+      const named: KubeObject = {
+        ...object,
+        metadata: { ...object.metadata, name: generateName(object.metadata.generateName ?? '') },
+      };
       try {
         return this.insert(info, named, context, managed);
       } catch (error) {
@@ -152,7 +165,12 @@ export class Objects {
   }
 
   /** @param managed null: record the writer; an array: use it; undefined: the object brings its own */
-  private insert(info: ResourceInfo, object: KubeObject, context: WriteContext, managed: ManagedFields[] | null | undefined): KubeObject {
+  private insert(
+    info: ResourceInfo,
+    object: KubeObject,
+    context: WriteContext,
+    managed: ManagedFields[] | null | undefined,
+  ): KubeObject {
     if (object.metadata.resourceVersion && object.metadata.resourceVersion !== '0') {
       throw badRequest('resourceVersion should not be set on objects to be created');
     }
@@ -169,7 +187,8 @@ export class Objects {
       throw alreadyExists(info, fields.metadata.name);
     }
     if (Array.isArray(managed)) fields.metadata.managedFields = managed;
-    else if (managed === null) fields.metadata.managedFields = recordUpdate(undefined, fields, info.schema, this.manager(info, context));
+    else if (managed === null)
+      fields.metadata.managedFields = recordUpdate(undefined, fields, info.schema, this.manager(info, context));
     if (context.warnings.length === 0 && info.deprecationWarning !== undefined) context.warnings.push(info.deprecationWarning);
     if (context.dryRun) {
       this.allocator.release(info, fields);
@@ -189,7 +208,13 @@ export class Objects {
   }
 
   /** @param managed managedFields of an apply; absent for other writes, which record what they changed */
-  private replace(info: ResourceInfo, previous: KubeObject, update: KubeObject, context: WriteContext, managed?: ManagedFields[]): KubeObject {
+  private replace(
+    info: ResourceInfo,
+    previous: KubeObject,
+    update: KubeObject,
+    context: WriteContext,
+    managed?: ManagedFields[],
+  ): KubeObject {
     const { strategy } = info;
     checkPreconditions(info, previous, update.metadata);
     let object = update;
@@ -201,7 +226,8 @@ export class Objects {
     strategy.prepareUpdate?.(fields, before);
     strategy.defaults?.(fields);
     if (context.subresource === undefined) this.allocator.allocate(info, fields, before);
-    if (info.hasGeneration && specChanged(fields, before, info)) fields.metadata.generation = (before.metadata.generation ?? 0) + 1;
+    if (info.hasGeneration && specChanged(fields, before, info))
+      fields.metadata.generation = (before.metadata.generation ?? 0) + 1;
     refuse(info, fields, [
       ...(strategy.validate?.(fields) ?? []),
       ...validateMetaUpdate(fields, before),
@@ -215,9 +241,16 @@ export class Objects {
     return toVersion(this.storage.put(info.storageKey, fields), info);
   }
 
-  private settleManagers(info: ResourceInfo, fields: KubeObject, before: KubeObject, context: WriteContext, managed: ManagedFields[] | undefined): void {
+  private settleManagers(
+    info: ResourceInfo,
+    fields: KubeObject,
+    before: KubeObject,
+    context: WriteContext,
+    managed: ManagedFields[] | undefined,
+  ): void {
     if (managed !== undefined) fields.metadata.managedFields = managed;
-    else if (Array.isArray(fields.metadata.managedFields) && isReset(fields.metadata.managedFields)) fields.metadata.managedFields = [];
+    else if (Array.isArray(fields.metadata.managedFields) && isReset(fields.metadata.managedFields))
+      fields.metadata.managedFields = [];
     else fields.metadata.managedFields = recordUpdate(before, fields, info.schema, this.manager(info, context));
     if (fields.metadata.managedFields.length === 0) delete fields.metadata.managedFields;
   }
@@ -258,7 +291,10 @@ export class Objects {
 
 function patchedObject(previous: KubeObject, body: unknown, kind: Exclude<PatchKind, 'apply'>, info: ResourceInfo): unknown {
   if (kind === 'json') return jsonPatch(clone(previous) as unknown as Json, body);
-  if (!isObject(body)) throw badRequest(`error decoding patch: json: cannot unmarshal ${Array.isArray(body) ? 'array' : typeof body} into Go value of type map[string]interface {}`);
+  if (!isObject(body))
+    throw badRequest(
+      `error decoding patch: json: cannot unmarshal ${Array.isArray(body) ? 'array' : typeof body} into Go value of type map[string]interface {}`,
+    );
   return clone(kind === 'merge' ? mergePatch(previous, body) : strategicPatch(previous, body, info.schema));
 }
 
@@ -282,7 +318,8 @@ function refuse(info: ResourceInfo, object: KubeObject, causes: Cause[]): void {
 const managedFieldsGiven = (object: KubeObject): boolean => (object.metadata.managedFields?.length ?? 0) > 0;
 
 /** A client may clear the record by sending `[{}]` or `[]`. */
-const isReset = (managed: ManagedFields[]): boolean => managed.length === 1 && isObject(managed[0]) && Object.keys(managed[0]).length === 0;
+const isReset = (managed: ManagedFields[]): boolean =>
+  managed.length === 1 && isObject(managed[0]) && Object.keys(managed[0]).length === 0;
 
 const sameManagers = (a: KubeObject, b: KubeObject): boolean => deepEqual(a.metadata.managedFields, b.metadata.managedFields);
 

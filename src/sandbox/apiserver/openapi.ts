@@ -52,7 +52,8 @@ class Components {
     if (type !== undefined) result['description'] = describeType(type);
     if (items !== undefined) result['items'] = this.reference(items);
     if (additionalProperties !== undefined) {
-      result['additionalProperties'] = typeof additionalProperties === 'object' ? this.reference(additionalProperties) : additionalProperties;
+      result['additionalProperties'] =
+        typeof additionalProperties === 'object' ? this.reference(additionalProperties) : additionalProperties;
     }
     if (properties === undefined) return result;
     const fields: Doc = {};
@@ -62,7 +63,8 @@ class Components {
       const own = type === undefined ? undefined : describeField(type, key);
       const description = own ?? (inner === undefined ? undefined : describeType(inner));
       // A reference with a description of its own is wrapped, as the real documents do.
-      if (description !== undefined) fields[key] = Object.hasOwn(field, '$ref') ? { allOf: [field], description } : { ...field, description };
+      if (description !== undefined)
+        fields[key] = Object.hasOwn(field, '$ref') ? { allOf: [field], description } : { ...field, description };
       else fields[key] = field;
     }
     result['properties'] = fields;
@@ -70,14 +72,25 @@ class Components {
   }
 }
 
-const QUERY = ['dryRun', 'fieldManager', 'fieldValidation'].map((name) => ({ name, in: 'query', schema: { type: 'string', uniqueItems: true } }));
+const QUERY = ['dryRun', 'fieldManager', 'fieldValidation'].map((name) => ({
+  name,
+  in: 'query',
+  schema: { type: 'string', uniqueItems: true },
+}));
 const FORCE = { name: 'force', in: 'query', schema: { type: 'boolean', uniqueItems: true } };
 
 function operations(info: ResourceInfo, ref: string, names: 'collection' | 'single'): Doc {
-  const meta = (action: string): Doc => ({ 'x-kubernetes-action': action, 'x-kubernetes-group-version-kind': groupVersionKind(info) });
+  const meta = (action: string): Doc => ({
+    'x-kubernetes-action': action,
+    'x-kubernetes-group-version-kind': groupVersionKind(info),
+  });
   const content = { 'application/json': { schema: { $ref: ref } } };
   const responses = { '200': { description: 'OK', content } };
-  if (names === 'collection') return { get: { ...meta('list'), responses }, post: { ...meta('post'), parameters: QUERY, requestBody: { content }, responses } };
+  if (names === 'collection')
+    return {
+      get: { ...meta('list'), responses },
+      post: { ...meta('post'), parameters: QUERY, requestBody: { content }, responses },
+    };
   return {
     get: { ...meta('get'), responses },
     put: { ...meta('put'), parameters: QUERY, requestBody: { content }, responses },
@@ -89,7 +102,10 @@ function operations(info: ResourceInfo, ref: string, names: 'collection' | 'sing
 function pathsOf(info: ResourceInfo, ref: string): Doc {
   const root = info.group === '' ? '/api/v1' : `/apis/${info.group}/${info.version}`;
   const collection = `${root}${info.namespaced ? '/namespaces/{namespace}' : ''}/${info.plural}`;
-  const paths: Doc = { [collection]: operations(info, ref, 'collection'), [`${collection}/{name}`]: operations(info, ref, 'single') };
+  const paths: Doc = {
+    [collection]: operations(info, ref, 'collection'),
+    [`${collection}/{name}`]: operations(info, ref, 'single'),
+  };
   if (info.subresources.has('status')) paths[`${collection}/{name}/status`] = operations(info, ref, 'single');
   return paths;
 }
@@ -128,7 +144,12 @@ export class OpenApi {
       const components = new Components(REF_V3);
       const paths: Doc = {};
       for (const info of infos) Object.assign(paths, pathsOf(info, REF_V3 + components.addKind(info)));
-      return { openapi: '3.0.0', info: { title: 'Kubernetes', version: 'v1.35.0' }, paths, components: { schemas: components.schemas } };
+      return {
+        openapi: '3.0.0',
+        info: { title: 'Kubernetes', version: 'v1.35.0' },
+        paths,
+        components: { schemas: components.schemas },
+      };
     });
   }
 
@@ -164,8 +185,14 @@ function swagger(operation: Doc): Doc {
   const result: Doc = {};
   for (const [method, value] of Object.entries(operation)) {
     const { responses: _, requestBody: __, parameters, ...rest } = value as Doc;
-    const inline = Array.isArray(parameters) ? parameters.map((item: { name: string }) => ({ name: item.name, in: 'query', type: 'string' })) : undefined;
-    result[method] = { ...rest, ...(inline === undefined ? {} : { parameters: inline }), responses: { '200': { description: 'OK' } } };
+    const inline = Array.isArray(parameters)
+      ? parameters.map((item: { name: string }) => ({ name: item.name, in: 'query', type: 'string' }))
+      : undefined;
+    result[method] = {
+      ...rest,
+      ...(inline === undefined ? {} : { parameters: inline }),
+      responses: { '200': { description: 'OK' } },
+    };
   }
   return result;
 }

@@ -7,7 +7,19 @@ import type { ResourceInfo } from './types.js';
 const routeKey = (group: string, version: string, plural: string): string => `${group}/${version}/${plural}`;
 
 /** Group order of discovery: built-ins in the real server's order of priority, then custom groups by name. */
-const GROUP_ORDER = ['', 'apiregistration.k8s.io', 'apps', 'events.k8s.io', 'authorization.k8s.io', 'autoscaling', 'policy', 'rbac.authorization.k8s.io', 'apiextensions.k8s.io', 'coordination.k8s.io', 'discovery.k8s.io'];
+const GROUP_ORDER = [
+  '',
+  'apiregistration.k8s.io',
+  'apps',
+  'events.k8s.io',
+  'authorization.k8s.io',
+  'autoscaling',
+  'policy',
+  'rbac.authorization.k8s.io',
+  'apiextensions.k8s.io',
+  'coordination.k8s.io',
+  'discovery.k8s.io',
+];
 
 const rank = (group: string): number => {
   const index = GROUP_ORDER.indexOf(group);
@@ -76,7 +88,8 @@ export class Registry {
 
   /** Replaces all served versions of one custom kind; an empty list stops serving it. */
   replaceCustom(group: string, plural: string, infos: ResourceInfo[]): void {
-    for (const [key, info] of this.kinds) if (info.custom && info.group === group && info.plural === plural) this.kinds.delete(key);
+    for (const [key, info] of this.kinds)
+      if (info.custom && info.group === group && info.plural === plural) this.kinds.delete(key);
     for (const info of infos) this.add(info);
     this.generation++;
   }

@@ -17,9 +17,20 @@ export function dropUnserved(object: KubeObject, previous: KubeObject): void {
 export function scaleOf(object: KubeObject, info: ResourceInfo, paths: ScalePaths): KubeObject {
   const replicas = at(object, ...paths.specReplicas);
   if (typeof replicas !== 'number' && info.custom) {
-    throw new ApiError(500, 'InternalError', `Internal error occurred: the spec replicas field ".${paths.specReplicas.join('.')}" does not exist`, {
-      causes: [{ reason: 'InternalError', message: `the spec replicas field ".${paths.specReplicas.join('.')}" does not exist`, field: '' }],
-    });
+    throw new ApiError(
+      500,
+      'InternalError',
+      `Internal error occurred: the spec replicas field ".${paths.specReplicas.join('.')}" does not exist`,
+      {
+        causes: [
+          {
+            reason: 'InternalError',
+            message: `the spec replicas field ".${paths.specReplicas.join('.')}" does not exist`,
+            field: '',
+          },
+        ],
+      },
+    );
   }
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const selector = paths.labelSelector === undefined ? undefined : at(object, ...paths.labelSelector);
@@ -29,7 +40,10 @@ export function scaleOf(object: KubeObject, info: ResourceInfo, paths: ScalePath
     apiVersion: 'autoscaling/v1',
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
     spec: { replicas: replicas ?? 0 },
-    status: { replicas: Number(at(object, ...paths.statusReplicas) ?? 0), ...(typeof text === 'string' && text !== '' ? { selector: text } : {}) },
+    status: {
+      replicas: Number(at(object, ...paths.statusReplicas) ?? 0),
+      ...(typeof text === 'string' && text !== '' ? { selector: text } : {}),
+    },
   };
 }
 
@@ -38,9 +52,12 @@ export function withScale(object: KubeObject, info: ResourceInfo, paths: ScalePa
   if (!isObject(scale)) throw badRequest('the body must be an autoscaling/v1 Scale');
   const replicas = at(scale, 'spec', 'replicas') ?? 0;
   if (typeof replicas !== 'number' || !Number.isInteger(replicas)) {
-    throw badRequest('Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32');
+    throw badRequest(
+      'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32',
+    );
   }
-  if (replicas < 0) throw invalid(info, object.metadata.name, [invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0')]);
+  if (replicas < 0)
+    throw invalid(info, object.metadata.name, [invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0')]);
   const result = clone(object);
   const path = [...paths.specReplicas];
   const last = path.pop();

@@ -26,7 +26,8 @@ function splitTerms(text: string): string[] {
   return terms.map((term) => term.trim()).filter((term) => term !== '');
 }
 
-const unparsable = (text: string, why: string): Error => badRequest(`unable to parse requirement: ${why} in label selector "${text}"`);
+const unparsable = (text: string, why: string): Error =>
+  badRequest(`unable to parse requirement: ${why} in label selector "${text}"`);
 
 function parseKey(key: string, text: string): string {
   if (!KEY.test(key)) throw unparsable(text, `invalid label key "${key}"`);
@@ -79,7 +80,9 @@ export function labelPredicate(text: string | undefined): Predicate | undefined 
 
 /** Whether a `metav1.LabelSelector` matches `labels`. An empty selector matches everything. */
 export function selectorMatches(selector: unknown, labels: Record<string, unknown>): boolean {
-  const equal = Object.entries(asObject(at(selector, 'matchLabels'))).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value);
+  const equal = Object.entries(asObject(at(selector, 'matchLabels'))).every(
+    ([key, value]) => Object.hasOwn(labels, key) && labels[key] === value,
+  );
   return (
     equal &&
     asArray(at(selector, 'matchExpressions')).every((expression) => {
@@ -125,7 +128,8 @@ export function fieldPredicate(text: string | undefined, info: ResourceInfo): Pr
     .filter((term) => term !== '')
     .map((term) => {
       const match = /^([^=!]+)(==|=|!=)(.*)$/.exec(term);
-      if (match?.[1] === undefined || match[3] === undefined) throw badRequest(`invalid selector: '${term}'; can't understand '${term}'`);
+      if (match?.[1] === undefined || match[3] === undefined)
+        throw badRequest(`invalid selector: '${term}'; can't understand '${term}'`);
       const [, field, operator, value] = match;
       if (!Object.hasOwn(supported, field)) {
         throw badRequest(

@@ -32,7 +32,9 @@ export class Allocator {
       const port1 = wanted === 0 ? this.freePort() : wanted;
       const holder = this.nodePorts.get(port1);
       if (holder !== undefined && holder !== owner) {
-        throw invalid(info, object.metadata.name, [invalidValue('spec.ports[0].nodePort', port1, 'provided port is already allocated')]);
+        throw invalid(info, object.metadata.name, [
+          invalidValue('spec.ports[0].nodePort', port1, 'provided port is already allocated'),
+        ]);
       }
       this.nodePorts.set(port1, owner);
       port['nodePort'] = port1;

@@ -100,7 +100,14 @@ export class Storage {
     collection.objects.set(name, object);
     if (previous === undefined) collection.sorted = undefined;
     this.index(key, object, previous);
-    this.emit(collection, { type: previous === undefined ? 'ADDED' : 'MODIFIED', key, revision, object, previous, encoded: new Map() });
+    this.emit(collection, {
+      type: previous === undefined ? 'ADDED' : 'MODIFIED',
+      key,
+      revision,
+      object,
+      previous,
+      encoded: new Map(),
+    });
     return object;
   }
 

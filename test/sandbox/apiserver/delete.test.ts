@@ -24,7 +24,11 @@ describe('delete', () => {
     const { body: created } = await client.post(MAPS, configMap('plain'));
     const { status, body } = await client.delete(`${MAPS}/plain`);
     expect(status).toBe(200);
-    expect(body).toMatchObject({ kind: 'Status', status: 'Success', details: { name: 'plain', kind: 'configmaps', uid: created.metadata.uid } });
+    expect(body).toMatchObject({
+      kind: 'Status',
+      status: 'Success',
+      details: { name: 'plain', kind: 'configmaps', uid: created.metadata.uid },
+    });
     expect((await client.delete(`${MAPS}/plain`)).body.message).toBe('configmaps "plain" not found');
   });
 
@@ -60,7 +64,10 @@ describe('delete', () => {
   });
 
   it('gives a running pod its grace period, and a waiting one none', async () => {
-    const pod = (name: string, nodeName?: string): object => ({ metadata: { name }, spec: { nodeName, containers: [{ name: 'a', image: 'b:1' }] } });
+    const pod = (name: string, nodeName?: string): object => ({
+      metadata: { name },
+      spec: { nodeName, containers: [{ name: 'a', image: 'b:1' }] },
+    });
     await client.post(`${NS}/pods`, pod('running', 'node-1'));
     await client.post(`${NS}/pods`, pod('waiting'));
     const { body } = await client.delete(`${NS}/pods/running`);
@@ -95,10 +102,18 @@ describe('garbage collection', () => {
   it('keeps what has another owner left, and drops the dead reference', async () => {
     const { body: first } = await client.post(MAPS, configMap('first'));
     const { body: second } = await client.post(MAPS, configMap('second'));
-    const reference = (owner: typeof first): object => ({ apiVersion: 'v1', kind: 'ConfigMap', name: owner.metadata.name, uid: owner.metadata.uid });
+    const reference = (owner: typeof first): object => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      name: owner.metadata.name,
+      uid: owner.metadata.uid,
+    });
     await client.post(MAPS, { metadata: { name: 'shared', ownerReferences: [reference(first), reference(second)] } });
     await client.delete(`${MAPS}/first`);
-    await eventually('one owner is left', async () => (await client.get(`${MAPS}/shared`)).body.metadata.ownerReferences?.length === 1);
+    await eventually(
+      'one owner is left',
+      async () => (await client.get(`${MAPS}/shared`)).body.metadata.ownerReferences?.length === 1,
+    );
   });
 
   it('waits in the foreground for dependents that block', async () => {
@@ -107,7 +122,10 @@ describe('garbage collection', () => {
     await client.merge(`${MAPS}/fg-child`, { metadata: { finalizers: ['demo.dev/hold'] } });
     const { body } = await client.delete(`${MAPS}/fg`, { propagationPolicy: 'Foreground' });
     expect(body.metadata.finalizers).toEqual(['foregroundDeletion']);
-    await eventually('the child is being deleted', async () => (await client.get(`${MAPS}/fg-child`)).body.metadata.deletionTimestamp !== undefined);
+    await eventually(
+      'the child is being deleted',
+      async () => (await client.get(`${MAPS}/fg-child`)).body.metadata.deletionTimestamp !== undefined,
+    );
     expect(await gone(`${MAPS}/fg`)).toBe(false);
     await client.merge(`${MAPS}/fg-child`, { metadata: { finalizers: null } });
     await eventually('the owner is gone', () => gone(`${MAPS}/fg`));
@@ -131,7 +149,10 @@ describe('namespaces', () => {
 
   it('go with their content', async () => {
     const { body: created } = await client.post('/api/v1/namespaces', { metadata: { name: 'team' } });
-    expect(created).toMatchObject({ status: { phase: 'Active' }, metadata: { labels: { 'kubernetes.io/metadata.name': 'team' } } });
+    expect(created).toMatchObject({
+      status: { phase: 'Active' },
+      metadata: { labels: { 'kubernetes.io/metadata.name': 'team' } },
+    });
     await client.post('/apis/apps/v1/namespaces/team/deployments', deployment('web'));
     await client.post('/api/v1/namespaces/team/configmaps', { metadata: { name: 'held', finalizers: ['demo.dev/hold'] } });
     const { body } = await client.delete('/api/v1/namespaces/team');

@@ -9,7 +9,13 @@ export interface Reply {
   status: number;
   headers: Headers;
   /** The parsed JSON body. */
-  body: KubeObject & Doc & { message?: string; reason?: string; details?: { causes?: { field: string; message: string; reason: string }[] }; items?: KubeObject[] };
+  body: KubeObject &
+    Doc & {
+      message?: string;
+      reason?: string;
+      details?: { causes?: { field: string; message: string; reason: string }[] };
+      items?: KubeObject[];
+    };
 }
 
 export interface CallOptions {
@@ -23,12 +29,19 @@ export class Client {
   constructor(private readonly server: ApiServer) {}
 
   async call(method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<Reply> {
-    const headers: Record<string, string> = { 'User-Agent': options.agent ?? 'tester/1.0 (linux)', Accept: options.accept ?? 'application/json' };
+    const headers: Record<string, string> = {
+      'User-Agent': options.agent ?? 'tester/1.0 (linux)',
+      Accept: options.accept ?? 'application/json',
+    };
     if (body !== undefined) headers['Content-Type'] = options.type ?? 'application/json';
     const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
     const response = await fetch(this.server.url + path, { method, headers, ...(text === undefined ? {} : { body: text }) });
     const answer = await response.text();
-    return { status: response.status, headers: response.headers, body: (answer.startsWith('{') ? JSON.parse(answer) : { text: answer }) as Reply['body'] };
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (answer.startsWith('{') ? JSON.parse(answer) : { text: answer }) as Reply['body'],
+    };
   }
 
   get = (path: string, options?: CallOptions): Promise<Reply> => this.call('GET', path, undefined, options);
@@ -38,9 +51,12 @@ export class Client {
   merge = (path: string, body: unknown, options?: CallOptions): Promise<Reply> =>
     this.call('PATCH', path, body, { ...options, type: 'application/merge-patch+json' });
   json = (path: string, body: unknown): Promise<Reply> => this.call('PATCH', path, body, { type: 'application/json-patch+json' });
-  strategic = (path: string, body: unknown): Promise<Reply> => this.call('PATCH', path, body, { type: 'application/strategic-merge-patch+json' });
+  strategic = (path: string, body: unknown): Promise<Reply> =>
+    this.call('PATCH', path, body, { type: 'application/strategic-merge-patch+json' });
   apply = (path: string, body: unknown, manager: string, force = false): Promise<Reply> =>
-    this.call('PATCH', `${path}?fieldManager=${manager}${force ? '&force=true' : ''}`, body, { type: 'application/apply-patch+yaml' });
+    this.call('PATCH', `${path}?fieldManager=${manager}${force ? '&force=true' : ''}`, body, {
+      type: 'application/apply-patch+yaml',
+    });
 }
 
 export async function start(options: ApiServerOptions = {}): Promise<{ server: ApiServer; client: Client }> {
@@ -84,7 +100,10 @@ export class Watch {
 
   /** Waits until there are at least `count` events. */
   async until(count: number): Promise<WatchLine[]> {
-    await eventually(`${count} watch events, got ${this.events.map((event) => event.type).join(' ')}`, () => this.events.length >= count);
+    await eventually(
+      `${count} watch events, got ${this.events.map((event) => event.type).join(' ')}`,
+      () => this.events.length >= count,
+    );
     return this.events;
   }
 

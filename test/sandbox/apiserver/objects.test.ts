@@ -39,8 +39,15 @@ describe('create', () => {
   });
 
   it('fills the defaults of probes and ports', async () => {
-    const container = { name: 'app', image: 'reviews', ports: [{ containerPort: 80 }], readinessProbe: { httpGet: { port: 80 } } };
-    const object = deployment('probes', { template: { metadata: { labels: { app: 'probes' } }, spec: { containers: [container] } } });
+    const container = {
+      name: 'app',
+      image: 'reviews',
+      ports: [{ containerPort: 80 }],
+      readinessProbe: { httpGet: { port: 80 } },
+    };
+    const object = deployment('probes', {
+      template: { metadata: { labels: { app: 'probes' } }, spec: { containers: [container] } },
+    });
     const { body } = await client.post(DEPLOYMENTS, object);
     expect(body['spec']).toMatchObject({
       template: {
@@ -49,7 +56,13 @@ describe('create', () => {
             {
               imagePullPolicy: 'Always',
               ports: [{ containerPort: 80, protocol: 'TCP' }],
-              readinessProbe: { httpGet: { path: '/', scheme: 'HTTP', port: 80 }, timeoutSeconds: 1, periodSeconds: 10, successThreshold: 1, failureThreshold: 3 },
+              readinessProbe: {
+                httpGet: { path: '/', scheme: 'HTTP', port: 80 },
+                timeoutSeconds: 1,
+                periodSeconds: 10,
+                successThreshold: 1,
+                failureThreshold: 3,
+              },
             },
           ],
         },
@@ -61,22 +74,41 @@ describe('create', () => {
     const service = (name: string): object => ({ metadata: { name }, spec: { ports: [{ port: 80 }], selector: { app: 'x' } } });
     const first = await client.post(`${NS}/services`, service('one'));
     const second = await client.post(`${NS}/services`, service('two'));
-    expect(first.body['spec']).toMatchObject({ type: 'ClusterIP', sessionAffinity: 'None', ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }] });
+    expect(first.body['spec']).toMatchObject({
+      type: 'ClusterIP',
+      sessionAffinity: 'None',
+      ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }],
+    });
     const ip = (reply: typeof first): unknown => (reply.body['spec'] as Record<string, unknown>)['clusterIP'];
     expect(ip(first)).toMatch(/^10\.96\./);
     expect(ip(second)).not.toBe(ip(first));
-    const taken = await client.post(`${NS}/services`, { metadata: { name: 'three' }, spec: { clusterIP: ip(first), ports: [{ port: 80 }] } });
+    const taken = await client.post(`${NS}/services`, {
+      metadata: { name: 'three' },
+      spec: { clusterIP: ip(first), ports: [{ port: 80 }] },
+    });
     expect(taken.status).toBe(422);
     expect(taken.body.message).toContain('provided IP is already allocated');
     await client.delete(`${NS}/services/one`);
-    expect((await client.post(`${NS}/services`, { metadata: { name: 'three' }, spec: { clusterIP: ip(first), ports: [{ port: 80 }] } })).status).toBe(201);
+    expect(
+      (
+        await client.post(`${NS}/services`, {
+          metadata: { name: 'three' },
+          spec: { clusterIP: ip(first), ports: [{ port: 80 }] },
+        })
+      ).status,
+    ).toBe(201);
   });
 
   it('refuses a second object of the same name', async () => {
     await client.post(`${NS}/configmaps`, configMap('twice'));
     const { status, body } = await client.post(`${NS}/configmaps`, configMap('twice'));
     expect(status).toBe(409);
-    expect(body).toMatchObject({ kind: 'Status', reason: 'AlreadyExists', message: 'configmaps "twice" already exists', code: 409 });
+    expect(body).toMatchObject({
+      kind: 'Status',
+      reason: 'AlreadyExists',
+      message: 'configmaps "twice" already exists',
+      code: 409,
+    });
   });
 
   it('makes a name from generateName', async () => {
@@ -193,32 +225,48 @@ describe('validation', () => {
   };
 
   it('wants a selector that matches the template', async () => {
-    expect(await causes(deployment('v', { selector: undefined }))).toContain('Deployment.apps "v" is invalid: spec.selector: Required value');
+    expect(await causes(deployment('v', { selector: undefined }))).toContain(
+      'Deployment.apps "v" is invalid: spec.selector: Required value',
+    );
     expect(await causes(deployment('v', { selector: { matchLabels: { app: 'w' } } }))).toContain(
       'spec.template.metadata.labels: Invalid value: {"app":"v"}: `selector` does not match template `labels`',
     );
   });
 
   it('wants containers with a name and an image', async () => {
-    const template = (containers: unknown): object => ({ template: { metadata: { labels: { app: 'v' } }, spec: { containers } } });
+    const template = (containers: unknown): object => ({
+      template: { metadata: { labels: { app: 'v' } }, spec: { containers } },
+    });
     expect(await causes(deployment('v', template([])))).toContain('spec.template.spec.containers: Required value');
     const message = await causes(deployment('v', template([{ ports: [{ containerPort: 70000 }] }])));
     expect(message).toContain('spec.template.spec.containers[0].name: Required value');
     expect(message).toContain('spec.template.spec.containers[0].image: Required value');
-    expect(message).toContain('spec.template.spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive');
+    expect(message).toContain(
+      'spec.template.spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive',
+    );
   });
 
   it('checks names and labels', async () => {
-    expect(await causes(deployment('Upper_Case'))).toContain('metadata.name: Invalid value: "Upper_Case": a lowercase RFC 1123 subdomain');
-    expect(await causes(configMap('x', {}, { 'a b': 'c' }), `${NS}/configmaps`)).toContain('metadata.labels: Invalid value: "a b": name part must consist of');
-    expect(await causes(configMap('x', {}, { a: '-' }), `${NS}/configmaps`)).toContain('a valid label must be an empty string or consist of');
-    expect(await causes({ metadata: {} }, `${NS}/configmaps`)).toContain('metadata.name: Required value: name or generateName is required');
+    expect(await causes(deployment('Upper_Case'))).toContain(
+      'metadata.name: Invalid value: "Upper_Case": a lowercase RFC 1123 subdomain',
+    );
+    expect(await causes(configMap('x', {}, { 'a b': 'c' }), `${NS}/configmaps`)).toContain(
+      'metadata.labels: Invalid value: "a b": name part must consist of',
+    );
+    expect(await causes(configMap('x', {}, { a: '-' }), `${NS}/configmaps`)).toContain(
+      'a valid label must be an empty string or consist of',
+    );
+    expect(await causes({ metadata: {} }, `${NS}/configmaps`)).toContain(
+      'metadata.name: Required value: name or generateName is required',
+    );
   });
 
   it('does not let a selector change', async () => {
     await client.post(DEPLOYMENTS, deployment('fixed'));
     const labels = { app: 'fixed', b: 'c' };
-    const { status, body } = await client.merge(`${DEPLOYMENTS}/fixed`, { spec: { selector: { matchLabels: labels }, template: { metadata: { labels } } } });
+    const { status, body } = await client.merge(`${DEPLOYMENTS}/fixed`, {
+      spec: { selector: { matchLabels: labels }, template: { metadata: { labels } } },
+    });
     expect(status).toBe(422);
     expect(body.message).toContain('spec.selector: Invalid value: {"matchLabels":{"app":"fixed","b":"c"}}: field is immutable');
   });
@@ -257,7 +305,12 @@ describe('scale', () => {
     await client.post(DEPLOYMENTS, deployment('sized'));
     const path = `${DEPLOYMENTS}/sized/scale`;
     const read = await client.get(path);
-    expect(read.body).toMatchObject({ kind: 'Scale', apiVersion: 'autoscaling/v1', spec: { replicas: 1 }, status: { replicas: 0, selector: 'app=sized' } });
+    expect(read.body).toMatchObject({
+      kind: 'Scale',
+      apiVersion: 'autoscaling/v1',
+      spec: { replicas: 1 },
+      status: { replicas: 0, selector: 'app=sized' },
+    });
     const written = await client.put(path, { ...read.body, spec: { replicas: 4 } });
     expect(written.body).toMatchObject({ spec: { replicas: 4 } });
     const patched = await client.merge(path, { spec: { replicas: 6 } });

@@ -25,17 +25,22 @@ describe('JSON patch', () => {
     const patched = await client.json(`${NS}/configmaps/j`, [
       { op: 'test', path: '/data/a', value: '1' },
       { op: 'replace', path: '/data/a', value: 'x' },
-      { op: 'add', path: '/data/c~1d', value: 'y' },
+      { op: 'add', path: '/metadata/annotations', value: {} },
+      { op: 'add', path: '/metadata/annotations/demo.dev~1note', value: 'y' },
       { op: 'move', from: '/data/b', path: '/data/e' },
       { op: 'copy', from: '/data/a', path: '/data/f' },
     ]);
-    expect(data(patched)).toEqual({ a: 'x', e: '2', f: 'x', 'c/d': 'y' });
+    expect(data(patched)).toEqual({ a: 'x', e: '2', f: 'x' });
+    expect(patched.body.metadata.annotations).toEqual({ 'demo.dev/note': 'y' });
   });
 
   it('changes nothing when a test or a path does not hold', async () => {
     await client.post(`${NS}/configmaps`, configMap('k', { a: '1' }));
     for (const operations of [
-      [{ op: 'replace', path: '/data/a', value: '2' }, { op: 'test', path: '/data/a', value: '1' }],
+      [
+        { op: 'replace', path: '/data/a', value: '2' },
+        { op: 'test', path: '/data/a', value: '1' },
+      ],
       [{ op: 'replace', path: '/data/missing', value: '2' }],
       [{ op: 'remove', path: '/nowhere/x' }],
     ]) {
@@ -53,7 +58,15 @@ describe('strategic merge patch', () => {
         metadata: { labels: { app: name } },
         spec: {
           containers: [
-            { name: 'app', image: 'a:1', env: [{ name: 'A', value: '1' }, { name: 'B', value: '2' }], ports: [{ containerPort: 80 }] },
+            {
+              name: 'app',
+              image: 'a:1',
+              env: [
+                { name: 'A', value: '1' },
+                { name: 'B', value: '2' },
+              ],
+              ports: [{ containerPort: 80 }],
+            },
             { name: 'side', image: 's:1' },
           ],
         },
@@ -62,7 +75,24 @@ describe('strategic merge patch', () => {
 
   it('merges containers by name and env by name', async () => {
     await client.post(DEPLOYMENTS, two('sm'));
-    const patch = { spec: { template: { spec: { containers: [{ name: 'app', image: 'a:2', env: [{ name: 'B', value: '3' }, { name: 'C', value: '4' }] }] } } } };
+    const patch = {
+      spec: {
+        template: {
+          spec: {
+            containers: [
+              {
+                name: 'app',
+                image: 'a:2',
+                env: [
+                  { name: 'B', value: '3' },
+                  { name: 'C', value: '4' },
+                ],
+              },
+            ],
+          },
+        },
+      },
+    };
     const { containers } = podSpec(await client.strategic(`${DEPLOYMENTS}/sm`, patch)) as { containers: Doc[] };
     expect(containers.map((item) => [item['name'], item['image']])).toEqual([
       ['app', 'a:2'],
@@ -77,7 +107,10 @@ describe('strategic merge patch', () => {
 
   it('obeys $patch delete and replace, and ignores $setElementOrder', async () => {
     await client.post(DEPLOYMENTS, two('sd'));
-    const containers = [{ name: 'side', $patch: 'delete' }, { name: 'app', env: [{ $patch: 'replace' }, { name: 'Z', value: '9' }] }];
+    const containers = [
+      { name: 'side', $patch: 'delete' },
+      { name: 'app', env: [{ $patch: 'replace' }, { name: 'Z', value: '9' }] },
+    ];
     const patch = { spec: { template: { spec: { '$setElementOrder/containers': [{ name: 'app' }], containers } } } };
     const reply = await client.strategic(`${DEPLOYMENTS}/sd`, patch);
     expect(podSpec(reply)['containers']).toMatchObject([{ name: 'app', env: [{ name: 'Z', value: '9' }] }]);
@@ -85,7 +118,9 @@ describe('strategic merge patch', () => {
 
   it('retains only named keys of a strategy', async () => {
     await client.post(DEPLOYMENTS, two('sr'));
-    const reply = await client.strategic(`${DEPLOYMENTS}/sr`, { spec: { strategy: { $retainKeys: ['type'], type: 'Recreate' } } });
+    const reply = await client.strategic(`${DEPLOYMENTS}/sr`, {
+      spec: { strategy: { $retainKeys: ['type'], type: 'Recreate' } },
+    });
     expect(reply.body['spec']).toMatchObject({ strategy: { type: 'Recreate' } });
     expect((reply.body['spec'] as { strategy: Doc }).strategy).not.toHaveProperty('rollingUpdate');
   });
@@ -112,7 +147,13 @@ describe('server-side apply', () => {
     expect(reply.body.metadata.managedFields?.[0]).toMatchObject({
       apiVersion: 'apps/v1',
       fieldsType: 'FieldsV1',
-      fieldsV1: { 'f:spec': { 'f:replicas': {}, 'f:selector': {}, 'f:template': { 'f:spec': { 'f:containers': { 'k:{"name":"app"}': { '.': {}, 'f:image': {} } } } } } },
+      fieldsV1: {
+        'f:spec': {
+          'f:replicas': {},
+          'f:selector': {},
+          'f:template': { 'f:spec': { 'f:containers': { 'k:{"name":"app"}': { '.': {}, 'f:image': {} } } } },
+        },
+      },
     });
   });
 
@@ -127,9 +168,15 @@ describe('server-side apply', () => {
     const refused = await client.apply(`${DEPLOYMENTS}/clash`, config('clash', { replicas: 5 }), 'gitops');
     expect(refused.status).toBe(409);
     expect(refused.body.reason).toBe('Conflict');
-    expect(refused.body.message).toBe('Apply failed with 1 conflict: conflict with "kubectl-client-side-apply" using apps/v1: .spec.replicas');
+    expect(refused.body.message).toBe(
+      'Apply failed with 1 conflict: conflict with "kubectl-client-side-apply" using apps/v1: .spec.replicas',
+    );
     expect(refused.body.details?.causes).toEqual([
-      { reason: 'FieldManagerConflict', message: 'conflict with "kubectl-client-side-apply" using apps/v1', field: '.spec.replicas' },
+      {
+        reason: 'FieldManagerConflict',
+        message: 'conflict with "kubectl-client-side-apply" using apps/v1',
+        field: '.spec.replicas',
+      },
     ]);
     const forced = await client.apply(`${DEPLOYMENTS}/clash`, config('clash', { replicas: 5 }), 'gitops', true);
     expect(forced.body['spec']).toMatchObject({ replicas: 5 });
@@ -146,9 +193,20 @@ describe('server-side apply', () => {
 
   it('removes what a manager no longer applies, unless another owns it', async () => {
     const withEnv = (env: unknown[]): Doc =>
-      config('prune', { template: { metadata: { labels: { app: 'prune' } }, spec: { containers: [{ name: 'app', image: 'a:1', env }] } } });
-    await client.apply(`${DEPLOYMENTS}/prune`, withEnv([{ name: 'A', value: '1' }, { name: 'B', value: '2' }]), 'gitops');
-    await client.strategic(`${DEPLOYMENTS}/prune`, { spec: { template: { spec: { containers: [{ name: 'app', env: [{ name: 'C', value: '3' }] }] } } } });
+      config('prune', {
+        template: { metadata: { labels: { app: 'prune' } }, spec: { containers: [{ name: 'app', image: 'a:1', env }] } },
+      });
+    await client.apply(
+      `${DEPLOYMENTS}/prune`,
+      withEnv([
+        { name: 'A', value: '1' },
+        { name: 'B', value: '2' },
+      ]),
+      'gitops',
+    );
+    await client.strategic(`${DEPLOYMENTS}/prune`, {
+      spec: { template: { spec: { containers: [{ name: 'app', env: [{ name: 'C', value: '3' }] }] } } },
+    });
     const reply = await client.apply(`${DEPLOYMENTS}/prune`, withEnv([{ name: 'A', value: '1' }]), 'gitops');
     expect(podSpec(reply)['containers']).toMatchObject([
       {
@@ -207,7 +265,9 @@ describe('server-side apply', () => {
   });
 
   it('takes the first token of User-Agent as the manager of other writes', async () => {
-    const reply = await client.post(`${NS}/configmaps`, configMap('agent', { a: '1' }), { agent: 'kubectl/v1.35.0 (linux/amd64)' });
+    const reply = await client.post(`${NS}/configmaps`, configMap('agent', { a: '1' }), {
+      agent: 'kubectl/v1.35.0 (linux/amd64)',
+    });
     expect(managers(reply)).toEqual(['kubectl/Update']);
     const cleared = await client.merge(`${NS}/configmaps/agent`, { metadata: { managedFields: [{}] } });
     expect(cleared.body.metadata.managedFields).toBeUndefined();

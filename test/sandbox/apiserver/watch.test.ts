@@ -23,7 +23,9 @@ describe('list', () => {
       await client.post(MAPS, configMap(name, {}, labels));
     }
     const names = async (selector: string): Promise<string[]> =>
-      ((await client.get(`${MAPS}?labelSelector=${encodeURIComponent(selector)}`)).body.items ?? []).map((item) => item.metadata.name);
+      ((await client.get(`${MAPS}?labelSelector=${encodeURIComponent(selector)}`)).body.items ?? []).map(
+        (item) => item.metadata.name,
+      );
     expect(await names('app=a')).toEqual(['sel-a']);
     expect(await names('tier==web,app!=a')).toEqual(['sel-b']);
     expect(await names('app in (a, c)')).toEqual(['sel-a', 'sel-c']);
@@ -59,7 +61,8 @@ describe('list', () => {
     expect(metadata.remainingItemCount).toBeGreaterThan(0);
     const second = await client.get(`${MAPS}?limit=500&continue=${metadata.continue}`);
     const all = await client.get(MAPS);
-    const names = (items: { metadata: { name: string } }[] | undefined): string[] => (items ?? []).map((item) => item.metadata.name);
+    const names = (items: { metadata: { name: string } }[] | undefined): string[] =>
+      (items ?? []).map((item) => item.metadata.name);
     expect([...names(first.body.items), ...names(second.body.items)]).toEqual(names(all.body.items));
     expect((await client.get(`${MAPS}?limit=2&continue=rubbish`)).status).toBe(400);
   });
@@ -119,10 +122,14 @@ describe('watch', () => {
   });
 
   it('ends the initial events with an annotated bookmark', async () => {
-    const query = 'watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&fieldSelector=metadata.name=past';
+    const query =
+      'watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&fieldSelector=metadata.name=past';
     const watch = await Watch.open(server, `${MAPS}?${query}`);
     const [, bookmark] = await watch.until(2);
-    expect(bookmark).toMatchObject({ type: 'BOOKMARK', object: { kind: 'ConfigMap', metadata: { annotations: { 'k8s.io/initial-events-end': 'true' } } } });
+    expect(bookmark).toMatchObject({
+      type: 'BOOKMARK',
+      object: { kind: 'ConfigMap', metadata: { annotations: { 'k8s.io/initial-events-end': 'true' } } },
+    });
     expect(bookmark?.object.metadata.resourceVersion).toBe(server.store.resourceVersion);
     watch.close();
     const refused = await client.get(`${MAPS}?watch=1&sendInitialEvents=true`);
@@ -158,7 +165,11 @@ describe('watch', () => {
   });
 
   it('sends tables, with columns in the first event only', async () => {
-    const watch = await Watch.open(server, `${MAPS}?watch=1&resourceVersion=${server.store.resourceVersion}`, 'application/json;as=Table;v=v1;g=meta.k8s.io');
+    const watch = await Watch.open(
+      server,
+      `${MAPS}?watch=1&resourceVersion=${server.store.resourceVersion}`,
+      'application/json;as=Table;v=v1;g=meta.k8s.io',
+    );
     await client.post(MAPS, configMap('t1'));
     await client.post(MAPS, configMap('t2'));
     const [first, second] = await watch.until(2);
@@ -172,10 +183,14 @@ describe('watch', () => {
 describe('the store in this process', () => {
   it('sees what HTTP wrote, and tells its own watchers', async () => {
     const seen: string[] = [];
-    const stop = server.store.watch(Resources.ConfigMap, (event) => seen.push(`${event.type} ${'metadata' in event.object ? event.object.metadata.name : ''}`), {
-      namespace: 'default',
-      labelSelector: 'local=yes',
-    });
+    const stop = server.store.watch(
+      Resources.ConfigMap,
+      (event) => seen.push(`${event.type} ${'metadata' in event.object ? event.object.metadata.name : ''}`),
+      {
+        namespace: 'default',
+        labelSelector: 'local=yes',
+      },
+    );
     await client.post(MAPS, configMap('local', {}, { local: 'yes' }));
     expect(server.store.get(Resources.ConfigMap, 'default', 'local')?.metadata.name).toBe('local');
     server.store.patch(Resources.ConfigMap, 'default', 'local', { data: { a: '1' } }, 'merge', { fieldManager: 'inside' });

@@ -60,7 +60,10 @@ export function itemEdge(item: unknown, shape: Shape, schema: Schema | undefined
 }
 
 /** Children of a map, associative list or set, by edge. */
-export function entriesOf(value: unknown, schema: Schema | undefined): [edge: string, item: unknown, schema: Schema | undefined][] {
+export function entriesOf(
+  value: unknown,
+  schema: Schema | undefined,
+): [edge: string, item: unknown, schema: Schema | undefined][] {
   const shape = shapeOf(value, schema);
   if (shape === 'map') {
     const object = value as Json;

@@ -2,7 +2,18 @@ import type { KubeObject, ManagedFields } from '../../../kube/types.js';
 import { ApiError, type Cause } from '../errors.js';
 import { asArray, asString, canonical, isObject } from '../json.js';
 import type { Schema } from '../schema/types.js';
-import { compare, difference, fieldsOf, intersection, isEmptySet, parseFields, pathsOf, union, without, type Fields } from './fields.js';
+import {
+  compare,
+  difference,
+  fieldsOf,
+  intersection,
+  isEmptySet,
+  parseFields,
+  pathsOf,
+  union,
+  without,
+  type Fields,
+} from './fields.js';
 import { mergeApplied, prune } from './merge.js';
 
 /** Who writes: one entry of `metadata.managedFields` is kept for each. `time` is RFC 3339. */
@@ -110,7 +121,12 @@ const bare = (object: KubeObject): KubeObject => {
  * `metadata.managedFields` after a create, PUT or patch by `manager`: it takes what it changed, others lose it.
  * @param before the live object, undefined when it is created
  */
-export function recordUpdate(before: KubeObject | undefined, after: KubeObject, schema: Schema, manager: Manager): ManagedFields[] {
+export function recordUpdate(
+  before: KubeObject | undefined,
+  after: KubeObject,
+  schema: Schema,
+  manager: Manager,
+): ManagedFields[] {
   const existing = readEntries(before ?? after);
   const { changed, removed } = compare(before === undefined ? {} : bare(before), bare(after), schema);
   const mine = stripSystem(changed);

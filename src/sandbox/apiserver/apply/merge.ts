@@ -29,7 +29,13 @@ export function mergeApplied(live: unknown, config: unknown, schema: Schema | un
  * Containers that become empty by it go too.
  * @returns undefined when nothing is left
  */
-export function prune(value: unknown, schema: Schema | undefined, last: Fields, next: Fields | undefined, others: Fields[]): unknown {
+export function prune(
+  value: unknown,
+  schema: Schema | undefined,
+  last: Fields,
+  next: Fields | undefined,
+  others: Fields[],
+): unknown {
   const shape = shapeOf(value, schema);
   if (shape === 'leaf') return value;
   const kept: [string, unknown][] = [];

@@ -14,7 +14,10 @@ export interface Page {
 /** The selectors of a query (and the name of a watch on one object). */
 export function selection(query: URLSearchParams, info: ResourceInfo): Predicate | undefined {
   const fields = fieldPredicate(query.get('fieldSelector') ?? undefined, info);
-  return both(labelPredicate(query.get('labelSelector') ?? undefined), fields && ((object) => fields(info.toStorage === undefined ? object : info.toStorage(object))));
+  return both(
+    labelPredicate(query.get('labelSelector') ?? undefined),
+    fields && ((object) => fields(info.toStorage === undefined ? object : info.toStorage(object))),
+  );
 }
 
 const keyOf = (object: KubeObject): string => `${object.metadata.namespace ?? ''}/${object.metadata.name}`;
@@ -40,7 +43,9 @@ const writeToken = (token: Token): string => Buffer.from(JSON.stringify(token)).
 export function parseRevision(text: string | null): number | undefined {
   if (text === null || text === '') return undefined;
   if (!/^\d{1,15}$/.test(text)) {
-    throw badRequest(`resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`);
+    throw badRequest(
+      `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+    );
   }
   return Number(text);
 }
@@ -57,7 +62,9 @@ export function listPage(storage: Storage, info: ResourceInfo, namespace: string
   const from = token === null || token === '' ? undefined : readToken(token);
   if (from === undefined) parseRevision(query.get('resourceVersion'));
   if (from !== undefined && storage.since(info.storageKey, from.rv) === undefined) {
-    throw expired('The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.');
+    throw expired(
+      'The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.',
+    );
   }
   let objects = storage.list(info.storageKey, namespace);
   if (from !== undefined) objects = objects.filter((object) => keyOf(object) > from.start);

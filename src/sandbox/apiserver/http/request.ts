@@ -36,7 +36,8 @@ export const mediaType = (header: string | undefined): string => (header ?? '').
  * @throws ApiError 400 when it does not parse
  */
 export function parseBody(body: Buffer, type: string, schemaOf: SchemaLookup): unknown {
-  if (type.includes('cbor')) throw unsupportedMediaType(['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']);
+  if (type.includes('cbor'))
+    throw unsupportedMediaType(['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']);
   if (type.includes('protobuf')) return body.length === 0 ? undefined : decodeProtobuf(body, schemaOf);
   const text = body.toString('utf8');
   if (text.trim() === '') return undefined;
@@ -45,7 +46,9 @@ export function parseBody(body: Buffer, type: string, schemaOf: SchemaLookup): u
     return parseJson(text);
   } catch (error) {
     if (type === '' || type === 'text/plain') return parseYamlBody(text);
-    throw badRequest(`the object provided is unrecognized (must be of type JSON or YAML): couldn't get version/kind; json parse error: ${error instanceof Error ? error.message : String(error)}`);
+    throw badRequest(
+      `the object provided is unrecognized (must be of type JSON or YAML): couldn't get version/kind; json parse error: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 
@@ -101,7 +104,8 @@ export function parseRoute(path: string): Route | undefined {
   const version = others.shift();
   if (version === undefined || (root === 'apis' && group === '')) return undefined;
   // /namespaces/NS/RESOURCE…; /namespaces/NS[/status|/finalize] is the Namespace itself.
-  const scoped = others[0] === 'namespaces' && others.length > 2 && !(group === '' && (others[2] === 'status' || others[2] === 'finalize'));
+  const scoped =
+    others[0] === 'namespaces' && others.length > 2 && !(group === '' && (others[2] === 'status' || others[2] === 'finalize'));
   const namespace = scoped ? others[1] : undefined;
   const rest = scoped ? others.slice(2) : others;
   const [plural, name, subresource, ...tail] = rest;

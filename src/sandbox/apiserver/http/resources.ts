@@ -1,5 +1,13 @@
 import type { KubeObject } from '../../../kube/types.js';
-import { ApiError, badRequest, methodNotAllowed, notFound, routeNotFound, unsupportedMediaType, type StatusObject } from '../errors.js';
+import {
+  ApiError,
+  badRequest,
+  methodNotAllowed,
+  notFound,
+  routeNotFound,
+  unsupportedMediaType,
+  type StatusObject,
+} from '../errors.js';
 import { asObject, asString, at, clone, isObject } from '../json.js';
 import { jsonPatch } from '../patch/json.js';
 import { mergePatch } from '../patch/merge.js';
@@ -69,10 +77,13 @@ function firstToken(userAgent: string): string {
 export function writeContext(request: ResourceRequest): WriteContext {
   const { query } = request;
   const dryRun = query.getAll('dryRun').filter((value) => value !== '');
-  if (dryRun.some((value) => value !== 'All')) throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(dryRun[0])}: supported values: "All"`);
+  if (dryRun.some((value) => value !== 'All'))
+    throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(dryRun[0])}: supported values: "All"`);
   const validation = query.get('fieldValidation') ?? '';
   if (!['', 'Strict', 'Warn', 'Ignore'].includes(validation)) {
-    throw badRequest(`fieldValidation: Unsupported value: ${JSON.stringify(validation)}: supported values: "Ignore", "Strict", "Warn"`);
+    throw badRequest(
+      `fieldValidation: Unsupported value: ${JSON.stringify(validation)}: supported values: "Ignore", "Strict", "Warn"`,
+    );
   }
   const fieldManager = query.get('fieldManager') ?? '';
   if (fieldManager.length > 128) throw badRequest('fieldManager: Too long: may not be more than 128 bytes');
@@ -93,12 +104,14 @@ export function deleteContext(request: ResourceRequest): DeleteContext {
   const option = (key: string): unknown => body[key] ?? request.query.get(key) ?? undefined;
   const policy = option('propagationPolicy');
   if (policy !== undefined && policy !== 'Background' && policy !== 'Foreground' && policy !== 'Orphan') {
-    throw badRequest(`propagationPolicy: Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`);
+    throw badRequest(
+      `propagationPolicy: Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
+    );
   }
   const orphan = option('orphanDependents');
   const grace = option('gracePeriodSeconds');
   const dryRun = [...request.query.getAll('dryRun'), ...(Array.isArray(body['dryRun']) ? (body['dryRun'] as unknown[]) : [])];
-  const legacy = orphan === undefined ? undefined : String(orphan) === 'true' ? 'Orphan' : 'Background';
+  const legacy = orphan === undefined ? undefined : orphan === true || orphan === 'true' ? 'Orphan' : 'Background';
   return {
     ...(policy === undefined && legacy === undefined ? {} : { propagationPolicy: policy ?? legacy }),
     ...(grace === undefined || !Number.isFinite(Number(grace)) ? {} : { gracePeriodSeconds: Math.max(0, Number(grace)) }),
@@ -202,7 +215,11 @@ export class Resources {
     const wanted = withScale(object, info, paths, scale);
     // A Scale without resourceVersion overwrites; the object's own is used where the kind wants one.
     wanted.metadata.resourceVersion ??= object.metadata.resourceVersion;
-    const { object: stored } = this.objects.update(info, route.namespace, name, wanted, { ...context, subresource: undefined, recordAs: 'scale' });
+    const { object: stored } = this.objects.update(info, route.namespace, name, wanted, {
+      ...context,
+      subresource: undefined,
+      recordAs: 'scale',
+    });
     return { code: 200, value: scaleOf(stored, info, paths), stored };
   }
 
@@ -223,7 +240,8 @@ export class Resources {
     const pod = this.objects.get(info, route.namespace, name);
     const containers = [...asArrayOfNames(at(pod, 'spec', 'containers')), ...asArrayOfNames(at(pod, 'spec', 'initContainers'))];
     const container = query.get('container') ?? (containers.length === 1 ? containers[0] : undefined);
-    if (container === undefined) throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${containers.join(' ')}]`);
+    if (container === undefined)
+      throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${containers.join(' ')}]`);
     if (!containers.includes(container)) throw badRequest(`container ${container} is not valid for pod ${name}`);
     const text = await this.logs?.(pod, {
       container,
@@ -249,7 +267,9 @@ export class Resources {
     const { info, route, query } = request;
     const options = deleteContext(request);
     const { objects, metadata } = listPage(this.objects.storage, info, route.namespace, query);
-    const gone = objects.map((object) => this.objects.delete(info, object.metadata.namespace, object.metadata.name, options).object);
+    const gone = objects.map(
+      (object) => this.objects.delete(info, object.metadata.namespace, object.metadata.name, options).object,
+    );
     return { code: 200, text: encodeList(gone, info, metadata) };
   }
 
@@ -273,8 +293,14 @@ export class Resources {
   private deleted(request: ResourceRequest, removal: Removal): Answer {
     const { info } = request;
     const { object } = removal;
-    if (!removal.gone || info.storageKey === '/pods') return { code: 200, text: encodeObject(toVersion(object, info)), stored: object };
-    const details = { name: object.metadata.name, ...(info.group === '' ? {} : { group: info.group }), kind: info.plural, uid: object.metadata.uid };
+    if (!removal.gone || info.storageKey === '/pods')
+      return { code: 200, text: encodeObject(toVersion(object, info)), stored: object };
+    const details = {
+      name: object.metadata.name,
+      ...(info.group === '' ? {} : { group: info.group }),
+      kind: info.plural,
+      uid: object.metadata.uid,
+    };
     return { code: 200, value: { ...success(), details }, stored: object };
   }
 }
@@ -285,22 +311,33 @@ function patchKind(request: ResourceRequest): PatchKind {
   const { contentType, info } = request;
   const kind = Object.hasOwn(PATCH_TYPES, contentType) ? PATCH_TYPES[contentType] : undefined;
   if (kind === undefined || (kind === 'strategic' && info.custom)) {
-    const accepted = Object.keys(PATCH_TYPES).filter((type) => !(info.custom && type.includes('strategic')) && type !== 'application/apply-patch+json');
+    const accepted = Object.keys(PATCH_TYPES).filter(
+      (type) => !(info.custom && type.includes('strategic')) && type !== 'application/apply-patch+json',
+    );
     throw unsupportedMediaType(accepted);
   }
   if (kind === 'apply' && (request.query.get('fieldManager') ?? '') === '') {
-    throw new ApiError(422, 'Invalid', 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch', {
-      group: 'meta.k8s.io',
-      kind: 'PatchOptions',
-      causes: [{ reason: 'FieldValueRequired', message: 'Required value: is required for apply patch', field: 'fieldManager' }],
-    });
+    throw new ApiError(
+      422,
+      'Invalid',
+      'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+      {
+        group: 'meta.k8s.io',
+        kind: 'PatchOptions',
+        causes: [{ reason: 'FieldValueRequired', message: 'Required value: is required for apply patch', field: 'fieldManager' }],
+      },
+    );
   }
   return kind;
 }
 
-const asArrayOfNames = (value: unknown): string[] => (Array.isArray(value) ? value.map((item: unknown) => asString(at(item, 'name'))) : []);
+const asArrayOfNames = (value: unknown): string[] =>
+  Array.isArray(value) ? value.map((item: unknown) => asString(at(item, 'name'))) : [];
 
-function numberOption(query: URLSearchParams, key: 'tailLines' | 'sinceSeconds' | 'limitBytes'): Partial<Record<typeof key, number>> {
+function numberOption(
+  query: URLSearchParams,
+  key: 'tailLines' | 'sinceSeconds' | 'limitBytes',
+): Partial<Record<typeof key, number>> {
   const value = query.get(key);
   return value === null || !Number.isFinite(Number(value)) ? {} : { [key]: Number(value) };
 }
@@ -312,4 +349,3 @@ export function requireKind(objects: Objects, route: Route): ResourceInfo {
   if (route.namespace !== undefined && !info.namespaced) throw notFound(info, route.name ?? '');
   return info;
 }
-

@@ -121,7 +121,7 @@ export class HttpServer {
     if (route.group === REVIEW_GROUP) return review(exchange, route);
     const { objects, resources } = this.options;
     const info = requireKind(objects, route);
-    if (reading && (isWatch(url))) {
+    if (reading && isWatch(url)) {
       this.watch(exchange, route);
       return undefined;
     }
@@ -206,11 +206,17 @@ export class HttpServer {
       case '/openapi/v3':
         return { code: 200, text: openApi.index() };
       case '/':
-        return { code: 200, value: { paths: ['/api', '/api/v1', '/apis', '/healthz', '/livez', '/openapi/v2', '/openapi/v3', '/readyz', '/version'] } };
+        return {
+          code: 200,
+          value: {
+            paths: ['/api', '/api/v1', '/apis', '/healthz', '/livez', '/openapi/v2', '/openapi/v3', '/readyz', '/version'],
+          },
+        };
       default:
     }
     if (parts[0] === 'openapi' && parts[1] === 'v3') {
-      const text = parts[2] === 'api' ? openApi.groupVersion('', parts[3] ?? '') : openApi.groupVersion(parts[3] ?? '', parts[4] ?? '');
+      const text =
+        parts[2] === 'api' ? openApi.groupVersion('', parts[3] ?? '') : openApi.groupVersion(parts[3] ?? '', parts[4] ?? '');
       if (text !== undefined) return { code: 200, text };
     }
     throw routeNotFound();
@@ -226,7 +232,12 @@ export class HttpServer {
       method,
       path: url.pathname + url.search,
       ...(route === undefined ? {} : { resource: route.group === '' ? route.plural : `${route.plural}.${route.group}` }),
-      ...defined({ subresource: route?.subresource, namespace: route?.namespace, name: route?.name, userAgent: request.headers['user-agent'] }),
+      ...defined({
+        subresource: route?.subresource,
+        namespace: route?.namespace,
+        name: route?.name,
+        userAgent: request.headers['user-agent'],
+      }),
       ...defined({ fieldManager: url.searchParams.get('fieldManager') ?? undefined }),
       code: answer.code,
       latencyMs: Math.round((performance.now() - started) * 1000) / 1000,
@@ -248,8 +259,11 @@ function parseUrl(path: string): URL {
 }
 
 function discovery({ objects }: HttpOptions, coreOnly: boolean, headers: IncomingMessage['headers']): Answer {
-  const wanted = /g=apidiscovery\.k8s\.io;v=(v2(?:beta1)?);as=APIGroupDiscoveryList/.exec((headers.accept ?? '').replaceAll(' ', ''));
-  if (wanted?.[1] === undefined) return { code: 200, value: coreOnly ? coreVersions(headers.host ?? '') : groupList(objects.registry) };
+  const wanted = /g=apidiscovery\.k8s\.io;v=(v2(?:beta1)?);as=APIGroupDiscoveryList/.exec(
+    (headers.accept ?? '').replaceAll(' ', ''),
+  );
+  if (wanted?.[1] === undefined)
+    return { code: 200, value: coreOnly ? coreVersions(headers.host ?? '') : groupList(objects.registry) };
   return {
     code: 200,
     value: aggregated(objects.registry, coreOnly, wanted[1]),

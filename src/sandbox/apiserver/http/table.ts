@@ -8,7 +8,13 @@ export type IncludeObject = 'None' | 'Metadata' | 'Object';
 const columnsOf = (info: ResourceInfo): Column[] => (info.columns.length === 0 ? DEFAULT_COLUMNS : info.columns);
 
 function definitions(info: ResourceInfo): unknown[] {
-  return columnsOf(info).map(({ name, type, format = '', description = '', priority = 0 }) => ({ name, type, format, description, priority }));
+  return columnsOf(info).map(({ name, type, format = '', description = '', priority = 0 }) => ({
+    name,
+    type,
+    format,
+    description,
+    priority,
+  }));
 }
 
 function row(object: KubeObject, info: ResourceInfo, include: IncludeObject, now: number): unknown {
@@ -21,7 +27,14 @@ function row(object: KubeObject, info: ResourceInfo, include: IncludeObject, now
  * A `meta.k8s.io/v1` Table.
  * @param headers false leaves the column definitions out, as watches do after their first event
  */
-export function table(objects: KubeObject[], info: ResourceInfo, metadata: ListMeta, include: IncludeObject, now: number, headers = true): unknown {
+export function table(
+  objects: KubeObject[],
+  info: ResourceInfo,
+  metadata: ListMeta,
+  include: IncludeObject,
+  now: number,
+  headers = true,
+): unknown {
   return {
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',

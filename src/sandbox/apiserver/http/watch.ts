@@ -79,7 +79,14 @@ class Watcher {
     if (representation.as === 'partial') return `${JSON.stringify({ type, object: partialObject(object) })}\n`;
     const headers = this.headers;
     this.headers = false;
-    const rows = table([object], info, { resourceVersion: object.metadata.resourceVersion ?? '' }, include, now().getTime(), headers);
+    const rows = table(
+      [object],
+      info,
+      { resourceVersion: object.metadata.resourceVersion ?? '' },
+      include,
+      now().getTime(),
+      headers,
+    );
     return `${JSON.stringify({ type, object: rows })}\n`;
   }
 
@@ -98,7 +105,13 @@ class Watcher {
     if (representation.as === 'partial') object = { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata };
     if (representation.as === 'table') {
       const partial = { object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata }, cells: [] };
-      object = { kind: 'Table', apiVersion: 'meta.k8s.io/v1', metadata: { resourceVersion: String(revision) }, columnDefinitions: [], rows: [partial] };
+      object = {
+        kind: 'Table',
+        apiVersion: 'meta.k8s.io/v1',
+        metadata: { resourceVersion: String(revision) },
+        columnDefinitions: [],
+        rows: [partial],
+      };
     }
     this.write(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
   }
@@ -128,16 +141,25 @@ function checkOptions({ query }: WatchRequest): void {
   const options = { group: 'meta.k8s.io', plural: 'listoptions', kind: 'ListOptions' };
   if (initial !== null && match !== 'NotOlderThan') {
     throw invalid(options, '', [
-      { reason: 'FieldValueForbidden', message: 'Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan', field: 'resourceVersionMatch' },
+      {
+        reason: 'FieldValueForbidden',
+        message: 'Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+        field: 'resourceVersionMatch',
+      },
     ]);
   }
   if (initial === null && match !== null) {
     throw invalid(options, '', [
-      { reason: 'FieldValueForbidden', message: 'Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided', field: 'resourceVersionMatch' },
+      {
+        reason: 'FieldValueForbidden',
+        message: 'Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
+        field: 'resourceVersionMatch',
+      },
     ]);
   }
   const timeout = query.get('timeoutSeconds');
-  if (timeout !== null && !/^\d+$/.test(timeout)) throw invalid(options, '', [invalidValue('timeoutSeconds', timeout, 'must be a whole number of seconds')]);
+  if (timeout !== null && !/^\d+$/.test(timeout))
+    throw invalid(options, '', [invalidValue('timeoutSeconds', timeout, 'must be a whole number of seconds')]);
 }
 
 /**
@@ -156,7 +178,11 @@ export function serveWatch(storage: Storage, request: WatchRequest, response: Se
   const start = fromState || asked === undefined ? storage.revision : asked;
   const missed = storage.since(info.storageKey, start);
   const watcher = new Watcher(request, response, start);
-  response.writeHead(200, { 'Content-Type': 'application/json', 'Transfer-Encoding': 'chunked', 'Cache-Control': 'no-cache, private' });
+  response.writeHead(200, {
+    'Content-Type': 'application/json',
+    'Transfer-Encoding': 'chunked',
+    'Cache-Control': 'no-cache, private',
+  });
   response.flushHeaders();
   if (missed === undefined) {
     const gone: ApiError = expired(`too old resource version: ${start} (${storage.revision})`);
@@ -171,7 +197,10 @@ export function serveWatch(storage: Storage, request: WatchRequest, response: Se
     if (bookmarks) watcher.bookmark(storage.revision, false);
   }, BOOKMARK_MS).unref();
   const seconds = Number(query.get('timeoutSeconds') ?? 0);
-  const timeout = setTimeout(() => stop(), 1000 * Math.min(seconds > 0 ? seconds : MIN_TIMEOUT_SECONDS * (1 + Math.random()), 2 ** 31 / 1000 - 1)).unref();
+  const timeout = setTimeout(
+    () => stop(),
+    1000 * Math.min(seconds > 0 ? seconds : MIN_TIMEOUT_SECONDS * (1 + Math.random()), 2 ** 31 / 1000 - 1),
+  ).unref();
   const stop = (): void => {
     unsubscribe();
     clearInterval(ticker);

@@ -1,5 +1,5 @@
 import { invalidValue, required, type Cause } from '../errors.js';
-import { asObject, at, clone, deepEqual, ensureObject, isObject, own, setDefault, type Json } from '../json.js';
+import { asObject, at, clone, deepEqual, ensureObject, isObject, own, setDefault, show, type Json } from '../json.js';
 import { selectorMatches } from '../selectors.js';
 import type { ResourceInfo, ScalePaths } from '../types.js';
 import { dns1123Subdomain, validateLabels, validateMeta, validateSelector } from '../validation/names.js';
@@ -10,7 +10,11 @@ import { defaultTemplate } from './pod-defaults.js';
 
 const IMMUTABLE = 'field is immutable';
 
-const SCALE: ScalePaths = { specReplicas: ['spec', 'replicas'], statusReplicas: ['status', 'replicas'], labelSelector: ['spec', 'selector'] };
+const SCALE: ScalePaths = {
+  specReplicas: ['spec', 'replicas'],
+  statusReplicas: ['status', 'replicas'],
+  labelSelector: ['spec', 'selector'],
+};
 
 const spec = (object: Json): Json => ensureObject(object, 'spec');
 
@@ -57,19 +61,25 @@ function defaultDaemonSet(object: Json): void {
 function nonNegative(object: Json, ...keys: string[]): Cause[] {
   return keys.flatMap((key) => {
     const value = at(object, 'spec', key);
-    return typeof value === 'number' && value < 0 ? [invalidValue(`spec.${key}`, value, 'must be greater than or equal to 0')] : [];
+    return typeof value === 'number' && value < 0
+      ? [invalidValue(`spec.${key}`, value, 'must be greater than or equal to 0')]
+      : [];
   });
 }
 
 /** What Deployments, ReplicaSets, StatefulSets and DaemonSets have in common: replicas, selector, template. */
 function validateWorkload(object: Json): Cause[] {
-  const causes = [...validateMeta(object, dns1123Subdomain), ...nonNegative(object, 'replicas', 'minReadySeconds', 'revisionHistoryLimit')];
+  const causes = [
+    ...validateMeta(object, dns1123Subdomain),
+    ...nonNegative(object, 'replicas', 'minReadySeconds', 'revisionHistoryLimit'),
+  ];
   const selector = at(object, 'spec', 'selector');
   const template = at(object, 'spec', 'template');
   const labels = asObject(at(template, 'metadata', 'labels'));
   if (selector === undefined || selector === null) causes.push(required('spec.selector'));
   else {
-    const empty = Object.keys(asObject(at(selector, 'matchLabels'))).length === 0 && at(selector, 'matchExpressions') === undefined;
+    const empty =
+      Object.keys(asObject(at(selector, 'matchLabels'))).length === 0 && at(selector, 'matchExpressions') === undefined;
     if (empty) causes.push(invalidValue('spec.selector', selector, 'empty selector is invalid for deployment'));
     causes.push(...validateSelector(selector, 'spec.selector'));
   }
@@ -88,7 +98,13 @@ function validateRolling(object: Json): Cause[] {
   const rolling = at(strategy, 'rollingUpdate');
   const causes: Cause[] = [];
   if (at(strategy, 'type') === 'Recreate' && rolling !== undefined && rolling !== null) {
-    return [{ reason: 'FieldValueForbidden', message: "Forbidden: may not be specified when strategy `type` is 'Recreate'", field: 'spec.strategy.rollingUpdate' }];
+    return [
+      {
+        reason: 'FieldValueForbidden',
+        message: "Forbidden: may not be specified when strategy `type` is 'Recreate'",
+        field: 'spec.strategy.rollingUpdate',
+      },
+    ];
   }
   for (const key of ['maxUnavailable', 'maxSurge']) {
     const value = at(rolling, key);
@@ -144,13 +160,20 @@ function validateStatefulSetUpdate(object: Json, previous: Json): Cause[] {
   const listed = `${quoted.slice(0, -1).join(', ')} and ${quoted.at(-1)}`;
   return deepEqual(after, before)
     ? []
-    : [{ reason: 'FieldValueForbidden', message: `Forbidden: updates to statefulset spec for fields other than ${listed} are forbidden`, field: 'spec' }];
+    : [
+        {
+          reason: 'FieldValueForbidden',
+          message: `Forbidden: updates to statefulset spec for fields other than ${listed} are forbidden`,
+          field: 'spec',
+        },
+      ];
 }
 
 function validateRevision(object: Json): Cause[] {
   const revision = object['revision'];
   const causes = validateMeta(object, dns1123Subdomain);
-  if (typeof revision === 'number' && revision < 0) causes.push(invalidValue('revision', revision, 'must be greater than or equal to 0'));
+  if (typeof revision === 'number' && revision < 0)
+    causes.push(invalidValue('revision', revision, 'must be greater than or equal to 0'));
   return causes;
 }
 
@@ -163,7 +186,8 @@ export const apps: ResourceInfo[] = [
     columns: [NAME, text('Controller', controllerOf), count('Revision', num('revision')), AGE],
     strategy: {
       validate: validateRevision,
-      validateUpdate: (object, previous) => (deepEqual(object['data'], previous['data']) ? [] : [invalidValue('data', object['data'], IMMUTABLE)]),
+      validateUpdate: (object, previous) =>
+        deepEqual(object['data'], previous['data']) ? [] : [invalidValue('data', object['data'], IMMUTABLE)],
     },
   }),
   define({
@@ -208,7 +232,7 @@ export const apps: ResourceInfo[] = [
       },
       validate: validateWorkload,
       validateUpdate: immutableSelector,
-      selectableFields: (object) => ({ 'status.replicas': String(at(object, 'status', 'replicas') ?? 0) }),
+      selectableFields: (object) => ({ 'status.replicas': show(at(object, 'status', 'replicas') ?? 0) }),
     },
     overrides: { scale: SCALE },
   }),
@@ -227,7 +251,9 @@ export const apps: ResourceInfo[] = [
   }),
 ];
 
-function controllerOf(object: { metadata: { ownerReferences?: { controller?: boolean; kind: string; name: string; apiVersion: string }[] } }): string {
+function controllerOf(object: {
+  metadata: { ownerReferences?: { controller?: boolean; kind: string; name: string; apiVersion: string }[] };
+}): string {
   const owner = object.metadata.ownerReferences?.find((item) => item.controller === true);
   if (owner === undefined) return '<none>';
   const group = owner.apiVersion.includes('/') ? `.${owner.apiVersion.split('/')[0]}` : '';

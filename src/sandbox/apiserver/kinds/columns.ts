@@ -135,21 +135,27 @@ export function podStatus(pod: KubeObject): string {
     const waiting = asString(at(status, 'state', 'waiting', 'reason'));
     const terminated = at(status, 'state', 'terminated');
     if (waiting !== '') reason = waiting;
-    else if (terminated !== undefined) reason = asString(at(terminated, 'reason')) || `ExitCode:${number(at(terminated, 'exitCode'))}`;
+    else if (terminated !== undefined)
+      reason = asString(at(terminated, 'reason')) || `ExitCode:${number(at(terminated, 'exitCode'))}`;
     else if (at(status, 'ready') === true && at(status, 'state', 'running') !== undefined) hasRunning = true;
   }
   if (reason === 'Completed' && hasRunning) reason = isReady(pod) ? 'Running' : 'NotReady';
-  if (pod.metadata.deletionTimestamp !== undefined) return asString(at(pod, 'status', 'reason')) === 'NodeLost' ? 'Unknown' : 'Terminating';
+  if (pod.metadata.deletionTimestamp !== undefined)
+    return asString(at(pod, 'status', 'reason')) === 'NodeLost' ? 'Unknown' : 'Terminating';
   return reason;
 }
 
 const isReady = (pod: KubeObject): boolean =>
-  asArray(at(pod, 'status', 'conditions')).some((condition) => at(condition, 'type') === 'Ready' && at(condition, 'status') === 'True');
+  asArray(at(pod, 'status', 'conditions')).some(
+    (condition) => at(condition, 'type') === 'Ready' && at(condition, 'status') === 'True',
+  );
 
 function restarts(pod: KubeObject, now: number): string {
   const statuses = asArray(at(pod, 'status', 'containerStatuses'));
   const total = statuses.reduce<number>((sum, status) => sum + number(at(status, 'restartCount')), 0);
-  const finished = statuses.map((status) => asString(at(status, 'lastState', 'terminated', 'finishedAt'))).filter((time) => time !== '');
+  const finished = statuses
+    .map((status) => asString(at(status, 'lastState', 'terminated', 'finishedAt')))
+    .filter((time) => time !== '');
   const latest = finished.toSorted().at(-1);
   return total === 0 || latest === undefined ? String(total) : `${total} (${age(latest, now)} ago)`;
 }
@@ -173,7 +179,9 @@ export const POD: Column[] = [
     (pod) => {
       const gates = asArray(at(pod, 'spec', 'readinessGates')).map((gate) => at(gate, 'conditionType'));
       const conditions = asArray(at(pod, 'status', 'conditions'));
-      const met = gates.filter((gate) => conditions.some((item) => at(item, 'type') === gate && at(item, 'status') === 'True')).length;
+      const met = gates.filter((gate) =>
+        conditions.some((item) => at(item, 'type') === gate && at(item, 'status') === 'True'),
+      ).length;
       return gates.length === 0 ? '<none>' : `${met}/${gates.length}`;
     },
     1,
@@ -186,7 +194,9 @@ export const SERVICE: Column[] = [
   text('Cluster-IP', (service) => orNone(asString(at(service, 'spec', 'clusterIP')))),
   text('External-IP', (service) => {
     if (at(service, 'spec', 'type') === 'ExternalName') return asString(at(service, 'spec', 'externalName'));
-    const ingress = asArray(at(service, 'status', 'loadBalancer', 'ingress')).map((item) => asString(at(item, 'ip')) || asString(at(item, 'hostname')));
+    const ingress = asArray(at(service, 'status', 'loadBalancer', 'ingress')).map(
+      (item) => asString(at(item, 'ip')) || asString(at(item, 'hostname')),
+    );
     const addresses = [...ingress, ...asArray(at(service, 'spec', 'externalIPs')).map(String)];
     if (addresses.length > 0) return addresses.join(',');
     return at(service, 'spec', 'type') === 'LoadBalancer' ? '<pending>' : '<none>';
@@ -224,7 +234,15 @@ export const NODE: Column[] = [
   ...(['InternalIP', 'ExternalIP'] as const).map((type) =>
     text(
       type === 'InternalIP' ? 'Internal-IP' : 'External-IP',
-      (node) => orNone(asString(at(asArray(at(node, 'status', 'addresses')).find((address) => at(address, 'type') === type), 'address'))),
+      (node) =>
+        orNone(
+          asString(
+            at(
+              asArray(at(node, 'status', 'addresses')).find((address) => at(address, 'type') === type),
+              'address',
+            ),
+          ),
+        ),
       1,
     ),
   ),

@@ -2,7 +2,15 @@ import type { KubeObject } from '../../../kube/types.js';
 import { forbiddenField, invalidValue, required, unsupportedValue, type Cause } from '../errors.js';
 import { asArray, asObject, asString, at, deepEqual, ensureObject, isObject, own, setDefault, type Json } from '../json.js';
 import type { ResourceInfo } from '../types.js';
-import { dns1035Label, dns1123Label, dns1123Subdomain, duplicates, validateLabels, validateMeta, validateQualifiedName } from '../validation/names.js';
+import {
+  dns1035Label,
+  dns1123Label,
+  dns1123Subdomain,
+  duplicates,
+  validateLabels,
+  validateMeta,
+  validateQualifiedName,
+} from '../validation/names.js';
 import { validateIntOrPortName, validatePodSpec, validatePort } from '../validation/pods.js';
 import { AGE, EVENT, NAME, NODE, POD, SERVICE, count, str, text } from './columns.js';
 import { define } from './define.js';
@@ -62,7 +70,8 @@ function defaultService(object: Json): void {
   for (const port of asArray(spec['ports'])) {
     if (!isObject(port)) continue;
     setDefault(port, 'protocol', 'TCP');
-    if (port['targetPort'] === undefined || port['targetPort'] === '' || port['targetPort'] === 0) port['targetPort'] = port['port'];
+    if (port['targetPort'] === undefined || port['targetPort'] === '' || port['targetPort'] === 0)
+      port['targetPort'] = port['port'];
   }
 }
 
@@ -82,10 +91,15 @@ function validateService(object: Json): Cause[] {
     const path = `spec.ports[${index}]`;
     if (ports.length > 1 && (at(port, 'name') ?? '') === '') causes.push(required(`${path}.name`));
     const name = at(port, 'name');
-    if (typeof name === 'string' && name !== '') for (const why of dns1123Label(name)) causes.push(invalidValue(`${path}.name`, name, why));
-    causes.push(...validatePort(at(port, 'port'), `${path}.port`), ...validateIntOrPortName(at(port, 'targetPort'), `${path}.targetPort`));
+    if (typeof name === 'string' && name !== '')
+      for (const why of dns1123Label(name)) causes.push(invalidValue(`${path}.name`, name, why));
+    causes.push(
+      ...validatePort(at(port, 'port'), `${path}.port`),
+      ...validateIntOrPortName(at(port, 'targetPort'), `${path}.targetPort`),
+    );
     const protocol = at(port, 'protocol');
-    if (!['SCTP', 'TCP', 'UDP'].includes(String(protocol))) causes.push(unsupportedValue(`${path}.protocol`, protocol, ['SCTP', 'TCP', 'UDP']));
+    if (!['SCTP', 'TCP', 'UDP'].includes(String(protocol)))
+      causes.push(unsupportedValue(`${path}.protocol`, protocol, ['SCTP', 'TCP', 'UDP']));
   });
   causes.push(...duplicates(ports, 'name', 'spec.ports'), ...validateLabels(spec['selector'], 'spec.selector'));
   if (spec['type'] === 'ExternalName' && asString(spec['externalName']) === '') causes.push(required('spec.externalName'));
@@ -137,10 +151,13 @@ function preparePod(object: Json): void {
 
 function qosClass(spec: Json): string {
   const resources = asArray(spec['containers']).map((container) => asObject(at(container, 'resources')));
-  const set = resources.filter((item) => Object.keys(asObject(item['requests'])).length + Object.keys(asObject(item['limits'])).length > 0);
+  const set = resources.filter(
+    (item) => Object.keys(asObject(item['requests'])).length + Object.keys(asObject(item['limits'])).length > 0,
+  );
   if (set.length === 0) return 'BestEffort';
   const guaranteed = resources.every(
-    (item) => ['cpu', 'memory'].every((name) => at(item, 'limits', name) !== undefined) && deepEqual(item['limits'], item['requests']),
+    (item) =>
+      ['cpu', 'memory'].every((name) => at(item, 'limits', name) !== undefined) && deepEqual(item['limits'], item['requests']),
   );
   return guaranteed ? 'Guaranteed' : 'Burstable';
 }
@@ -149,7 +166,15 @@ function qosClass(spec: Json): string {
 function validatePodUpdate(object: Json, previous: Json): Cause[] {
   const normal = (pod: Json): Json => {
     const spec: Json = { ...asObject(pod['spec']) };
-    for (const key of ['activeDeadlineSeconds', 'tolerations', 'terminationGracePeriodSeconds', 'schedulingGates', 'nodeName', 'ephemeralContainers']) delete spec[key];
+    for (const key of [
+      'activeDeadlineSeconds',
+      'tolerations',
+      'terminationGracePeriodSeconds',
+      'schedulingGates',
+      'nodeName',
+      'ephemeralContainers',
+    ])
+      delete spec[key];
     for (const key of ['containers', 'initContainers']) {
       if (Array.isArray(spec[key])) spec[key] = spec[key].map((container) => ({ ...asObject(container), image: '' }));
     }
@@ -193,7 +218,8 @@ export function validateEvent(object: Json): Cause[] {
   const about = asString(at(object, 'involvedObject', 'namespace'));
   const namespace = asString(at(object, 'metadata', 'namespace'));
   const mismatch = about === '' ? namespace !== 'default' && namespace !== 'kube-system' : about !== namespace;
-  if (mismatch && namespace !== '') causes.push(invalidValue('involvedObject.namespace', about, 'does not match event.namespace'));
+  if (mismatch && namespace !== '')
+    causes.push(invalidValue('involvedObject.namespace', about, 'does not match event.namespace'));
   return causes;
 }
 
@@ -204,7 +230,10 @@ const named =
 
 function validateNamespace(object: Json): Cause[] {
   const finalizers = asArray(at(object, 'spec', 'finalizers'));
-  return [...validateMeta(object, dns1123Label), ...finalizers.flatMap((item) => validateQualifiedName(String(item), 'spec.finalizers'))];
+  return [
+    ...validateMeta(object, dns1123Label),
+    ...finalizers.flatMap((item) => validateQualifiedName(String(item), 'spec.finalizers')),
+  ];
 }
 
 /** Mutates a Namespace as its creation does: phase, finalizer and the name label. */
@@ -215,11 +244,14 @@ function prepareNamespace(object: Json): void {
 
 function labelNamespace(object: Json): void {
   const meta = ensureObject(object, 'metadata');
-  if (typeof meta['name'] === 'string' && meta['name'] !== '') ensureObject(meta, 'labels')['kubernetes.io/metadata.name'] = meta['name'];
+  if (typeof meta['name'] === 'string' && meta['name'] !== '')
+    ensureObject(meta, 'labels')['kubernetes.io/metadata.name'] = meta['name'];
 }
 
-const dataCount = (...fields: string[]) => (object: KubeObject): number =>
-  fields.reduce((sum, field) => sum + Object.keys(asObject(object[field])).length, 0);
+const dataCount =
+  (...fields: string[]) =>
+  (object: KubeObject): number =>
+    fields.reduce((sum, field) => sum + Object.keys(asObject(object[field])).length, 0);
 
 export const core: ResourceInfo[] = [
   define({
@@ -242,7 +274,11 @@ export const core: ResourceInfo[] = [
     shortNames: ['ep'],
     columns: [NAME, text('Endpoints', formatEndpoints), AGE],
     strategy: { validate: named(dns1123Subdomain), createOnUpdate: true },
-    overrides: { listKind: 'EndpointsList', singular: 'endpoints', deprecationWarning: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice' },
+    overrides: {
+      listKind: 'EndpointsList',
+      singular: 'endpoints',
+      deprecationWarning: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+    },
   }),
   define({
     group: '',
@@ -383,14 +419,19 @@ export const core: ResourceInfo[] = [
       validate: validateService,
       validateUpdate: validateServiceUpdate,
       createOnUpdate: true,
-      selectableFields: (service) => ({ 'spec.clusterIP': asString(at(service, 'spec', 'clusterIP')), 'spec.type': asString(at(service, 'spec', 'type')) }),
+      selectableFields: (service) => ({
+        'spec.clusterIP': asString(at(service, 'spec', 'clusterIP')),
+        'spec.type': asString(at(service, 'spec', 'type')),
+      }),
     },
   }),
 ];
 
 function formatEndpoints(object: KubeObject): string {
   const all = asArray(object['subsets']).flatMap((subset) =>
-    asArray(at(subset, 'ports')).flatMap((port) => asArray(at(subset, 'addresses')).map((address) => `${String(at(address, 'ip'))}:${String(at(port, 'port'))}`)),
+    asArray(at(subset, 'ports')).flatMap((port) =>
+      asArray(at(subset, 'addresses')).map((address) => `${String(at(address, 'ip'))}:${String(at(port, 'port'))}`),
+    ),
   );
   if (all.length === 0) return '<none>';
   return all.length > 3 ? `${all.slice(0, 3).join(',')} + ${all.length - 3} more...` : all.join(',');

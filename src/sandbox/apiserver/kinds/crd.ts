@@ -17,7 +17,8 @@ function defaultCrd(object: Json): void {
 function schemaIssues(schema: unknown, path: string, causes: Cause[]): void {
   if (!isObject(schema)) return;
   const loose = schema['x-kubernetes-int-or-string'] === true || schema['x-kubernetes-preserve-unknown-fields'] === true;
-  if (schema['type'] === undefined && !loose) causes.push(required(`${path}.type`, 'must not be empty for specified object fields'));
+  if (schema['type'] === undefined && !loose)
+    causes.push(required(`${path}.type`, 'must not be empty for specified object fields'));
   if (schema['type'] === 'array' && schema['items'] === undefined) causes.push(required(`${path}.items`, 'must be specified'));
   if (schema['x-kubernetes-list-type'] === 'map' && asArray(schema['x-kubernetes-list-map-keys']).length === 0) {
     causes.push(required(`${path}.x-kubernetes-list-map-keys`, 'must not be empty if x-kubernetes-list-type is map'));
@@ -25,10 +26,13 @@ function schemaIssues(schema: unknown, path: string, causes: Cause[]): void {
   asArray(schema['x-kubernetes-validations']).forEach((rule, index) => {
     const why = compileError(asString(at(rule, 'rule')));
     if (why !== undefined) {
-      causes.push(invalidValue(`${path}.x-kubernetes-validations[${index}].rule`, at(rule, 'rule'), `compilation failed: ${why}`));
+      causes.push(
+        invalidValue(`${path}.x-kubernetes-validations[${index}].rule`, at(rule, 'rule'), `compilation failed: ${why}`),
+      );
     }
   });
-  for (const [key, property] of Object.entries(asObject(schema['properties']))) schemaIssues(property, `${path}.properties[${key}]`, causes);
+  for (const [key, property] of Object.entries(asObject(schema['properties'])))
+    schemaIssues(property, `${path}.properties[${key}]`, causes);
   schemaIssues(schema['items'], `${path}.items`, causes);
   schemaIssues(schema['additionalProperties'], `${path}.additionalProperties`, causes);
 }
@@ -38,11 +42,18 @@ function validateVersions(versions: unknown[]): Cause[] {
   if (versions.length === 0) causes.push(required('spec.versions', 'must have at least one version'));
   const stored = versions.filter((version) => at(version, 'storage') === true);
   if (versions.length > 0 && stored.length !== 1) {
-    causes.push(invalidValue('spec.versions', versions.map((version) => at(version, 'name')), 'must have exactly one version marked as storage version'));
+    causes.push(
+      invalidValue(
+        'spec.versions',
+        versions.map((version) => at(version, 'name')),
+        'must have exactly one version marked as storage version',
+      ),
+    );
   }
   versions.forEach((version, index) => {
     const path = `spec.versions[${index}]`;
-    for (const why of dns1035Label(asString(at(version, 'name')))) causes.push(invalidValue(`${path}.name`, at(version, 'name'), why));
+    for (const why of dns1035Label(asString(at(version, 'name'))))
+      causes.push(invalidValue(`${path}.name`, at(version, 'name'), why));
     const schema = at(version, 'schema', 'openAPIV3Schema');
     if (schema === undefined) causes.push(required(`${path}.schema.openAPIV3Schema`, 'schemas are required'));
     else schemaIssues(schema, `${path}.schema.openAPIV3Schema`, causes);
@@ -60,7 +71,8 @@ function validateCrd(object: Json): Cause[] {
   }
   for (const key of ['plural', 'kind']) if (asString(names[key]) === '') causes.push(required(`spec.names.${key}`));
   if (asString(spec['group']) === '') causes.push(required('spec.group'));
-  if (spec['scope'] !== 'Namespaced' && spec['scope'] !== 'Cluster') causes.push(unsupportedValue('spec.scope', spec['scope'] ?? '', ['Cluster', 'Namespaced']));
+  if (spec['scope'] !== 'Namespaced' && spec['scope'] !== 'Cluster')
+    causes.push(unsupportedValue('spec.scope', spec['scope'] ?? '', ['Cluster', 'Namespaced']));
   return [...causes, ...validateVersions(asArray(spec['versions']))];
 }
 

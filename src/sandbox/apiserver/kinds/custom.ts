@@ -1,6 +1,6 @@
 import type { KubeObject } from '../../../kube/types.js';
 import { invalidValue, type Cause } from '../errors.js';
-import { asArray, asObject, asString, at, type Json } from '../json.js';
+import { asArray, asObject, asString, at, show, type Json } from '../json.js';
 import { compileJsonPath } from '../jsonpath.js';
 import { validateRules } from '../schema/cel.js';
 import { applyDefaults, withTypeMeta } from '../schema/structural.js';
@@ -58,7 +58,12 @@ export function customKinds(crd: KubeObject): ResourceInfo[] {
   const group = asString(spec['group']);
   const plural = asString(names['plural']);
   const versions = asArray(spec['versions']);
-  const storage = asString(at(versions.find((version) => at(version, 'storage') === true), 'name'));
+  const storage = asString(
+    at(
+      versions.find((version) => at(version, 'storage') === true),
+      'name',
+    ),
+  );
   return versions
     .filter((version) => at(version, 'served') === true)
     .map((version): ResourceInfo => {
@@ -91,13 +96,20 @@ export function customKinds(crd: KubeObject): ResourceInfo[] {
           validate: (object) => afterSchema(validateCustom(object, schema), () => validateRules(object, undefined, raw)),
           validateUpdate: (object, previous) => transitionRules(object, previous, raw, schema),
           unconditionalUpdate: false,
-          selectableFields: (object) => Object.fromEntries(selectable.map((path) => [path.replace(/^\./, ''), String(at(object, ...path.split('.').slice(1)) ?? '')])),
+          selectableFields: (object) =>
+            Object.fromEntries(
+              selectable.map((path) => [path.replace(/^\./, ''), show(at(object, ...path.split('.').slice(1)) ?? '')]),
+            ),
         },
         ...(scale === undefined ? {} : { scale }),
         storageKey: `${group}/${plural}`,
         storageVersion: storage,
         ...(at(version, 'deprecated') === true
-          ? { deprecationWarning: asString(at(version, 'deprecationWarning')) || `${group}/${asString(at(version, 'name'))} ${asString(names['kind'])} is deprecated` }
+          ? {
+              deprecationWarning:
+                asString(at(version, 'deprecationWarning')) ||
+                `${group}/${asString(at(version, 'name'))} ${asString(names['kind'])} is deprecated`,
+            }
           : {}),
       };
     });

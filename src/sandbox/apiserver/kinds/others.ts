@@ -1,6 +1,6 @@
 import type { KubeObject } from '../../../kube/types.js';
 import { invalidValue, required, type Cause } from '../errors.js';
-import { asArray, asObject, asString, at, deepEqual, ensureObject, setDefault, type Json } from '../json.js';
+import { asArray, asObject, asString, at, deepEqual, ensureObject, setDefault, show, type Json } from '../json.js';
 import type { ResourceInfo } from '../types.js';
 import { dns1123Subdomain, pathSegment, validateMeta, validateSelector } from '../validation/names.js';
 import { AGE, NAME, count, num, str, text } from './columns.js';
@@ -18,7 +18,8 @@ function validateAutoscaler(object: Json): Cause[] {
   const max = at(object, 'spec', 'maxReplicas');
   const min = at(object, 'spec', 'minReplicas');
   if (typeof max !== 'number' || max < 1) causes.push(invalidValue('spec.maxReplicas', max ?? 0, 'must be greater than 0'));
-  if (typeof min === 'number' && min < 1) causes.push(invalidValue('spec.minReplicas', min, 'must be greater than or equal to 1'));
+  if (typeof min === 'number' && min < 1)
+    causes.push(invalidValue('spec.minReplicas', min, 'must be greater than or equal to 1'));
   if (typeof max === 'number' && typeof min === 'number' && max < min) {
     causes.push(invalidValue('spec.maxReplicas', max, 'must be greater than or equal to `minReplicas`'));
   }
@@ -31,11 +32,16 @@ function validateAutoscaler(object: Json): Cause[] {
 function defaultAutoscaler(object: Json): void {
   const spec = ensureObject(object, 'spec');
   setDefault(spec, 'minReplicas', 1);
-  setDefault(spec, 'metrics', [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } } }]);
+  setDefault(spec, 'metrics', [
+    { type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } } },
+  ]);
 }
 
 function validateBudget(object: Json): Cause[] {
-  const causes = [...validateMeta(object, dns1123Subdomain), ...validateSelector(at(object, 'spec', 'selector'), 'spec.selector')];
+  const causes = [
+    ...validateMeta(object, dns1123Subdomain),
+    ...validateSelector(at(object, 'spec', 'selector'), 'spec.selector'),
+  ];
   const min = at(object, 'spec', 'minAvailable');
   const max = at(object, 'spec', 'maxUnavailable');
   if (min !== undefined && max !== undefined) {
@@ -47,7 +53,8 @@ function validateBudget(object: Json): Cause[] {
 function validateLease(object: Json): Cause[] {
   const causes = validateMeta(object, dns1123Subdomain);
   const seconds = at(object, 'spec', 'leaseDurationSeconds');
-  if (typeof seconds === 'number' && seconds <= 0) causes.push(invalidValue('spec.leaseDurationSeconds', seconds, 'must be greater than 0'));
+  if (typeof seconds === 'number' && seconds <= 0)
+    causes.push(invalidValue('spec.leaseDurationSeconds', seconds, 'must be greater than 0'));
   return causes;
 }
 
@@ -61,7 +68,7 @@ const frozenRole = (object: Json, previous: Json): Cause[] =>
   deepEqual(object['roleRef'], previous['roleRef']) ? [] : [invalidValue('roleRef', object['roleRef'], 'cannot change roleRef')];
 
 function references(hpa: KubeObject): string {
-  return `${asString(at(hpa, 'spec', 'scaleTargetRef', 'kind'))}/${asString(at(hpa, 'spec', 'scaleTargetRef', 'name'))}`;
+  return `${asshow(at(hpa, 'spec', 'scaleTargetRef', 'kind'))}/${asshow(at(hpa, 'spec', 'scaleTargetRef', 'name'))}`;
 }
 
 function targets(hpa: KubeObject): string {
@@ -69,13 +76,21 @@ function targets(hpa: KubeObject): string {
   if (metrics.length === 0) return '<none>';
   return metrics
     .map((metric, index) => {
-      const source = asObject(at(metric, asString(at(metric, 'type')).replace(/^./, (first) => first.toLowerCase())));
-      const current = asObject(Object.values(asObject(asArray(at(hpa, 'status', 'currentMetrics'))[index])).find((item) => typeof item === 'object'));
+      const source = asObject(
+        at(
+          metric,
+          asString(at(metric, 'type')).replace(/^./, (first) => first.toLowerCase()),
+        ),
+      );
+      const current = asObject(
+        Object.values(asObject(asArray(at(hpa, 'status', 'currentMetrics'))[index])).find((item) => typeof item === 'object'),
+      );
       const name = asString(source['name']);
       const wanted = at(source, 'target', 'averageUtilization');
-      if (wanted !== undefined) return `${name}: ${at(current, 'current', 'averageUtilization') === undefined ? '<unknown>' : `${String(at(current, 'current', 'averageUtilization'))}%`}/${String(wanted)}%`;
+      if (wanted !== undefined)
+        return `${name}: ${at(current, 'current', 'averageUtilization') === undefined ? '<unknown>' : `${show(at(current, 'current', 'averageUtilization'))}%`}/${show(wanted)}%`;
       const value = at(source, 'target', 'averageValue') ?? at(source, 'target', 'value');
-      return `${String(at(current, 'current', 'averageValue') ?? at(current, 'current', 'value') ?? '<unknown>')}/${String(value)}`;
+      return `${show(at(current, 'current', 'averageValue') ?? at(current, 'current', 'value') ?? '<unknown>')}/${show(value)}`;
     })
     .join(', ');
 }
@@ -83,17 +98,27 @@ function targets(hpa: KubeObject): string {
 function sliceColumn(key: 'ports' | 'endpoints') {
   return (slice: KubeObject): string => {
     const items = asArray(slice[key]);
-    const cells = key === 'ports' ? items.map((port) => String(at(port, 'port') ?? '*')) : items.flatMap((endpoint) => asArray(at(endpoint, 'addresses')).map(String));
+    const cells =
+      key === 'ports'
+        ? items.map((port) => show(at(port, 'port') ?? '*'))
+        : items.flatMap((endpoint) => asArray(at(endpoint, 'addresses')).map(String));
     if (cells.length === 0) return '<unset>';
     return cells.length > 3 ? `${cells.slice(0, 3).join(',')} + ${cells.length - 3} more...` : cells.join(',');
   };
 }
 
-const subjects = (kind: string) => (binding: KubeObject): string =>
-  asArray(binding['subjects'])
-    .filter((subject) => at(subject, 'kind') === kind)
-    .map((subject) => [at(subject, 'namespace'), at(subject, 'name')].filter((part) => part !== undefined).join('/'))
-    .join(', ');
+const subjects =
+  (kind: string) =>
+  (binding: KubeObject): string =>
+    asArray(binding['subjects'])
+      .filter((subject) => at(subject, 'kind') === kind)
+      .map((subject) =>
+        [at(subject, 'namespace'), at(subject, 'name')]
+          .map(asString)
+          .filter((part) => part !== '')
+          .join('/'),
+      )
+      .join(', ');
 
 const rbac = (plural: string, kind: string, namespaced: boolean): ResourceInfo => {
   const binding = kind.endsWith('Binding');
@@ -133,7 +158,7 @@ export const others: ResourceInfo[] = [
       NAME,
       text('Reference', references),
       text('Targets', targets),
-      text('MinPods', (hpa) => String(at(hpa, 'spec', 'minReplicas') ?? '<unset>')),
+      text('MinPods', (hpa) => show(at(hpa, 'spec', 'minReplicas') ?? '<unset>')),
       count('MaxPods', num('spec', 'maxReplicas')),
       count('Replicas', num('status', 'currentReplicas')),
       AGE,
@@ -154,11 +179,19 @@ export const others: ResourceInfo[] = [
     kind: 'EndpointSlice',
     type: 'V1EndpointSlice',
     generation: true,
-    columns: [NAME, text('AddressType', str('addressType')), text('Ports', sliceColumn('ports')), text('Endpoints', sliceColumn('endpoints')), AGE],
+    columns: [
+      NAME,
+      text('AddressType', str('addressType')),
+      text('Ports', sliceColumn('ports')),
+      text('Endpoints', sliceColumn('endpoints')),
+      AGE,
+    ],
     strategy: {
       validate: validateSlice,
       validateUpdate: (object, previous) =>
-        object['addressType'] === previous['addressType'] ? [] : [invalidValue('addressType', object['addressType'], 'field is immutable')],
+        object['addressType'] === previous['addressType']
+          ? []
+          : [invalidValue('addressType', object['addressType'], 'field is immutable')],
     },
   }),
   define({
@@ -181,8 +214,8 @@ export const others: ResourceInfo[] = [
     generation: true,
     columns: [
       NAME,
-      text('Min Available', (pdb) => String(at(pdb, 'spec', 'minAvailable') ?? 'N/A')),
-      text('Max Unavailable', (pdb) => String(at(pdb, 'spec', 'maxUnavailable') ?? 'N/A')),
+      text('Min Available', (pdb) => show(at(pdb, 'spec', 'minAvailable') ?? 'N/A')),
+      text('Max Unavailable', (pdb) => show(at(pdb, 'spec', 'maxUnavailable') ?? 'N/A')),
       count('Allowed Disruptions', num('status', 'disruptionsAllowed')),
       AGE,
     ],

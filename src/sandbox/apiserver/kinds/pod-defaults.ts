@@ -36,7 +36,8 @@ function defaultContainer(container: Json): void {
   }
   const resources = ensureObject(container, 'resources');
   const limits = own(resources, 'limits');
-  if (isObject(limits)) for (const [name, value] of Object.entries(limits)) setDefault(ensureObject(resources, 'requests'), name, value);
+  if (isObject(limits))
+    for (const [name, value] of Object.entries(limits)) setDefault(ensureObject(resources, 'requests'), name, value);
 }
 
 function defaultProbe(probe: Json): void {

@@ -37,7 +37,8 @@ function read(container: unknown, key: string, path: string): unknown {
 function locate(root: Json, path: string): Location {
   const parts = split(path);
   const key = parts.pop();
-  if (key === undefined || key === '__proto__' || parts.includes('__proto__')) throw badRequest(`json patch: path "${path}" cannot be changed`);
+  if (key === undefined || key === '__proto__' || parts.includes('__proto__'))
+    throw badRequest(`json patch: path "${path}" cannot be changed`);
   let parent: unknown = root;
   for (const part of parts) parent = read(parent, part, path);
   if (!Array.isArray(parent) && !isObject(parent)) throw failed(`json patch: the parent of ${path} is not an object or a list`);

@@ -1,5 +1,5 @@
 import { badRequest } from '../errors.js';
-import { asArray, deepEqual, isObject, own, type Json } from '../json.js';
+import { asArray, deepEqual, isObject, own, show, type Json } from '../json.js';
 import { memberSchema, type Schema } from '../schema/types.js';
 
 const DIRECTIVE = '$patch';
@@ -16,7 +16,7 @@ export function strategicPatch(target: unknown, patch: unknown, schema: Schema |
   const directive = own(patch, DIRECTIVE);
   if (directive === 'delete') return undefined;
   if (directive === 'replace') return stripDirectives(patch);
-  if (directive !== undefined && directive !== 'merge') throw badRequest(`unknown patch type "${String(directive)}" in map`);
+  if (directive !== undefined && directive !== 'merge') throw badRequest(`unknown patch type "${show(directive)}" in map`);
   const result: Json = isObject(target) ? { ...target } : {};
   const retained = own(patch, RETAIN_KEYS);
   if (Array.isArray(retained)) for (const key of Object.keys(result)) if (!retained.includes(key)) delete result[key];
@@ -30,7 +30,8 @@ function patchField(result: Json, patch: Json, key: string, schema: Schema | und
   if (key.startsWith(DELETE_PRIMITIVE)) {
     const field = key.slice(DELETE_PRIMITIVE.length);
     const gone = asArray(value);
-    if (Array.isArray(result[field])) result[field] = result[field].filter((item) => !gone.some((other) => deepEqual(other, item)));
+    if (Array.isArray(result[field]))
+      result[field] = result[field].filter((item) => !gone.some((other) => deepEqual(other, item)));
     return;
   }
   if (value === null) {
@@ -49,7 +50,10 @@ function patchField(result: Json, patch: Json, key: string, schema: Schema | und
 function patchList(current: unknown, items: unknown[], schema: Schema | undefined, order: unknown[]): unknown[] {
   const merges = schema?.['x-kubernetes-patch-strategy']?.includes('merge') === true;
   const replace = items.some((item) => own(item, DIRECTIVE) === 'replace' && Object.keys(item as Json).length === 1);
-  if (!merges || replace) return items.filter((item) => own(item, DIRECTIVE) !== 'replace' || Object.keys(item as Json).length > 1).map(stripDirectives);
+  if (!merges || replace)
+    return items
+      .filter((item) => own(item, DIRECTIVE) !== 'replace' || Object.keys(item as Json).length > 1)
+      .map(stripDirectives);
   const key = schema?.['x-kubernetes-patch-merge-key'];
   const result = [...asArray(current)];
   if (key === undefined) {

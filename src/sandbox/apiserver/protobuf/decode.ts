@@ -113,7 +113,8 @@ export function decodeProtobuf(body: Buffer, schemaOf: (apiVersion: string, kind
   const apiVersion = text(meta.get(1));
   const kind = text(meta.get(2));
   const schema = schemaOf(apiVersion, kind);
-  if (schema === undefined) throw badRequest(`no kind "${kind}" is registered for version "${apiVersion}" in protobuf: send it as JSON`);
+  if (schema === undefined)
+    throw badRequest(`no kind "${kind}" is registered for version "${apiVersion}" in protobuf: send it as JSON`);
   return { apiVersion, kind, ...message(envelope.get(2)?.bytes ?? EMPTY, schema) };
 }
 
@@ -150,7 +151,8 @@ function add(result: Json, name: string, field: Wire, schema: Schema): void {
     const entry = flat(field.bytes);
     const map = (result[name] ?? {}) as Json;
     const key = text(entry.get(1));
-    if (key !== '__proto__') map[key] = single(entry.get(2) ?? { number: 2, type: 2, value: 0n, bytes: EMPTY }, schema.additionalProperties);
+    if (key !== '__proto__')
+      map[key] = single(entry.get(2) ?? { number: 2, type: 2, value: 0n, bytes: EMPTY }, schema.additionalProperties);
     result[name] = map;
     return;
   }

@@ -4,11 +4,13 @@
  */
 export const FIELD_NUMBERS: Record<string, string> = {
   CoreV1EndpointPort: '1name 2port 3protocol 4appProtocol',
-  CoreV1Event: '1metadata 2involvedObject 3reason 4message 5source 6firstTimestamp 7lastTimestamp 8count 9type 10eventTime 11series 12action 13related 14reportingComponent 15reportingInstance',
+  CoreV1Event:
+    '1metadata 2involvedObject 3reason 4message 5source 6firstTimestamp 7lastTimestamp 8count 9type 10eventTime 11series 12action 13related 14reportingComponent 15reportingInstance',
   CoreV1EventSeries: '1count 2lastObservedTime',
   CoreV1ResourceClaim: '1name 2request',
   DiscoveryV1EndpointPort: '1name 2protocol 3port 4appProtocol',
-  EventsV1Event: '1metadata 2eventTime 3series 4reportingController 5reportingInstance 6action 7reason 8regarding 9related 10note 11type 12deprecatedSource 13deprecatedFirstTimestamp 14deprecatedLastTimestamp 15deprecatedCount',
+  EventsV1Event:
+    '1metadata 2eventTime 3series 4reportingController 5reportingInstance 6action 7reason 8regarding 9related 10note 11type 12deprecatedSource 13deprecatedFirstTimestamp 14deprecatedLastTimestamp 15deprecatedCount',
   EventsV1EventSeries: '1count 2lastObservedTime',
   RbacV1Subject: '1kind 2apiGroup 3name 4namespace',
   V1AWSElasticBlockStoreVolumeSource: '1volumeID 2fsType 3partition 4readOnly',
@@ -33,7 +35,8 @@ export const FIELD_NUMBERS: Record<string, string> = {
   V1ConfigMapNodeConfigSource: '1namespace 2name 3uid 4resourceVersion 5kubeletConfigKey',
   V1ConfigMapProjection: '1~LocalObjectReference 2items 4optional',
   V1ConfigMapVolumeSource: '1~LocalObjectReference 2items 3defaultMode 4optional',
-  V1Container: '1name 2image 3command 4args 5workingDir 6ports 19envFrom 7env 8resources 23resizePolicy 24restartPolicy 25restartPolicyRules 9volumeMounts 21volumeDevices 10livenessProbe 11readinessProbe 22startupProbe 12lifecycle 13terminationMessagePath 20terminationMessagePolicy 14imagePullPolicy 15securityContext 16stdin 17stdinOnce 18tty',
+  V1Container:
+    '1name 2image 3command 4args 5workingDir 6ports 19envFrom 7env 8resources 23resizePolicy 24restartPolicy 25restartPolicyRules 9volumeMounts 21volumeDevices 10livenessProbe 11readinessProbe 22startupProbe 12lifecycle 13terminationMessagePath 20terminationMessagePolicy 14imagePullPolicy 15securityContext 16stdin 17stdinOnce 18tty',
   V1ContainerExtendedResourceRequest: '1containerName 2resourceName 3requestName',
   V1ContainerImage: '1names 2sizeBytes',
   V1ContainerPort: '1name 2hostPort 3containerPort 4protocol 5hostIP',
@@ -44,20 +47,25 @@ export const FIELD_NUMBERS: Record<string, string> = {
   V1ContainerStateRunning: '1startedAt',
   V1ContainerStateTerminated: '1exitCode 2signal 3reason 4message 5startedAt 6finishedAt 7containerID',
   V1ContainerStateWaiting: '1reason 2message',
-  V1ContainerStatus: '1name 2state 3lastState 4ready 5restartCount 6image 7imageID 8containerID 9started 10allocatedResources 11resources 12volumeMounts 13user 14allocatedResourcesStatus 15stopSignal',
+  V1ContainerStatus:
+    '1name 2state 3lastState 4ready 5restartCount 6image 7imageID 8containerID 9started 10allocatedResources 11resources 12volumeMounts 13user 14allocatedResourcesStatus 15stopSignal',
   V1ContainerUser: '1linux',
   V1ControllerRevision: '1metadata 2data 3revision',
   V1DaemonEndpoint: '1Port',
   V1DaemonSet: '1metadata 2spec 3status',
   V1DaemonSetCondition: '1type 2status 3lastTransitionTime 4reason 5message',
   V1DaemonSetSpec: '1selector 2template 3updateStrategy 4minReadySeconds 6revisionHistoryLimit',
-  V1DaemonSetStatus: '1currentNumberScheduled 2numberMisscheduled 3desiredNumberScheduled 4numberReady 5observedGeneration 6updatedNumberScheduled 7numberAvailable 8numberUnavailable 9collisionCount 10conditions',
+  V1DaemonSetStatus:
+    '1currentNumberScheduled 2numberMisscheduled 3desiredNumberScheduled 4numberReady 5observedGeneration 6updatedNumberScheduled 7numberAvailable 8numberUnavailable 9collisionCount 10conditions',
   V1DaemonSetUpdateStrategy: '1type 2rollingUpdate',
-  V1DeleteOptions: '1gracePeriodSeconds 2preconditions 3orphanDependents 4propagationPolicy 5dryRun 6ignoreStoreReadErrorWithClusterBreakingPotential',
+  V1DeleteOptions:
+    '1gracePeriodSeconds 2preconditions 3orphanDependents 4propagationPolicy 5dryRun 6ignoreStoreReadErrorWithClusterBreakingPotential',
   V1Deployment: '1metadata 2spec 3status',
   V1DeploymentCondition: '1type 2status 6lastUpdateTime 7lastTransitionTime 4reason 5message',
-  V1DeploymentSpec: '1replicas 2selector 3template 4strategy 5minReadySeconds 6revisionHistoryLimit 7paused 9progressDeadlineSeconds',
-  V1DeploymentStatus: '1observedGeneration 2replicas 3updatedReplicas 7readyReplicas 4availableReplicas 5unavailableReplicas 9terminatingReplicas 6conditions 8collisionCount',
+  V1DeploymentSpec:
+    '1replicas 2selector 3template 4strategy 5minReadySeconds 6revisionHistoryLimit 7paused 9progressDeadlineSeconds',
+  V1DeploymentStatus:
+    '1observedGeneration 2replicas 3updatedReplicas 7readyReplicas 4availableReplicas 5unavailableReplicas 9terminatingReplicas 6conditions 8collisionCount',
   V1DeploymentStrategy: '1type 2rollingUpdate',
   V1DownwardAPIProjection: '1items',
   V1DownwardAPIVolumeFile: '1path 2fieldRef 3resourceFieldRef 4mode',
@@ -93,7 +101,8 @@ export const FIELD_NUMBERS: Record<string, string> = {
   V1HostAlias: '1ip 2hostnames',
   V1HostIP: '1ip',
   V1HostPathVolumeSource: '1path 2type',
-  V1ISCSIVolumeSource: '1targetPortal 2iqn 3lun 4iscsiInterface 5fsType 6readOnly 7portals 8chapAuthDiscovery 11chapAuthSession 10secretRef 12initiatorName',
+  V1ISCSIVolumeSource:
+    '1targetPortal 2iqn 3lun 4iscsiInterface 5fsType 6readOnly 7portals 8chapAuthDiscovery 11chapAuthSession 10secretRef 12initiatorName',
   V1ImageVolumeSource: '1reference 2pullPolicy',
   V1KeyToPath: '1key 2path 3mode',
   V1LabelSelector: '1matchLabels 2matchExpressions',
@@ -127,17 +136,22 @@ export const FIELD_NUMBERS: Record<string, string> = {
   V1NodeSelectorRequirement: '1key 2operator 3values',
   V1NodeSelectorTerm: '1matchExpressions 2matchFields',
   V1NodeSpec: '1podCIDR 7podCIDRs 3providerID 4unschedulable 5taints 6configSource 2externalID',
-  V1NodeStatus: '1capacity 2allocatable 3phase 4conditions 5addresses 6daemonEndpoints 7nodeInfo 8images 9volumesInUse 10volumesAttached 11config 12runtimeHandlers 13features 14declaredFeatures',
+  V1NodeStatus:
+    '1capacity 2allocatable 3phase 4conditions 5addresses 6daemonEndpoints 7nodeInfo 8images 9volumesInUse 10volumesAttached 11config 12runtimeHandlers 13features 14declaredFeatures',
   V1NodeSwapStatus: '1capacity',
-  V1NodeSystemInfo: '1machineID 2systemUUID 3bootID 4kernelVersion 5osImage 6containerRuntimeVersion 7kubeletVersion 8kubeProxyVersion 9operatingSystem 10architecture 11swap',
+  V1NodeSystemInfo:
+    '1machineID 2systemUUID 3bootID 4kernelVersion 5osImage 6containerRuntimeVersion 7kubeletVersion 8kubeProxyVersion 9operatingSystem 10architecture 11swap',
   V1ObjectFieldSelector: '1apiVersion 2fieldPath',
-  V1ObjectMeta: '1name 2generateName 3namespace 4selfLink 5uid 6resourceVersion 7generation 8creationTimestamp 9deletionTimestamp 10deletionGracePeriodSeconds 11labels 12annotations 13ownerReferences 14finalizers 17managedFields',
+  V1ObjectMeta:
+    '1name 2generateName 3namespace 4selfLink 5uid 6resourceVersion 7generation 8creationTimestamp 9deletionTimestamp 10deletionGracePeriodSeconds 11labels 12annotations 13ownerReferences 14finalizers 17managedFields',
   V1ObjectReference: '1kind 2namespace 3name 4uid 5apiVersion 6resourceVersion 7fieldPath',
   V1OwnerReference: '5apiVersion 1kind 3name 4uid 6controller 7blockOwnerDeletion',
   V1PersistentVolumeClaim: '1metadata 2spec 3status',
   V1PersistentVolumeClaimCondition: '1type 2status 3lastProbeTime 4lastTransitionTime 5reason 6message',
-  V1PersistentVolumeClaimSpec: '1accessModes 4selector 2resources 3volumeName 5storageClassName 6volumeMode 7dataSource 8dataSourceRef 9volumeAttributesClassName',
-  V1PersistentVolumeClaimStatus: '1phase 2accessModes 3capacity 4conditions 5allocatedResources 7allocatedResourceStatuses 8currentVolumeAttributesClassName 9modifyVolumeStatus',
+  V1PersistentVolumeClaimSpec:
+    '1accessModes 4selector 2resources 3volumeName 5storageClassName 6volumeMode 7dataSource 8dataSourceRef 9volumeAttributesClassName',
+  V1PersistentVolumeClaimStatus:
+    '1phase 2accessModes 3capacity 4conditions 5allocatedResources 7allocatedResourceStatuses 8currentVolumeAttributesClassName 9modifyVolumeStatus',
   V1PersistentVolumeClaimTemplate: '1metadata 2spec',
   V1PersistentVolumeClaimVolumeSource: '1claimName 2readOnly',
   V1PhotonPersistentDiskVolumeSource: '1pdID 2fsType',
@@ -145,13 +159,15 @@ export const FIELD_NUMBERS: Record<string, string> = {
   V1PodAffinity: '1requiredDuringSchedulingIgnoredDuringExecution 2preferredDuringSchedulingIgnoredDuringExecution',
   V1PodAffinityTerm: '1labelSelector 2namespaces 3topologyKey 4namespaceSelector 5matchLabelKeys 6mismatchLabelKeys',
   V1PodAntiAffinity: '1requiredDuringSchedulingIgnoredDuringExecution 2preferredDuringSchedulingIgnoredDuringExecution',
-  V1PodCertificateProjection: '1signerName 2keyType 3maxExpirationSeconds 4credentialBundlePath 5keyPath 6certificateChainPath 7userAnnotations',
+  V1PodCertificateProjection:
+    '1signerName 2keyType 3maxExpirationSeconds 4credentialBundlePath 5keyPath 6certificateChainPath 7userAnnotations',
   V1PodCondition: '1type 7observedGeneration 2status 3lastProbeTime 4lastTransitionTime 5reason 6message',
   V1PodDNSConfig: '1nameservers 2searches 3options',
   V1PodDNSConfigOption: '1name 2value',
   V1PodDisruptionBudget: '1metadata 2spec 3status',
   V1PodDisruptionBudgetSpec: '1minAvailable 2selector 3maxUnavailable 4unhealthyPodEvictionPolicy',
-  V1PodDisruptionBudgetStatus: '1observedGeneration 2disruptedPods 3disruptionsAllowed 4currentHealthy 5desiredHealthy 6expectedPods 7conditions',
+  V1PodDisruptionBudgetStatus:
+    '1observedGeneration 2disruptedPods 3disruptionsAllowed 4currentHealthy 5desiredHealthy 6expectedPods 7conditions',
   V1PodExtendedResourceClaimStatus: '1requestMappings 2resourceClaimName',
   V1PodIP: '1ip',
   V1PodOS: '1name',
@@ -159,23 +175,28 @@ export const FIELD_NUMBERS: Record<string, string> = {
   V1PodResourceClaim: '1name 3resourceClaimName 4resourceClaimTemplateName',
   V1PodResourceClaimStatus: '1name 2resourceClaimName',
   V1PodSchedulingGate: '1name',
-  V1PodSecurityContext: '1seLinuxOptions 8windowsOptions 2runAsUser 6runAsGroup 3runAsNonRoot 4supplementalGroups 12supplementalGroupsPolicy 5fsGroup 7sysctls 9fsGroupChangePolicy 10seccompProfile 11appArmorProfile 13seLinuxChangePolicy',
-  V1PodSpec: '1volumes 20initContainers 2containers 34ephemeralContainers 3restartPolicy 4terminationGracePeriodSeconds 5activeDeadlineSeconds 6dnsPolicy 7nodeSelector 8serviceAccountName 9serviceAccount 21automountServiceAccountToken 10nodeName 11hostNetwork 12hostPID 13hostIPC 27shareProcessNamespace 14securityContext 15imagePullSecrets 16hostname 17subdomain 18affinity 19schedulerName 22tolerations 23hostAliases 24priorityClassName 25priority 26dnsConfig 28readinessGates 29runtimeClassName 30enableServiceLinks 31preemptionPolicy 32overhead 33topologySpreadConstraints 35setHostnameAsFQDN 36os 37hostUsers 38schedulingGates 39resourceClaims 40resources 41hostnameOverride 42workloadRef',
-  V1PodStatus: '17observedGeneration 1phase 2conditions 3message 4reason 11nominatedNodeName 5hostIP 16hostIPs 6podIP 12podIPs 7startTime 10initContainerStatuses 8containerStatuses 9qosClass 13ephemeralContainerStatuses 14resize 15resourceClaimStatuses 18extendedResourceClaimStatus 19allocatedResources 20resources',
+  V1PodSecurityContext:
+    '1seLinuxOptions 8windowsOptions 2runAsUser 6runAsGroup 3runAsNonRoot 4supplementalGroups 12supplementalGroupsPolicy 5fsGroup 7sysctls 9fsGroupChangePolicy 10seccompProfile 11appArmorProfile 13seLinuxChangePolicy',
+  V1PodSpec:
+    '1volumes 20initContainers 2containers 34ephemeralContainers 3restartPolicy 4terminationGracePeriodSeconds 5activeDeadlineSeconds 6dnsPolicy 7nodeSelector 8serviceAccountName 9serviceAccount 21automountServiceAccountToken 10nodeName 11hostNetwork 12hostPID 13hostIPC 27shareProcessNamespace 14securityContext 15imagePullSecrets 16hostname 17subdomain 18affinity 19schedulerName 22tolerations 23hostAliases 24priorityClassName 25priority 26dnsConfig 28readinessGates 29runtimeClassName 30enableServiceLinks 31preemptionPolicy 32overhead 33topologySpreadConstraints 35setHostnameAsFQDN 36os 37hostUsers 38schedulingGates 39resourceClaims 40resources 41hostnameOverride 42workloadRef',
+  V1PodStatus:
+    '17observedGeneration 1phase 2conditions 3message 4reason 11nominatedNodeName 5hostIP 16hostIPs 6podIP 12podIPs 7startTime 10initContainerStatuses 8containerStatuses 9qosClass 13ephemeralContainerStatuses 14resize 15resourceClaimStatuses 18extendedResourceClaimStatus 19allocatedResources 20resources',
   V1PodTemplateSpec: '1metadata 2spec',
   V1PolicyRule: '1verbs 2apiGroups 3resources 4resourceNames 5nonResourceURLs',
   V1PortStatus: '1port 2protocol 3error',
   V1PortworxVolumeSource: '1volumeID 2fsType 3readOnly',
   V1Preconditions: '1uid 2resourceVersion',
   V1PreferredSchedulingTerm: '1weight 2preference',
-  V1Probe: '1~ProbeHandler 2initialDelaySeconds 3timeoutSeconds 4periodSeconds 5successThreshold 6failureThreshold 7terminationGracePeriodSeconds',
+  V1Probe:
+    '1~ProbeHandler 2initialDelaySeconds 3timeoutSeconds 4periodSeconds 5successThreshold 6failureThreshold 7terminationGracePeriodSeconds',
   V1ProjectedVolumeSource: '1sources 2defaultMode',
   V1QuobyteVolumeSource: '1registry 2volume 3readOnly 4user 5group 6tenant',
   V1RBDVolumeSource: '1monitors 2image 3fsType 4pool 5user 6keyring 7secretRef 8readOnly',
   V1ReplicaSet: '1metadata 2spec 3status',
   V1ReplicaSetCondition: '1type 2status 3lastTransitionTime 4reason 5message',
   V1ReplicaSetSpec: '1replicas 4minReadySeconds 2selector 3template',
-  V1ReplicaSetStatus: '1replicas 2fullyLabeledReplicas 4readyReplicas 5availableReplicas 7terminatingReplicas 3observedGeneration 6conditions',
+  V1ReplicaSetStatus:
+    '1replicas 2fullyLabeledReplicas 4readyReplicas 5availableReplicas 7terminatingReplicas 3observedGeneration 6conditions',
   V1ResourceFieldSelector: '1containerName 2resource 3divisor',
   V1ResourceHealth: '1resourceID 2health',
   V1ResourceRequirements: '1limits 2requests 3claims',
@@ -188,7 +209,8 @@ export const FIELD_NUMBERS: Record<string, string> = {
   V1RollingUpdateStatefulSetStrategy: '1partition 2maxUnavailable',
   V1SELinuxOptions: '1user 2role 3type 4level',
   V1Scale: '1metadata 2spec 3status',
-  V1ScaleIOVolumeSource: '1gateway 2system 3secretRef 4sslEnabled 5protectionDomain 6storagePool 7storageMode 8volumeName 9fsType 10readOnly',
+  V1ScaleIOVolumeSource:
+    '1gateway 2system 3secretRef 4sslEnabled 5protectionDomain 6storagePool 7storageMode 8volumeName 9fsType 10readOnly',
   V1ScaleSpec: '1replicas',
   V1ScaleStatus: '1replicas 2selector',
   V1SeccompProfile: '1type 2localhostProfile',
@@ -197,12 +219,14 @@ export const FIELD_NUMBERS: Record<string, string> = {
   V1SecretKeySelector: '1~LocalObjectReference 2key 3optional',
   V1SecretProjection: '1~LocalObjectReference 2items 4optional',
   V1SecretVolumeSource: '1secretName 2items 3defaultMode 4optional',
-  V1SecurityContext: '1capabilities 2privileged 3seLinuxOptions 10windowsOptions 4runAsUser 8runAsGroup 5runAsNonRoot 6readOnlyRootFilesystem 7allowPrivilegeEscalation 9procMount 11seccompProfile 12appArmorProfile',
+  V1SecurityContext:
+    '1capabilities 2privileged 3seLinuxOptions 10windowsOptions 4runAsUser 8runAsGroup 5runAsNonRoot 6readOnlyRootFilesystem 7allowPrivilegeEscalation 9procMount 11seccompProfile 12appArmorProfile',
   V1Service: '1metadata 2spec 3status',
   V1ServiceAccount: '1metadata 2secrets 3imagePullSecrets 4automountServiceAccountToken',
   V1ServiceAccountTokenProjection: '1audience 2expirationSeconds 3path',
   V1ServicePort: '1name 2protocol 6appProtocol 3port 4targetPort 5nodePort',
-  V1ServiceSpec: '1ports 2selector 3clusterIP 18clusterIPs 4type 5externalIPs 7sessionAffinity 8loadBalancerIP 9loadBalancerSourceRanges 10externalName 11externalTrafficPolicy 12healthCheckNodePort 13publishNotReadyAddresses 14sessionAffinityConfig 19ipFamilies 17ipFamilyPolicy 20allocateLoadBalancerNodePorts 21loadBalancerClass 22internalTrafficPolicy 23trafficDistribution',
+  V1ServiceSpec:
+    '1ports 2selector 3clusterIP 18clusterIPs 4type 5externalIPs 7sessionAffinity 8loadBalancerIP 9loadBalancerSourceRanges 10externalName 11externalTrafficPolicy 12healthCheckNodePort 13publishNotReadyAddresses 14sessionAffinityConfig 19ipFamilies 17ipFamilyPolicy 20allocateLoadBalancerNodePorts 21loadBalancerClass 22internalTrafficPolicy 23trafficDistribution',
   V1ServiceStatus: '1loadBalancer 2conditions',
   V1SessionAffinityConfig: '1clientIP',
   V1SleepAction: '1seconds',
@@ -210,15 +234,18 @@ export const FIELD_NUMBERS: Record<string, string> = {
   V1StatefulSetCondition: '1type 2status 3lastTransitionTime 4reason 5message',
   V1StatefulSetOrdinals: '1start',
   V1StatefulSetPersistentVolumeClaimRetentionPolicy: '1whenDeleted 2whenScaled',
-  V1StatefulSetSpec: '1replicas 2selector 3template 4volumeClaimTemplates 5serviceName 6podManagementPolicy 7updateStrategy 8revisionHistoryLimit 9minReadySeconds 10persistentVolumeClaimRetentionPolicy 11ordinals',
-  V1StatefulSetStatus: '1observedGeneration 2replicas 3readyReplicas 4currentReplicas 5updatedReplicas 6currentRevision 7updateRevision 9collisionCount 10conditions 11availableReplicas',
+  V1StatefulSetSpec:
+    '1replicas 2selector 3template 4volumeClaimTemplates 5serviceName 6podManagementPolicy 7updateStrategy 8revisionHistoryLimit 9minReadySeconds 10persistentVolumeClaimRetentionPolicy 11ordinals',
+  V1StatefulSetStatus:
+    '1observedGeneration 2replicas 3readyReplicas 4currentReplicas 5updatedReplicas 6currentRevision 7updateRevision 9collisionCount 10conditions 11availableReplicas',
   V1StatefulSetUpdateStrategy: '1type 2rollingUpdate',
   V1StorageOSVolumeSource: '1volumeName 2volumeNamespace 3fsType 4readOnly 5secretRef',
   V1Sysctl: '1name 2value',
   V1TCPSocketAction: '1port 2host',
   V1Taint: '1key 2value 3effect 4timeAdded',
   V1Toleration: '1key 2operator 3value 4effect 5tolerationSeconds',
-  V1TopologySpreadConstraint: '1maxSkew 2topologyKey 3whenUnsatisfiable 4labelSelector 5minDomains 6nodeAffinityPolicy 7nodeTaintsPolicy 8matchLabelKeys',
+  V1TopologySpreadConstraint:
+    '1maxSkew 2topologyKey 3whenUnsatisfiable 4labelSelector 5minDomains 6nodeAffinityPolicy 7nodeTaintsPolicy 8matchLabelKeys',
   V1TypedLocalObjectReference: '1apiGroup 2kind 3name',
   V1TypedObjectReference: '1apiGroup 2kind 3name 4namespace',
   V1Volume: '1name 2~VolumeSource',
@@ -242,7 +269,8 @@ export const FIELD_NUMBERS: Record<string, string> = {
   V2HorizontalPodAutoscalerBehavior: '1scaleUp 2scaleDown',
   V2HorizontalPodAutoscalerCondition: '1type 2status 3lastTransitionTime 4reason 5message',
   V2HorizontalPodAutoscalerSpec: '1scaleTargetRef 2minReplicas 3maxReplicas 4metrics 5behavior',
-  V2HorizontalPodAutoscalerStatus: '1observedGeneration 2lastScaleTime 3currentReplicas 4desiredReplicas 5currentMetrics 6conditions',
+  V2HorizontalPodAutoscalerStatus:
+    '1observedGeneration 2lastScaleTime 3currentReplicas 4desiredReplicas 5currentMetrics 6conditions',
   V2MetricIdentifier: '1name 2selector',
   V2MetricSpec: '1type 2object 3pods 4resource 7containerResource 5external',
   V2MetricStatus: '1type 2object 3pods 4resource 7containerResource 5external',
@@ -257,8 +285,10 @@ export const FIELD_NUMBERS: Record<string, string> = {
 };
 
 export const INLINE_NUMBERS: Record<string, string> = {
-  EphemeralContainerCommon: '1name 2image 3command 4args 5workingDir 6ports 19envFrom 7env 8resources 23resizePolicy 24restartPolicy 25restartPolicyRules 9volumeMounts 21volumeDevices 10livenessProbe 11readinessProbe 22startupProbe 12lifecycle 13terminationMessagePath 20terminationMessagePolicy 14imagePullPolicy 15securityContext 16stdin 17stdinOnce 18tty',
+  EphemeralContainerCommon:
+    '1name 2image 3command 4args 5workingDir 6ports 19envFrom 7env 8resources 23resizePolicy 24restartPolicy 25restartPolicyRules 9volumeMounts 21volumeDevices 10livenessProbe 11readinessProbe 22startupProbe 12lifecycle 13terminationMessagePath 20terminationMessagePolicy 14imagePullPolicy 15securityContext 16stdin 17stdinOnce 18tty',
   LocalObjectReference: '1name',
   ProbeHandler: '1exec 2httpGet 3tcpSocket 4grpc',
-  VolumeSource: '1hostPath 2emptyDir 3gcePersistentDisk 4awsElasticBlockStore 5gitRepo 6secret 7nfs 8iscsi 9glusterfs 10persistentVolumeClaim 11rbd 12flexVolume 13cinder 14cephfs 15flocker 16downwardAPI 17fc 18azureFile 19configMap 20vsphereVolume 21quobyte 22azureDisk 23photonPersistentDisk 26projected 24portworxVolume 25scaleIO 27storageos 28csi 29ephemeral 30image',
+  VolumeSource:
+    '1hostPath 2emptyDir 3gcePersistentDisk 4awsElasticBlockStore 5gitRepo 6secret 7nfs 8iscsi 9glusterfs 10persistentVolumeClaim 11rbd 12flexVolume 13cinder 14cephfs 15flocker 16downwardAPI 17fc 18azureFile 19configMap 20vsphereVolume 21quobyte 22azureDisk 23photonPersistentDisk 26projected 24portworxVolume 25scaleIO 27storageos 28csi 29ephemeral 30image',
 };

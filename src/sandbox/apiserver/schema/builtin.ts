@@ -106,7 +106,8 @@ function typeSchema(type: string, format: string): Schema {
   if (map?.[1] !== undefined) return { type: 'object', additionalProperties: typeSchema(map[1], format) };
   const scalar = Object.hasOwn(SCALARS, type) ? SCALARS[type] : undefined;
   if (scalar === undefined) return builtinSchema(type);
-  if (type === 'number') return format === 'double' ? { type: 'number', format } : { type: 'integer', format: format === '' ? 'int32' : format };
+  if (type === 'number')
+    return format === 'double' ? { type: 'number', format } : { type: 'integer', format: format === '' ? 'int32' : format };
   if (type === 'string' && format === 'byte') return { type: 'string', format };
   return scalar;
 }

@@ -57,7 +57,29 @@ function evaluateOr(value: string): unknown {
   }
 }
 
-const RESERVED = new Set(['true', 'false', 'null', 'in', 'as', 'break', 'const', 'continue', 'else', 'for', 'function', 'if', 'import', 'let', 'loop', 'package', 'namespace', 'return', 'var', 'void', 'while']);
+const RESERVED = new Set([
+  'true',
+  'false',
+  'null',
+  'in',
+  'as',
+  'break',
+  'const',
+  'continue',
+  'else',
+  'for',
+  'function',
+  'if',
+  'import',
+  'let',
+  'loop',
+  'package',
+  'namespace',
+  'return',
+  'var',
+  'void',
+  'while',
+]);
 
 /** Property names in rules: `-`, `.`, `/` and reserved words are escaped (map keys are left alone by using `[...]`). */
 function escapeName(key: string): string {
@@ -105,8 +127,13 @@ function joinField(path: string, fieldPath: string): string {
 function cause(reason: string, field: string, message: string, value: unknown): Cause {
   if (reason === 'FieldValueForbidden') return { reason, field, message: `Forbidden: ${message}` };
   if (reason === 'FieldValueRequired') return { reason, field, message: `Required value: ${message}` };
-  const shown = typeof value === 'object' && value !== null ? JSON.stringify(Array.isArray(value) ? 'array' : 'object') : render(value);
-  return { reason, field, message: `${reason === 'FieldValueDuplicate' ? 'Duplicate value' : 'Invalid value'}: ${shown}: ${message}` };
+  const shown =
+    typeof value === 'object' && value !== null ? JSON.stringify(Array.isArray(value) ? 'array' : 'object') : render(value);
+  return {
+    reason,
+    field,
+    message: `${reason === 'FieldValueDuplicate' ? 'Duplicate value' : 'Invalid value'}: ${shown}: ${message}`,
+  };
 }
 
 const render = (value: unknown): string => (typeof value === 'bigint' ? String(value) : JSON.stringify(value ?? null));
@@ -146,13 +173,23 @@ function hasRules(schema: Schema): boolean {
   return result;
 }
 
-function visit(value: unknown, previous: unknown, hasOld: boolean, schema: Schema, path: string, transitionsOnly: boolean, causes: Cause[]): void {
+function visit(
+  value: unknown,
+  previous: unknown,
+  hasOld: boolean,
+  schema: Schema,
+  path: string,
+  transitionsOnly: boolean,
+  causes: Cause[],
+): void {
   if (!hasRules(schema) || value === null || value === undefined) return;
   const rules = schema['x-kubernetes-validations'] ?? [];
   if (rules.length > 0) {
     const scope: Scope = { self: toCel(value, schema), oldSelf: hasOld ? toCel(previous, schema) : undefined, hasOld };
     for (const rule of rules) {
-      const found = applies(rule, scope, transitionsOnly) ? check(rule, path === '' ? '<nil>' : path, withOptional(rule, scope)) : undefined;
+      const found = applies(rule, scope, transitionsOnly)
+        ? check(rule, path === '' ? '<nil>' : path, withOptional(rule, scope))
+        : undefined;
       if (found !== undefined) causes.push(found);
     }
   }
@@ -161,7 +198,8 @@ function visit(value: unknown, previous: unknown, hasOld: boolean, schema: Schem
   for (const key of Object.keys(value)) {
     const member = memberSchema(schema, key);
     const old = own(previous, key);
-    if (member !== undefined) visit(value[key], old, hasOld && old !== undefined, member, path === '' ? key : `${path}.${key}`, transitionsOnly, causes);
+    if (member !== undefined)
+      visit(value[key], old, hasOld && old !== undefined, member, path === '' ? key : `${path}.${key}`, transitionsOnly, causes);
   }
 }
 
@@ -170,7 +208,9 @@ const noOptional = environment.parse('optional.none()') as Program;
 
 /** With `optionalOldSelf`, `oldSelf` is an optional that is empty when there was no value. */
 const withOptional = (rule: ValidationRule, scope: Scope): Scope =>
-  rule.optionalOldSelf === true ? { ...scope, oldSelf: scope.hasOld ? someOptional({ value: scope.oldSelf }) : noOptional({}) } : scope;
+  rule.optionalOldSelf === true
+    ? { ...scope, oldSelf: scope.hasOld ? someOptional({ value: scope.oldSelf }) : noOptional({}) }
+    : scope;
 
 function applies(rule: ValidationRule, scope: Scope, transitionsOnly: boolean): boolean {
   if (!usesOld(rule)) return !transitionsOnly;
@@ -180,14 +220,23 @@ function applies(rule: ValidationRule, scope: Scope, transitionsOnly: boolean): 
 }
 
 /** Items correlate with their former selves in associative lists only, by key. */
-function visitItems(value: unknown[], previous: unknown, hasOld: boolean, schema: Schema, path: string, transitionsOnly: boolean, causes: Cause[]): void {
+function visitItems(
+  value: unknown[],
+  previous: unknown,
+  hasOld: boolean,
+  schema: Schema,
+  path: string,
+  transitionsOnly: boolean,
+  causes: Cause[],
+): void {
   const { items } = schema;
   if (items === undefined) return;
   const keyed = schema['x-kubernetes-list-type'] === 'map';
-  const old = new Map(keyed && Array.isArray(previous) ? previous.map((item: unknown) => [itemEdge(item, 'keyed', schema), item]) : []);
+  const old = new Map(
+    keyed && Array.isArray(previous) ? previous.map((item: unknown) => [itemEdge(item, 'keyed', schema), item]) : [],
+  );
   value.forEach((item, index) => {
     const before = keyed ? old.get(itemEdge(item, 'keyed', schema)) : undefined;
     visit(item, before, hasOld && before !== undefined, items, `${path}[${index}]`, transitionsOnly, causes);
   });
 }
-

@@ -35,4 +35,5 @@ function load(typeName: string): TypeText {
 const clean = (text: string): string => text.replaceAll(/\\(['"])/g, '$1').trim();
 
 export const describeType = (typeName: string): string | undefined => load(typeName).type;
-export const describeField = (typeName: string, field: string): string | undefined => load(typeName).fields.get(field.startsWith('_') ? field.slice(1) : field);
+export const describeField = (typeName: string, field: string): string | undefined =>
+  load(typeName).fields.get(field.startsWith('_') ? field.slice(1) : field);

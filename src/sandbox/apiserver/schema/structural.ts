@@ -1,4 +1,4 @@
-import { clone, isObject, type Json } from '../json.js';
+import { clone, isObject, show, type Json } from '../json.js';
 import { builtinSchema } from './builtin.js';
 import { memberSchema, type Schema } from './types.js';
 
@@ -37,7 +37,10 @@ export function prune(value: unknown, schema: Schema, root = true): string[] {
 function pruneInto(value: unknown, schema: Schema, path: string, resource: boolean, unknown: string[]): void {
   if (Array.isArray(value)) {
     const { items } = schema;
-    if (items !== undefined) value.forEach((item, index) => pruneInto(item, items, `${path}[${index}]`, items['x-kubernetes-embedded-resource'] === true, unknown));
+    if (items !== undefined)
+      value.forEach((item, index) =>
+        pruneInto(item, items, `${path}[${index}]`, items['x-kubernetes-embedded-resource'] === true, unknown),
+      );
     return;
   }
   if (!isObject(value)) return;
@@ -74,7 +77,13 @@ function goType(value: unknown): string {
   return typeof value;
 }
 
-const GO_TYPES: Record<string, string> = { string: 'string', boolean: 'bool', number: 'float64', object: 'map[string]interface {}', array: '[]interface {}' };
+const GO_TYPES: Record<string, string> = {
+  string: 'string',
+  boolean: 'bool',
+  number: 'float64',
+  object: 'map[string]interface {}',
+  array: '[]interface {}',
+};
 
 /** The first place where a built-in object cannot be decoded into its Go type, as `json:` words it; undefined when it can. */
 export function decodeError(value: unknown, schema: Schema, path: string): string | undefined {
@@ -85,17 +94,25 @@ export function decodeError(value: unknown, schema: Schema, path: string): strin
   }
   const wanted = schema.type === 'integer' ? 'number' : schema.type === 'boolean' ? 'bool' : schema.type;
   if (wanted !== undefined && wanted !== actual && !isQuantity(wanted, actual, schema)) {
-    return mismatch(actual, path, schema.type === 'integer' ? (schema.format ?? 'int32') : (GO_TYPES[schema.type ?? ''] ?? String(schema.type)));
+    return mismatch(
+      actual,
+      path,
+      schema.type === 'integer' ? (schema.format ?? 'int32') : (GO_TYPES[schema.type ?? ''] ?? String(schema.type)),
+    );
   }
-  if (schema.type === 'integer' && !Number.isInteger(value)) return mismatch(`number ${String(value)}`, path, schema.format ?? 'int32');
-  if (Array.isArray(value)) {
-    for (const item of value) {
-      const error = schema.items && decodeError(item, schema.items, path);
-      if (error !== undefined) return error;
-    }
-    return undefined;
-  }
+  if (schema.type === 'integer' && !Number.isInteger(value))
+    return mismatch(`number ${show(value)}`, path, schema.format ?? 'int32');
+  if (Array.isArray(value)) return decodeItems(value, schema.items, path);
   return isObject(value) ? decodeMembers(value, schema, path) : undefined;
+}
+
+function decodeItems(items: unknown[], schema: Schema | undefined, path: string): string | undefined {
+  if (schema === undefined) return undefined;
+  for (const item of items) {
+    const error = decodeError(item, schema, path);
+    if (error !== undefined) return error;
+  }
+  return undefined;
 }
 
 function decodeMembers(value: Json, schema: Schema, path: string): string | undefined {
@@ -108,7 +125,8 @@ function decodeMembers(value: Json, schema: Schema, path: string): string | unde
 }
 
 /** Quantities are described as strings, and may be written as numbers. Labels and data may not. */
-const isQuantity = (wanted: string, actual: string, schema: Schema): boolean => wanted === 'string' && actual === 'number' && schema.format === 'quantity';
+const isQuantity = (wanted: string, actual: string, schema: Schema): boolean =>
+  wanted === 'string' && actual === 'number' && schema.format === 'quantity';
 
 const mismatch = (actual: string, path: string, type: string): string =>
   `json: cannot unmarshal ${actual} into Go struct field ${path.split('.').at(-1) ?? ''} at ${path} of type ${type}`;

@@ -84,7 +84,8 @@ export function compilePattern(pattern: string): RegExp | undefined {
 
 const DURATION = /^[-+]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/;
 const FORMATS: Record<string, (value: string) => boolean> = {
-  'date-time': (value) => /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[-+]\d{2}:\d{2})$/.test(value) && !Number.isNaN(Date.parse(value)),
+  'date-time': (value) =>
+    /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[-+]\d{2}:\d{2})$/.test(value) && !Number.isNaN(Date.parse(value)),
   date: (value) => /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value)),
   duration: (value) => DURATION.test(value),
   uri: (value) => URL.canParse(value),
@@ -96,12 +97,13 @@ const FORMATS: Record<string, (value: string) => boolean> = {
 
 function checkString(value: string, schema: Schema, path: string, causes: Cause[]): void {
   const { minLength, maxLength, pattern, format } = schema;
-  const length = minLength === undefined && maxLength === undefined ? 0 : [...value].length;
+  const length = minLength === undefined && maxLength === undefined ? 0 : Array.from(value).length;
   if (maxLength !== undefined && length > maxLength) {
     causes.push({ reason: 'FieldValueTooLong', message: `Too long: may not be more than ${maxLength} bytes`, field: path });
   }
   if (minLength !== undefined && length < minLength) causes.push(bad(path, value, `should be at least ${minLength} chars long`));
-  if (pattern !== undefined && compilePattern(pattern)?.test(value) === false) causes.push(bad(path, value, `should match '${pattern}'`));
+  if (pattern !== undefined && compilePattern(pattern)?.test(value) === false)
+    causes.push(bad(path, value, `should match '${pattern}'`));
   if (format !== undefined && Object.hasOwn(FORMATS, format) && FORMATS[format]?.(value) === false) {
     causes.push(bad(path, value, `must be of type ${format}: ${JSON.stringify(value)}`));
   }
@@ -119,7 +121,8 @@ function checkNumber(value: number, schema: Schema, path: string, causes: Cause[
     if (schema.exclusiveMaximum === true && value >= maximum) causes.push(bad(path, value, `should be less than ${maximum}`));
     else if (value > maximum) causes.push(bad(path, value, `should be less than or equal to ${maximum}`));
   }
-  if (multipleOf !== undefined && value % multipleOf !== 0) causes.push(bad(path, value, `should be a multiple of ${multipleOf}`));
+  if (multipleOf !== undefined && value % multipleOf !== 0)
+    causes.push(bad(path, value, `should be a multiple of ${multipleOf}`));
   const limit = format === undefined ? undefined : INTEGER_LIMITS[format];
   if (limit !== undefined && (value >= limit || value < -limit)) {
     causes.push(bad(path, value, `must be of type integer: Checked value must be of type integer with format ${format}`));
@@ -128,7 +131,11 @@ function checkNumber(value: number, schema: Schema, path: string, causes: Cause[
 
 function checkArray(value: unknown[], schema: Schema, path: string, causes: Cause[]): void {
   if (schema.maxItems !== undefined && value.length > schema.maxItems) {
-    causes.push({ reason: 'FieldValueTooMany', message: `Too many: ${value.length}: must have at most ${schema.maxItems} items`, field: path });
+    causes.push({
+      reason: 'FieldValueTooMany',
+      message: `Too many: ${value.length}: must have at most ${schema.maxItems} items`,
+      field: path,
+    });
   }
   if (schema.minItems !== undefined && value.length < schema.minItems) {
     causes.push(bad(path, value.length, `should have at least ${schema.minItems} items`));
@@ -144,9 +151,13 @@ function checkUnique(value: unknown[], schema: Schema, path: string, causes: Cau
   const seen = new Set<string>();
   value.forEach((item, index) => {
     const keys = schema['x-kubernetes-list-map-keys'] ?? [];
-    const identity = type === 'set' ? item : Object.fromEntries(keys.map((key) => [key, (item as Json | null)?.[key] ?? memberSchema(schema.items, key)?.default]));
+    const identity =
+      type === 'set'
+        ? item
+        : Object.fromEntries(keys.map((key) => [key, (item as Json | null)?.[key] ?? memberSchema(schema.items, key)?.default]));
     const text = canonical(identity);
-    if (seen.has(text)) causes.push({ reason: 'FieldValueDuplicate', message: `Duplicate value: ${text}`, field: `${path}[${index}]` });
+    if (seen.has(text))
+      causes.push({ reason: 'FieldValueDuplicate', message: `Duplicate value: ${text}`, field: `${path}[${index}]` });
     seen.add(text);
   });
 }
@@ -155,7 +166,11 @@ function checkObject(value: Json, schema: Schema, path: string, causes: Cause[])
   for (const key of schema.required ?? []) if (!Object.hasOwn(value, key)) causes.push(required(join(path, key)));
   const keys = Object.keys(value);
   if (schema.maxProperties !== undefined && keys.length > schema.maxProperties) {
-    causes.push({ reason: 'FieldValueTooMany', message: `Too many: ${keys.length}: must have at most ${schema.maxProperties} items`, field: path });
+    causes.push({
+      reason: 'FieldValueTooMany',
+      message: `Too many: ${keys.length}: must have at most ${schema.maxProperties} items`,
+      field: path,
+    });
   }
   if (schema.minProperties !== undefined && keys.length < schema.minProperties) {
     causes.push(bad(path, keys.length, `should have at least ${schema.minProperties} properties`));
@@ -169,10 +184,12 @@ function checkObject(value: Json, schema: Schema, path: string, causes: Cause[])
 function checkJunctors(value: unknown, schema: Schema, path: string, causes: Cause[]): void {
   for (const part of schema.allOf ?? []) validateInto(value, part, path, causes);
   const matching = (parts: Schema[]): number => parts.filter((part) => validateSchema(value, part, path).length === 0).length;
-  if (schema.anyOf !== undefined && matching(schema.anyOf) === 0) causes.push(bad(path, value, 'must validate at least one schema (anyOf)'));
+  if (schema.anyOf !== undefined && matching(schema.anyOf) === 0)
+    causes.push(bad(path, value, 'must validate at least one schema (anyOf)'));
   if (schema.oneOf !== undefined) {
     const found = matching(schema.oneOf);
-    if (found !== 1) causes.push(bad(path, value, `must validate one and only one schema (oneOf). Found ${found === 0 ? 'none' : found} valid`));
+    if (found !== 1)
+      causes.push(bad(path, value, `must validate one and only one schema (oneOf). Found ${found === 0 ? 'none' : found} valid`));
   }
   if (schema.not !== undefined && validateSchema(value, schema.not, path).length === 0) {
     causes.push(bad(path, value, 'must not validate the schema (not)'));

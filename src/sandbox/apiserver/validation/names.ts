@@ -29,7 +29,8 @@ export const dns1123Label = rule(LABEL, LABEL_MESSAGE, 63);
 export const dns1123Subdomain = rule(SUBDOMAIN, SUBDOMAIN_MESSAGE, 253);
 export const dns1035Label = rule(DNS1035, DNS1035_MESSAGE, 63);
 /** Names that only need to be usable as one path segment, as RBAC kinds allow. */
-export const pathSegment: NameRule = (name) => (/[/%]/.test(name) || name === '.' || name === '..' ? ["may not contain '/' or '%'"] : []);
+export const pathSegment: NameRule = (name) =>
+  /[/%]/.test(name) || name === '.' || name === '..' ? ["may not contain '/' or '%'"] : [];
 
 export function validateLabels(labels: unknown, field: string): Cause[] {
   const causes: Cause[] = [];
@@ -46,8 +47,10 @@ export function validateQualifiedName(key: string, field: string): Cause[] {
   const parts = key.split('/');
   const name = parts.at(-1) ?? '';
   const causes: Cause[] = [];
-  if (parts.length > 2) return [invalidValue(field, key, `a qualified name must consist of alphanumeric characters, '-', '_' or '.'`)];
-  if (parts.length === 2) for (const why of dns1123Subdomain(parts[0] ?? '')) causes.push(invalidValue(field, key, `prefix part ${why}`));
+  if (parts.length > 2)
+    return [invalidValue(field, key, `a qualified name must consist of alphanumeric characters, '-', '_' or '.'`)];
+  if (parts.length === 2)
+    for (const why of dns1123Subdomain(parts[0] ?? '')) causes.push(invalidValue(field, key, `prefix part ${why}`));
   if (name === '') causes.push(invalidValue(field, key, 'name part must be non-empty'));
   else if (name.length > 63) causes.push(invalidValue(field, key, 'name part must be no more than 63 bytes'));
   if (!QUALIFIED.test(name)) causes.push(invalidValue(field, key, QUALIFIED_MESSAGE));
@@ -86,7 +89,8 @@ export function validateMeta(object: Json, nameRule: NameRule): Cause[] {
   else for (const why of nameRule(name)) causes.push(invalidValue('metadata.name', name, why));
   causes.push(...validateLabels(meta['labels'], 'metadata.labels'), ...validateAnnotations(meta['annotations']));
   causes.push(...validateOwners(meta['ownerReferences']));
-  for (const finalizer of asArray(meta['finalizers'])) causes.push(...validateQualifiedName(String(finalizer), 'metadata.finalizers'));
+  for (const finalizer of asArray(meta['finalizers']))
+    causes.push(...validateQualifiedName(String(finalizer), 'metadata.finalizers'));
   return causes;
 }
 
@@ -115,7 +119,8 @@ export function validateSelector(selector: unknown, field: string): Cause[] {
     if (operator === 'In' || operator === 'NotIn') {
       if (values.length === 0) causes.push(required(`${path}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
     } else if (operator === 'Exists' || operator === 'DoesNotExist') {
-      if (values.length > 0) causes.push(forbiddenField(`${path}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
+      if (values.length > 0)
+        causes.push(forbiddenField(`${path}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
     } else causes.push(invalidValue(`${path}.operator`, operator, 'not a valid selector operator'));
   });
   return causes;

@@ -2,6 +2,7 @@ import { KINDS, kindSchema, type KindDefinition } from '../src/api/crd.js';
 import { API_VERSION } from '../src/api/common.js';
 import { Reasons } from '../src/api/reasons.js';
 import type { StructuralSchema } from '../src/api/structural.js';
+import { GitReasons } from '../src/git/reasons.js';
 
 const GENERATED = '<!-- Generated from src/api by `npm run generate`. Change it there. -->';
 
@@ -13,10 +14,15 @@ export function apiReference(): string {
 
 /** docs/reference/reasons.md: every reason that a condition, an ending or an event carries. */
 export function reasonsReference(): string {
-  const rows = Object.entries(Reasons).map(([reason, text]) => `| \`${reason}\` | ${cell(text)} |`);
   const intro =
-    'Every condition, ending and event of Sluice carries one of these reasons. The message beside it names the object, the field and the next step.';
-  return `${[GENERATED, '# Reasons', intro, ['| reason | meaning |', '|---|---|', ...rows].join('\n')].join('\n\n')}\n`;
+    'Every condition, ending and event of Sluice carries one of these reasons. The message beside it names the object, the field and the next step. [Troubleshooting](../troubleshooting.md) says what to do about each.';
+  const sections = ['## Canary', reasonTable(Reasons), '## GitSource', reasonTable(GitReasons)];
+  return `${[GENERATED, '# Reasons', intro, ...sections].join('\n\n')}\n`;
+}
+
+function reasonTable(reasons: Record<string, string>): string {
+  const rows = Object.entries(reasons).map(([reason, text]) => `| \`${reason}\` | ${cell(text)} |`);
+  return ['| reason | meaning |', '|---|---|', ...rows].join('\n');
 }
 
 function kindSection(kind: KindDefinition): string {

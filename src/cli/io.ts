@@ -30,7 +30,7 @@ export const aborted = (signal: AbortSignal): Promise<void> =>
 export interface Cli {
   io: Io;
   /** Sets the exit code of the process. */
-  exit(code: number): void;
+  exit: (code: number) => void;
 }
 
 /** The terminal, the clock and the signals of this process. A second signal ends it at once. */

@@ -3,7 +3,9 @@ import { Command, CommanderError } from 'commander';
 import { registerActions } from './commands/actions.js';
 import { registerController } from './commands/controller.js';
 import { registerCrds } from './commands/crds.js';
+import { registerDemo } from './commands/demo.js';
 import { registerExplain } from './commands/explain.js';
+import { registerSandbox } from './commands/sandbox.js';
 import { registerStatus } from './commands/status.js';
 import { registerUninstall } from './commands/uninstall.js';
 import { registerWait } from './commands/wait.js';
@@ -32,7 +34,6 @@ async function createProgram(cli: Cli): Promise<Command> {
   registerWait(program, cli);
   registerActions(program, cli);
   registerController(program, cli);
-  const [{ registerSandbox }, { registerDemo }] = await Promise.all([import('./commands/sandbox.js'), import('./commands/demo.js')]);
   registerSandbox(program, cli);
   registerDemo(program, cli);
   registerCrds(program, cli);

@@ -26,7 +26,7 @@ export const SANDBOX_ANALYSIS = {
   interval: '3s',
   threshold: 2,
   stepWeights: [20, 50, 80],
-  warmup: '2s',
+  warmup: '1s',
   metrics: [
     { name: 'request-success-rate', thresholdRange: { min: 99 }, minSamples: 10 },
     { name: 'request-duration', thresholdRange: { max: 500 } },

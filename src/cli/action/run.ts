@@ -1,4 +1,4 @@
-import { API_VERSION, Labels, SluiceResources, type CanaryAction, type Verb } from '../../api/index.js';
+import { API_VERSION, Labels, SluiceResources, type Canary, type CanaryAction, type Verb } from '../../api/index.js';
 import { createInformer, Resources, type KubeClient } from '../../kube/index.js';
 import { getCanary, namespaceFlag, statusOf } from '../canaries.js';
 import { withCluster, type Cluster, type ClusterFlags } from '../cluster.js';
@@ -38,7 +38,7 @@ export async function act(io: Io, verb: Verb, name: string, flags: ActionFlags):
     if (!answered?.status?.result) throw new CliError(await silence(io, cluster, action), Exit.timeout);
     const code = tell(io, verb, answered, flags);
     if (code !== Exit.ok || !flags.wait) return code;
-    if (verb === 'retry') await started(io, cluster, name, revision);
+    if (verb === 'retry') await started(io, cluster, canary, revision);
     return report(io, cluster, name, await waitFor(io, cluster, canary, target, flags), flags.output);
   });
 }
@@ -117,13 +117,11 @@ function leaseWords(io: Io, spec: { holderIdentity?: string; renewTime?: string;
 }
 
 /** A retried revision has an older, failed run in the history: its result counts from when the new run has begun or ended. */
-async function started(io: Io, { client, namespace }: Cluster, name: string, revision: string): Promise<void> {
+async function started(io: Io, { client, namespace }: Cluster, before: Canary, revision: string): Promise<void> {
   const stop = new AbortController();
   const signal = AbortSignal.any([io.signal, stop.signal]);
-  const informer = createInformer(client, SluiceResources.Canary, { namespace, fieldSelector: `metadata.name=${name}` });
-  const before = statusOf(await getCanary({ client, namespace } as Cluster, name));
-  const known = before.history?.[0]?.run;
-  if (before.canary?.revision === revision) return;
+  const known = statusOf(before).history?.[0]?.run;
+  const informer = createInformer<Canary>(client, SluiceResources.Canary, { namespace, fieldSelector: `metadata.name=${before.metadata.name}` });
   const begun = new Promise<void>((resolve) => {
     informer.onChange((_, live) => {
       const status = live && statusOf(live);

@@ -6,7 +6,7 @@ import { runController } from '../../controller/controller.js';
 import { createKubeClient } from '../../kube/index.js';
 import { ControllerMetrics } from '../../server/metrics.js';
 import { CliError, describeError, Exit, UsageError } from '../errors.js';
-import type { Io } from '../io.js';
+import { aborted, type Io } from '../io.js';
 
 /** As commander gives them; durations in milliseconds. */
 export interface ControllerFlags {
@@ -46,6 +46,7 @@ export async function controller(io: Io, flags: ControllerFlags): Promise<number
     throw new CliError(describeError(error));
   });
   const leaseNamespace = flags.leaderElectionNamespace ?? io.env['POD_NAMESPACE'] ?? flags.namespace ?? 'sluice-system';
+  const done = new AbortController();
   const work = runController(
     {
       client,
@@ -66,21 +67,22 @@ export async function controller(io: Io, flags: ControllerFlags): Promise<number
     (url) => logger.info({ url }, 'serving /healthz, /readyz and /metrics'),
   );
   try {
-    await Promise.race([work, ended(io)]);
+    await Promise.race([work, ended(io, done.signal)]);
     logger.info('ended');
     return Exit.ok;
   } catch (error) {
     throw listenError(error, flags.listen) ?? error;
   } finally {
+    done.abort();
     client.close();
     await data.remove();
   }
 }
 
 /** Resolves when the work has had its time to end after a signal. */
-async function ended(io: Io): Promise<void> {
-  if (!io.signal.aborted) await new Promise<void>((resolve) => io.signal.addEventListener('abort', () => resolve(), { once: true }));
-  await io.sleep(GRACE_MS);
+async function ended(io: Io, done: AbortSignal): Promise<void> {
+  await aborted(io.signal);
+  await io.sleep(GRACE_MS, done);
 }
 
 /** JSON lines for machines; whatever looks like a credential is replaced, in whichever field it comes. */

@@ -58,6 +58,8 @@ const NOT_SPEC = new Set(['apiVersion', 'kind', 'metadata', 'status']);
 
 /** Whether the desired state differs: `spec` of built-in kinds, everything but metadata and status of custom ones. */
 export function specChanged(object: KubeObject, previous: KubeObject, info: ResourceInfo): boolean {
+  const from = info.strategy.generationFrom;
+  if (from !== undefined && !deepEqual(object.metadata[from] ?? {}, previous.metadata[from] ?? {})) return true;
   if (!info.custom && info.plural !== 'endpointslices') return !deepEqual(object['spec'], previous['spec']);
   // Without a status subresource, `status` is a field like any other.
   const ignored = (key: string): boolean =>
@@ -75,9 +77,12 @@ export function sameObject(a: KubeObject, b: KubeObject): boolean {
   return deepEqual(strip(a), strip(b));
 }
 
-/** The object a write to `status` leads to: the stored one with the new status (and, as the server allows, metadata). */
-export function withStatus(previous: KubeObject, update: KubeObject): KubeObject {
-  const result: KubeObject = { ...previous, metadata: { ...previous.metadata } };
+/** The object a write to `status` leads to: the stored one with the new status, and for built-in kinds the new annotations and finalizers. */
+export function withStatus(previous: KubeObject, update: KubeObject, info: ResourceInfo): KubeObject {
+  const { labels, ownerReferences } = previous.metadata;
+  const metadata = info.custom ? { ...previous.metadata } : { ...clone(update.metadata), labels, ownerReferences };
+  for (const key of ['labels', 'ownerReferences'] as const) if (metadata[key] === undefined) delete metadata[key];
+  const result: KubeObject = { ...previous, metadata };
   if (update['status'] === undefined) delete result['status'];
   else result['status'] = clone(update['status']);
   result.metadata.managedFields = previous.metadata.managedFields;

@@ -218,7 +218,7 @@ export class Objects {
     const { strategy } = info;
     checkPreconditions(info, previous, update.metadata);
     let object = update;
-    if (context.subresource === 'status') object = withStatus(previous, update);
+    if (context.subresource === 'status') object = withStatus(previous, update, info);
     else if (info.subresources.has('status')) dropUnserved(object, previous);
     const fields = toStored(object, info);
     const before = toStored(previous, info);
@@ -226,10 +226,10 @@ export class Objects {
     strategy.prepareUpdate?.(fields, before);
     strategy.defaults?.(fields);
     if (context.subresource === undefined) this.allocator.allocate(info, fields, before);
-    if (info.hasGeneration && specChanged(fields, before, info))
+    if (info.hasGeneration && context.subresource !== 'status' && specChanged(fields, before, info))
       fields.metadata.generation = (before.metadata.generation ?? 0) + 1;
     refuse(info, fields, [
-      ...(strategy.validate?.(fields) ?? []),
+      ...stillInvalid(info, fields, before),
       ...validateMetaUpdate(fields, before),
       ...(strategy.validateUpdate?.(fields, before) ?? []),
     ]);
@@ -313,6 +313,16 @@ function toStored(object: KubeObject, info: ResourceInfo): KubeObject {
 
 function refuse(info: ResourceInfo, object: KubeObject, causes: Cause[]): void {
   if (causes.length > 0) throw invalid(info, object.metadata.name ?? '', causes);
+}
+
+/** What is wrong with an update, without what was wrong before where the kind forgives that. */
+function stillInvalid(info: ResourceInfo, object: KubeObject, previous: KubeObject): Cause[] {
+  const { validate, ratchets } = info.strategy;
+  const causes = validate?.(object) ?? [];
+  if (ratchets !== true || causes.length === 0) return causes;
+  const text = (cause: Cause): string => `${cause.field}: ${cause.message}`;
+  const known = new Set((validate?.(previous) ?? []).map(text));
+  return causes.filter((cause) => !known.has(text(cause)));
 }
 
 const managedFieldsGiven = (object: KubeObject): boolean => (object.metadata.managedFields?.length ?? 0) > 0;

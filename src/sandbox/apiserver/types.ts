@@ -34,6 +34,10 @@ export interface Strategy {
   prepareUpdate?: (object: Json, previous: Json) => void;
   validate?: (object: Json) => Cause[];
   validateUpdate?: (object: Json, previous: Json) => Cause[];
+  /** Errors that the stored object already has are let through on updates: it was valid once. */
+  ratchets?: boolean;
+  /** A change of this metadata raises `generation` like one of the spec. */
+  generationFrom?: 'annotations' | 'labels';
   /** PUT creates what is missing. */
   createOnUpdate?: boolean;
   /** PUT without resourceVersion overwrites. Default: true for built-in kinds, false for custom ones. */

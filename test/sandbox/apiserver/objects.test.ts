@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApiServer } from '../../../src/sandbox/apiserver/index.js';
-import { Client, configMap, deployment, DEPLOYMENTS, NS, start } from './harness.js';
+import { Client, configMap, deployment, DEPLOYMENTS, NS, start, type Doc } from './harness.js';
 
 let server: ApiServer;
 let client: Client;
@@ -181,6 +181,15 @@ describe('update', () => {
     expect((await client.merge(path, { spec: { replicas: 5 } })).body.metadata.generation).toBe(2);
   });
 
+  it('raises the generation of a Deployment for annotations too, as the real server does', async () => {
+    await client.post(DEPLOYMENTS, deployment('noted'));
+    const path = `${DEPLOYMENTS}/noted`;
+    expect((await client.merge(path, { metadata: { annotations: { a: 'b' } } })).body.metadata.generation).toBe(2);
+    const viaStatus = await client.merge(`${path}/status`, { metadata: { annotations: { c: 'd' }, labels: { e: 'f' } } });
+    expect(viaStatus.body.metadata).toMatchObject({ generation: 2, annotations: { a: 'b', c: 'd' } });
+    expect(viaStatus.body.metadata.labels).toBeUndefined();
+  });
+
   it('separates status from the rest', async () => {
     await client.post(DEPLOYMENTS, deployment('split'));
     const path = `${DEPLOYMENTS}/split`;
@@ -234,7 +243,7 @@ describe('validation', () => {
   });
 
   it('wants containers with a name and an image', async () => {
-    const template = (containers: unknown): object => ({
+    const template = (containers: unknown): Doc => ({
       template: { metadata: { labels: { app: 'v' } }, spec: { containers } },
     });
     expect(await causes(deployment('v', template([])))).toContain('spec.template.spec.containers: Required value');

@@ -1,5 +1,5 @@
 import type { KubeObject } from '../../../kube/types.js';
-import { badRequest, expired } from '../errors.js';
+import { ApiError, badRequest, expired } from '../errors.js';
 import { both, fieldPredicate, labelPredicate, type Predicate } from '../selectors.js';
 import type { Storage } from '../storage.js';
 import type { ResourceInfo } from '../types.js';
@@ -50,6 +50,15 @@ export function parseRevision(text: string | null): number | undefined {
   return Number(text);
 }
 
+/** A version that was not reached yet (kept from another server, say) is a 504 that tells the client to try again. */
+function checkReached(storage: Storage, wanted: number | undefined): void {
+  if (wanted === undefined || wanted <= storage.revision) return;
+  throw new ApiError(504, 'Timeout', `Timeout: Too large resource version: ${wanted}, current: ${storage.revision}`, {
+    causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version', field: '' }],
+    retryAfterSeconds: 1,
+  });
+}
+
 /**
  * One page of a list. Pages after the first are read from the present state, from the key where the last one ended.
  * @throws ApiError 410 when the state that a continue token came from is forgotten
@@ -60,7 +69,7 @@ export function listPage(storage: Storage, info: ResourceInfo, namespace: string
   if (!Number.isInteger(limit) || limit < 0) throw badRequest(`limit: Invalid value: ${JSON.stringify(query.get('limit'))}`);
   const token = query.get('continue');
   const from = token === null || token === '' ? undefined : readToken(token);
-  if (from === undefined) parseRevision(query.get('resourceVersion'));
+  if (from === undefined) checkReached(storage, parseRevision(query.get('resourceVersion')));
   if (from !== undefined && storage.since(info.storageKey, from.rv) === undefined) {
     throw expired(
       'The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.',

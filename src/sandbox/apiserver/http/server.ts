@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { stringify } from 'yaml';
+import { auditEntry } from '../audit.js';
 import { aggregated, coreVersions, group, groupList, resourceList, REVIEW_GROUP, VERSION } from '../discovery.js';
 import { ApiError, badRequest, methodNotAllowed, routeNotFound } from '../errors.js';
 import { asObject, asString, isObject } from '../json.js';
@@ -41,16 +42,6 @@ const UNSTORED: Record<string, string> = {
   SelfSubjectAccessReview: 'V1SelfSubjectAccessReview',
   SelfSubjectRulesReview: 'V1SelfSubjectRulesReview',
 };
-
-const VERBS: Record<string, string> = { POST: 'create', PUT: 'update', PATCH: 'patch' };
-
-function verbOf({ method, route, watch }: Exchange): string {
-  if (route === undefined) return method.toLowerCase();
-  if (watch) return 'watch';
-  if (method === 'GET' || method === 'HEAD') return route.name === undefined ? 'list' : 'get';
-  if (method === 'DELETE') return route.name === undefined ? 'deletecollection' : 'delete';
-  return VERBS[method] ?? method.toLowerCase();
-}
 
 const isWatch = (url: URL): boolean => ['true', '1'].includes(url.searchParams.get('watch') ?? '');
 
@@ -225,30 +216,24 @@ export class HttpServer {
   private audit(exchange: Exchange, answer: Answer): void {
     const { audit, now } = this.options;
     if (audit === undefined) return;
-    const { request, route, url, started, method } = exchange;
-    audit({
-      time: now().toISOString(),
-      verb: verbOf(exchange),
-      method,
-      path: url.pathname + url.search,
-      ...(route === undefined ? {} : { resource: route.group === '' ? route.plural : `${route.plural}.${route.group}` }),
-      ...defined({
-        subresource: route?.subresource,
-        namespace: route?.namespace,
-        name: route?.name,
+    const { request, route, url, started, method, watch, body } = exchange;
+    audit(
+      auditEntry({
+        time: now().toISOString(),
+        method,
+        path: url.pathname + url.search,
+        route,
+        watch,
         userAgent: request.headers['user-agent'],
+        fieldManager: url.searchParams.get('fieldManager') ?? undefined,
+        code: answer.code,
+        latencyMs: performance.now() - started,
+        body,
+        stored: answer.stored,
       }),
-      ...defined({ fieldManager: url.searchParams.get('fieldManager') ?? undefined }),
-      code: answer.code,
-      latencyMs: Math.round((performance.now() - started) * 1000) / 1000,
-      ...(exchange.body === undefined ? {} : { requestBody: exchange.body }),
-      ...(answer.stored === undefined ? {} : { responseObject: answer.stored }),
-    });
+    );
   }
 }
-
-const defined = (fields: Record<string, string | undefined>): Record<string, string> =>
-  Object.fromEntries(Object.entries(fields).filter((entry): entry is [string, string] => entry[1] !== undefined));
 
 function parseUrl(path: string): URL {
   try {

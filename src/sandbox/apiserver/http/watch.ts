@@ -198,7 +198,11 @@ export function serveWatch(storage: Storage, request: WatchRequest, response: Se
   }, BOOKMARK_MS).unref();
   const seconds = Number(query.get('timeoutSeconds') ?? 0);
   const timeout = setTimeout(
-    () => stop(),
+    () => {
+      // The client goes on from here, not from the last event it happened to get.
+      if (bookmarks) watcher.bookmark(storage.revision, false);
+      stop();
+    },
     1000 * Math.min(seconds > 0 ? seconds : MIN_TIMEOUT_SECONDS * (1 + Math.random()), 2 ** 31 / 1000 - 1),
   ).unref();
   const stop = (): void => {

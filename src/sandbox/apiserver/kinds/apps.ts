@@ -212,7 +212,12 @@ export const apps: ResourceInfo[] = [
     subresources: ['status', 'scale'],
     generation: true,
     columns: DEPLOYMENT,
-    strategy: { defaults: defaultDeployment, validate: validateDeployment, validateUpdate: immutableSelector },
+    strategy: {
+      defaults: defaultDeployment,
+      validate: validateDeployment,
+      validateUpdate: immutableSelector,
+      generationFrom: 'annotations',
+    },
     overrides: { scale: SCALE },
   }),
   define({

@@ -95,6 +95,7 @@ export function customKinds(crd: KubeObject): ResourceInfo[] {
           defaults: (object) => applyDefaults(object, raw),
           validate: (object) => afterSchema(validateCustom(object, schema), () => validateRules(object, undefined, raw)),
           validateUpdate: (object, previous) => transitionRules(object, previous, raw, schema),
+          ratchets: true,
           unconditionalUpdate: false,
           selectableFields: (object) =>
             Object.fromEntries(

@@ -68,7 +68,7 @@ const frozenRole = (object: Json, previous: Json): Cause[] =>
   deepEqual(object['roleRef'], previous['roleRef']) ? [] : [invalidValue('roleRef', object['roleRef'], 'cannot change roleRef')];
 
 function references(hpa: KubeObject): string {
-  return `${asshow(at(hpa, 'spec', 'scaleTargetRef', 'kind'))}/${asshow(at(hpa, 'spec', 'scaleTargetRef', 'name'))}`;
+  return `${asString(at(hpa, 'spec', 'scaleTargetRef', 'kind'))}/${asString(at(hpa, 'spec', 'scaleTargetRef', 'name'))}`;
 }
 
 function targets(hpa: KubeObject): string {
@@ -187,6 +187,7 @@ export const others: ResourceInfo[] = [
       AGE,
     ],
     strategy: {
+      generationFrom: 'labels',
       validate: validateSlice,
       validateUpdate: (object, previous) =>
         object['addressType'] === previous['addressType']

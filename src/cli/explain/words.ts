@@ -1,0 +1,45 @@
+import type { Effect, Needs } from '../../core/observation.js';
+import { duration, plural } from '../format.js';
+
+/** What the next check asks for, one line each. */
+export function needWords({ metrics, hooks }: Needs): string[] {
+  return [
+    ...metrics.map(({ metric, from, to }) => `${metric} over the last ${duration(to - from)}`),
+    ...hooks.map(({ name, type }) => `webhook ${name} (${type})`),
+  ];
+}
+
+/** What an effect does, in words. */
+export function effectWords(effect: Effect): string {
+  switch (effect.type) {
+    case 'setWeights':
+      return `set the weights: blue ${effect.weights.blue} %, green ${effect.weights.green} %`;
+    case 'fillSlot':
+      return `fill slot ${effect.slot} with revision ${effect.revision}, ${plural(effect.replicas, 'pod')}`;
+    case 'scaleSlot':
+      return `scale slot ${effect.slot} to ${plural(effect.replicas, 'pod')}: ${effect.why}`;
+    case 'selectService':
+      return `lead callers outside the mesh to slot ${effect.slots.join(' and ')}`;
+    case 'finishAction':
+      return `answer CanaryAction ${effect.name}: ${effect.result}: ${effect.message}`;
+    case 'keepRevision':
+      return `keep revision ${effect.revision}`;
+    case 'seedReplicas':
+      return `note that ${plural(effect.replicas, 'pod')} are wanted`;
+    case 'restoreTarget':
+      return `give the target its ${plural(effect.replicas, 'pod')} back`;
+    default:
+      return OTHER_EFFECTS[effect.type];
+  }
+}
+
+const OTHER_EFFECTS = {
+  addFinalizer: 'put the finalizer on the Canary',
+  createSlotServices: 'make sure that both slots have their Services',
+  overlayTarget: 'keep the target itself at no pods',
+  releaseRoutes: 'give the routes back',
+  releaseServices: 'give the Services back',
+  deleteSlots: 'delete both slots',
+  removeFinalizer: 'take the finalizer off the Canary',
+  pruneRevisions: 'delete revisions beyond the history',
+} as const;

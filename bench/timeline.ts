@@ -16,8 +16,10 @@ export interface ReleaseTimes {
 interface Watched extends ReleaseTimes {
   /** Id of the last release before this one. */
   before?: string;
+  /** Host that had all the traffic before. */
+  stable: string;
   weight: number;
-  /** Start of each step, by its index. */
+  /** When the weight of each step was in force, by the step's index. */
   steps: Map<number, number>;
 }
 
@@ -29,7 +31,7 @@ export class Timeline {
 
   constructor(client: KubeClient) {
     this.#canaries = createInformer(client, SluiceResources.Canary, { namespace: NAMESPACE });
-    this.#routes = createInformer(client, Resources.VirtualService as typeof Resources.VirtualService, { namespace: NAMESPACE });
+    this.#routes = createInformer(client, Resources.VirtualService, { namespace: NAMESPACE });
     this.#canaries.onChange((_, canary) => canary && this.#canaryChanged(canary));
     this.#routes.onChange((_, route) => route && this.#routeChanged(route));
   }
@@ -47,7 +49,11 @@ export class Timeline {
   /** Forget earlier releases and follow the next one of this Canary. */
   expect(name: string): void {
     const before = this.#canaries.get(NAMESPACE, name)?.status?.history?.[0]?.run;
-    this.#releases.set(name, { before, changedAt: 0, lags: [], weight: 0, steps: new Map() });
+    const route = this.#routes.get(NAMESPACE, name);
+    const [stable] = [...(route ? weightsOf(route) : [])].find(([, weight]) => weight === 100) ?? [];
+    if (stable === undefined)
+      throw new Error(`virtualservice ${NAMESPACE}/${name} does not send all traffic to one version; is a release under way?`);
+    this.#releases.set(name, { before, stable, changedAt: 0, lags: [], weight: 0, steps: new Map() });
   }
 
   changed(name: string, at: number): void {
@@ -57,7 +63,9 @@ export class Timeline {
 
   /** Releases that have not ended. */
   pending(): string[] {
-    return [...this.#releases].filter(([, { succeededAt, failure }]) => succeededAt === undefined && failure === undefined).map(([name]) => name);
+    return [...this.#releases]
+      .filter(([, { succeededAt, failure }]) => succeededAt === undefined && failure === undefined)
+      .map(([name]) => name);
   }
 
   take(): Map<string, ReleaseTimes> {
@@ -80,26 +88,17 @@ export class Timeline {
   #routeChanged(route: KubeObject): void {
     const watched = this.#releases.get(route.metadata.name);
     if (!watched) return;
-    const weight = canaryWeight(route);
-    if (weight === undefined || weight <= watched.weight) return;
+    const weight = 100 - (weightsOf(route).get(watched.stable) ?? 0);
+    if (weight <= watched.weight) return;
     const now = Date.now();
     watched.firstWeightAt ??= now;
-    const before = watched.steps.get(watched.steps.size - 1);
-    // The decision on a weight is stored after it is written, so the step before is known by now.
-    if (watched.weight > 0 && before !== undefined) watched.lags.push(now - before - INTERVAL_MS);
+    if (watched.steps.size > 0) watched.lags.push(now - Math.max(...watched.steps.values()) - INTERVAL_MS);
     watched.weight = weight;
   }
 }
 
-/** The share of the version that came last: traffic starts at 100/0 or 0/100, and a release moves it over. */
-const lastFull = new Map<string, string>();
-function canaryWeight(route: KubeObject): number | undefined {
+/** Weights by the host of the destination. */
+function weightsOf(route: KubeObject): Map<string, number> {
   const spec = route['spec'] as { http?: { route?: { destination?: { host?: string }; weight?: number }[] }[] } | undefined;
-  const destinations = spec?.http?.[0]?.route ?? [];
-  const weights = new Map(destinations.map(({ destination, weight }) => [destination?.host ?? '', weight ?? 100]));
-  const full = [...weights].find(([, weight]) => weight === 100)?.[0];
-  const stable = lastFull.get(route.metadata.name);
-  if (full !== undefined) lastFull.set(route.metadata.name, full);
-  if (stable === undefined) return undefined;
-  return 100 - (weights.get(stable) ?? 0);
+  return new Map((spec?.http?.[0]?.route ?? []).map(({ destination, weight }) => [destination?.host ?? '', weight ?? 100]));
 }

@@ -80,8 +80,7 @@ const run = z.object({
 export type Run = z.infer<typeof run>;
 
 const slot = z.object({
-  revision: text(64).optional().describe('What the slot holds.'),
-  readySince: instant().optional().describe('Since when its pods have been ready.'),
+  readySince: instant().optional().describe('Since when its pods have been ready; during adoption only.'),
   unroutedSince: instant().optional().describe('Since when nothing routes to it.'),
   warmUntil: instant().optional().describe('Until when it stays at full scale without traffic.'),
 });

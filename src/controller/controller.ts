@@ -114,7 +114,7 @@ async function lead(work: Work, signal: AbortSignal, assertLeading: () => void):
     now,
     allowCrossNamespace,
     ...(work.cluster ? { cluster: work.cluster } : {}),
-    onDone: (key) => queue.add(key),
+    onDone: (key, at) => queue.addAt(key, at),
     onFailure: (canary, receiver, message, final) => {
       logger.warn({ namespace: canary.metadata.namespace, canary: canary.metadata.name, receiver }, message);
       if (final) recorder.event(canary, 'Warning', 'NotificationFailed', `${receiver}: ${message}`);

@@ -4,6 +4,9 @@ import type { Measurement } from './evidence.js';
 import { iso, ms } from './time.js';
 
 const MAX_CHECKS = 20;
+/** Characters of a query and of a message that the status keeps: all of it must stay below 32 KiB. */
+const MAX_QUERY = 1024;
+const MAX_MESSAGE = 400;
 /** Without `metrics[].interval`, one check looks at no more than this. */
 const DEFAULT_WINDOW_MS = 60_000;
 
@@ -47,8 +50,8 @@ function noData(metric: MetricSpec, message: string): { verdict: Check['verdict'
 
 /** What one measurement says about one metric. Absent evidence is never a pass by accident. */
 export function judge(metric: MetricSpec, measurement: Measurement, at: number, weight: number): Check {
-  const base = { metric: metric.name, at: iso(at), weight, query: measurement.query.slice(0, 2048), ...metric.thresholdRange };
-  const trimmed = (message: string) => message.slice(0, 1024);
+  const base = { metric: metric.name, at: iso(at), weight, query: measurement.query.slice(0, MAX_QUERY), ...metric.thresholdRange };
+  const trimmed = (message: string) => message.slice(0, MAX_MESSAGE);
   if (measurement.kind === 'Error') {
     const verdict = metric.onError === 'fail' ? 'Fail' : 'Error';
     return { ...base, verdict, message: trimmed(`${metric.name}: ${measurement.message}`) };
@@ -84,7 +87,8 @@ export function windows(draft: Draft, stepStartedAt: number): { metric: string; 
   });
 }
 
-/** Keep the checks in the status, newest first. */
+/** Keep the checks in the status, newest first. Only the newest keep their query: it is the longest part, and repeats itself. */
 export function remember(draft: Draft, checks: Check[]): void {
-  draft.status.checks = [...checks, ...(draft.status.checks ?? [])].slice(0, MAX_CHECKS);
+  const older = (draft.status.checks ?? []).map(({ query: _query, ...check }) => check);
+  draft.status.checks = [...checks, ...older].slice(0, MAX_CHECKS);
 }

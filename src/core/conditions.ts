@@ -62,7 +62,8 @@ function numbers(draft: Draft): void {
     side.readyReplicas = slot.ready;
     side.endpoints = slot.endpoints;
   }
-  const weighted = SLOTS.filter((name: SlotName) => (draft.weights?.[name] ?? 0) > 0);
+  const weights = draft.effects.findLast((effect) => effect.type === 'setWeights')?.weights ?? draft.weights;
+  const weighted = SLOTS.filter((name: SlotName) => (weights?.[name] ?? 0) > 0);
   const counted = weighted.length > 0 ? weighted : [draft.stableSlot];
   status.replicas = counted.reduce((sum, name) => sum + draft.slot(name).replicas, 0);
   status.selector = `${Labels.canary}=${draft.observed.name},${Labels.slot} in (${counted.join(',')})`;

@@ -104,17 +104,13 @@ function restoreIdleRoutes(draft: Draft): void {
   if (draft.observed.service.selects !== stable.slot && draft.slot(stable.slot).endpoints > 0) draft.do({ type: 'selectService', slots: [stable.slot] });
 }
 
-/** During a run, weights that somebody else reset come back to what the step has, at once. */
+/** During a run, callers outside the mesh stay with the stable slot; after the last step the routes stay with the new one. */
 function restoreRunRoutes(draft: Draft): void {
-  const { run, canary, step, phase } = draft.status;
+  const { run, canary, phase } = draft.status;
   if (!run || !canary || run.ending) return;
-  if (draft.effects.some((effect) => effect.type === 'setWeights')) return;
   const stable = otherSlot(canary.slot);
-  const alone = draft.slot(stable).endpoints === 0;
-  const wanted = phase === 'Finalising' ? 100 : step?.startedAt === undefined ? undefined : alone ? 100 : step.weight;
-  if (wanted !== undefined && phase !== 'Promoting' && (draft.weights?.[canary.slot] !== wanted || !draft.observed.routes.consistent)) {
-    if (draft.slot(canary.slot).endpoints === 0 || (wanted < 100 && alone)) return;
-    draft.do({ type: 'setWeights', weights: { [canary.slot]: wanted, [stable]: 100 - wanted } as Record<'blue' | 'green', number> });
-  }
+  const lost = draft.weights?.[canary.slot] !== 100 || !draft.observed.routes.consistent;
+  if (phase === 'Finalising' && lost && draft.slot(canary.slot).endpoints > 0)
+    draft.do({ type: 'setWeights', weights: { [canary.slot]: 100, [stable]: 0 } as Record<'blue' | 'green', number> });
   if (phase !== 'Finalising' && draft.observed.service.selects !== stable && draft.slot(stable).endpoints > 0) draft.do({ type: 'selectService', slots: [stable] });
 }

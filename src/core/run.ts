@@ -80,17 +80,25 @@ export function advance(draft: Draft): void {
   if (failing(draft)) return takeBack(draft);
   if (!startPods(draft)) return;
   if (!draft.status.step && !gatePasses(draft, 'pre-rollout', 'pre-rollout')) return;
-  if (run.skipAnalysis || run.promote) return promote(draft);
+  if (run.skipAnalysis || run.promote || draft.status.phase === 'Promoting') return promote(draft);
   step(draft);
 }
 
-/** Facts about the weights in force: what the canary has, when it first had any. */
+/** What the canary has, from the routes as they are. */
 function noteWeight(draft: Draft): void {
+  const { canary } = draft.status;
+  if (canary) recordWeight(draft, draft.weights?.[canary.slot] ?? 0);
+}
+
+function recordWeight(draft: Draft, weight: number): void {
   const { run, canary } = draft.status;
   if (!run || !canary) return;
-  const weight = draft.weights?.[canary.slot] ?? 0;
-  if (weight > 0) run.firstWeightAt ??= iso(draft.now);
-  if (weight !== draft.status.canaryWeight && weight > 0 && run.weights.at(-1) !== weight) run.weights = [...run.weights, weight].slice(-60);
+  if (weight > 0) {
+    run.firstWeightAt ??= iso(draft.now);
+    // With the intent, not with the next look: a drain must never be counted from before this weight.
+    delete draft.record(canary.slot).unroutedSince;
+  }
+  if (weight > 0 && run.weights.at(-1) !== weight && weight > (run.weights.at(-1) ?? 0)) run.weights = [...run.weights, weight].slice(-60);
   draft.status.canaryWeight = weight;
 }
 
@@ -142,10 +150,11 @@ function step(draft: Draft): void {
   if (!status.step) {
     const first = plan[0];
     if (!first || !stableReady(draft)) return;
-    status.step = { index: 0, of: plan.length, weight: first.weight };
+    goTo(draft, plan, 0);
   }
   const current = status.step;
-  if (current.startedAt === undefined) return enter(draft, current, plan);
+  if (!current) return;
+  if (current.startedAt === undefined || !inForce(draft, current.weight)) return enter(draft, current, plan);
   draft.wakeAt(ms(status.nextStepTime));
   if (held(draft)) return;
   const due = ms(status.nextStepTime) ?? draft.now;
@@ -167,35 +176,52 @@ function stableReady(draft: Draft): boolean {
 /** With no ready endpoint behind stable, the only weights that may be written send everything to the canary. */
 const effectiveWeight = (draft: Draft, weight: number): number => (draft.slot(draft.stableSlot).endpoints === 0 ? 100 : weight);
 
-function enter(draft: Draft, current: NonNullable<Draft['status']['step']>, plan: PlanStep[]): void {
-  const { canary } = draft.status;
-  if (!canary) return;
-  const weight = effectiveWeight(draft, current.weight);
-  if (draft.weights?.[canary.slot] === weight && draft.observed.routes.consistent) {
-    const holdMs = plan[current.index]?.holdMs ?? intervalMs(draft);
-    current.startedAt = iso(draft.now);
-    draft.status.nextStepTime = iso(draft.now + Math.min(holdMs, intervalMs(draft)));
-    draft.status.deadline = iso(draft.now + holdMs + draft.spec.progressDeadlineSeconds * 1000);
-    draft.event('Normal', 'WeightSet', `${draft.observed.name} weight ${weight} %, step ${current.index + 1} of ${current.of}`);
-    draft.wakeAt(ms(draft.status.nextStepTime));
-    return draft.wait('Analysing', `weight ${weight} %, step ${current.index + 1} of ${current.of}; the next check is due at ${draft.status.nextStepTime}`);
-  }
-  if (draft.spec.suspend) return draft.wait('Suspended', 'spec.suspend is true; set it to false to let the run go on');
-  shift(draft, weight);
+/** Make a step the current one. Only this renews the deadline: passing a step is progress, writing its weight again is not. */
+function goTo(draft: Draft, plan: PlanStep[], index: number): void {
+  const next = plan[index];
+  if (!next) return;
+  draft.status.step = { index, of: plan.length, weight: next.weight };
+  draft.status.deadline = iso(draft.now + next.holdMs + draft.spec.progressDeadlineSeconds * 1000);
+  delete draft.status.nextStepTime;
 }
 
-/** Write weights when the ready pods cover them. */
-function shift(draft: Draft, weight: number): void {
+const inForce = (draft: Draft, weight: number): boolean =>
+  draft.weights?.[draft.status.canary?.slot ?? 'green'] === effectiveWeight(draft, weight) && draft.observed.routes.consistent;
+
+/**
+ * Write the step's weight, and start its clock. The clock starts again when the weight turns out not to be in force: because the
+ * write failed, we died before it, or somebody reset it. So a step is never shorter than its hold, and never skipped.
+ */
+function enter(draft: Draft, current: NonNullable<Draft['status']['step']>, plan: PlanStep[]): void {
+  const { status } = draft;
+  const weight = effectiveWeight(draft, current.weight);
+  if (draft.spec.suspend && current.startedAt === undefined) return draft.wait('Suspended', 'spec.suspend is true; set it to false to let the run go on');
+  const holdMs = plan[current.index]?.holdMs ?? intervalMs(draft);
+  const first = current.startedAt === undefined;
+  delete current.startedAt;
+  delete status.nextStepTime;
+  if (!inForce(draft, current.weight) && !shift(draft, weight)) return;
+  current.startedAt = iso(draft.now);
+  status.nextStepTime = iso(draft.now + Math.min(holdMs, intervalMs(draft)));
+  draft.wakeAt(ms(status.nextStepTime));
+  if (first) draft.event('Normal', 'WeightSet', `${draft.observed.name} weight ${weight} %, step ${current.index + 1} of ${current.of}`);
+  draft.wait('Analysing', `weight ${weight} %, step ${current.index + 1} of ${current.of}; the next check is due at ${status.nextStepTime}`);
+}
+
+/** Write weights when the ready pods cover them; true when they are on their way. */
+function shift(draft: Draft, weight: number): boolean {
   const { canary } = draft.status;
-  if (!canary) return;
+  if (!canary) return false;
   const weights = { [canary.slot]: weight, [otherSlot(canary.slot)]: 100 - weight } as Record<'blue' | 'green', number>;
   const why = refusal(draft, weights);
   if (why !== undefined) {
     const need = needed(draft.replicas, weight);
-    return draft.wait('ScalingUp', `weight ${weight} % waits: ${why} (${need} of ${draft.replicas} pods)`);
+    draft.wait('ScalingUp', `weight ${weight} % waits: ${why} (${need} of ${draft.replicas} pods)`);
+    return false;
   }
   draft.do({ type: 'setWeights', weights });
-  draft.wait('ApplyingWeights', `weight ${weight} % is being written`);
+  recordWeight(draft, weight);
+  return true;
 }
 
 const intervalMs = (draft: Draft): number => durationMs(draft.spec.analysis.interval);
@@ -317,9 +343,8 @@ function leave(draft: Draft, plan: PlanStep[], index: number): void {
   if (!gatePasses(draft, 'confirm-traffic-increase', `confirm-traffic-increase/${next?.weight ?? 100}`)) return;
   if (nextIndex === undefined || !next) return gatePasses(draft, 'confirm-promotion', 'confirm-promotion') ? promote(draft) : waitForPromotion(draft);
   status.phase = 'Progressing';
-  status.step = { index: nextIndex, of: plan.length, weight: next.weight };
-  delete status.nextStepTime;
-  enter(draft, status.step, plan);
+  goTo(draft, plan, nextIndex);
+  if (status.step) enter(draft, status.step, plan);
 }
 
 function postpone(draft: Draft): void {
@@ -358,7 +383,7 @@ function promote(draft: Draft): void {
     delete status.serviceSince;
     return finalise(draft);
   }
-  shift(draft, 100);
+  if (shift(draft, 100)) draft.wait('PromotingTraffic', `all traffic moves to revision ${canary.revision}`);
 }
 
 /**
@@ -377,15 +402,13 @@ function finalise(draft: Draft): void {
     return takeBack(draft);
   }
   const { selects } = draft.observed.service;
-  const since = ms(status.serviceSince);
-  if (since === undefined) {
-    if (selects !== 'both') {
-      draft.do({ type: 'selectService', slots: ['blue', 'green'] });
-      return draft.wait('Draining', 'callers outside the mesh are given both versions');
-    }
+  const narrowed = selects === canary.slot && status.serviceSince !== undefined;
+  if (selects !== 'both' && !narrowed) {
+    // The clock starts with the write, and again when the write turns out not to be in force.
+    draft.do({ type: 'selectService', slots: ['blue', 'green'] });
     status.serviceSince = iso(draft.now);
   }
-  const drainedAt = (since ?? draft.now) + draft.drainMs;
+  const drainedAt = (ms(status.serviceSince) ?? draft.now) + draft.drainMs;
   draft.wakeAt(drainedAt);
   if (draft.now < drainedAt) return draft.wait('Draining', `all traffic is at revision ${canary.revision}; the old version finishes its requests for ${draft.spec.revisions.drainFor}`);
   if (selects !== canary.slot) {

@@ -9,18 +9,13 @@ function selected(draft: Draft, name: SlotName): boolean {
   return selects === undefined || selects === name || selects === 'both';
 }
 
-/** Note what the cluster shows of each slot: what it holds, since when it is ready, since when nothing routes to it. */
+/** Note what the cluster shows of each slot: since when it is ready (for adoption), since when nothing routes to it. */
 export function recordSlots(draft: Draft): void {
   for (const name of SLOTS) {
     const slot = draft.slot(name);
     const record = draft.record(name);
-    if (record.revision !== slot.revision) {
-      if (slot.revision === undefined) delete record.revision;
-      else record.revision = slot.revision;
-      delete record.readySince;
-    }
-    if (slot.replicas > 0 && slot.ready >= slot.replicas) record.readySince ??= iso(draft.now);
-    else if (slot.ready === 0) delete record.readySince;
+    if (draft.status.adoptedAt !== undefined || slot.ready === 0) delete record.readySince;
+    else if (slot.replicas > 0 && slot.ready >= slot.replicas) record.readySince ??= iso(draft.now);
     const routed = (draft.weights?.[name] ?? 0) > 0 || (draft.status.adoptedAt !== undefined && selected(draft, name));
     if (routed) delete record.unroutedSince;
     else record.unroutedSince ??= iso(draft.now);

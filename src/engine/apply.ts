@@ -20,10 +20,6 @@ export interface ApplyContext {
   now: () => number;
 }
 
-/** Effects that touch the Canary itself or tell that work was done: they come after the status is stored. */
-const AFTER_STATUS = new Set<Effect['type']>(['seedReplicas', 'finishAction', 'removeFinalizer', 'pruneRevisions']);
-export const isAfterStatus = (effect: Effect): boolean => AFTER_STATUS.has(effect.type);
-
 const identityOf = (canary: Canary): Identity => ({ name: canary.metadata.name, namespace: canary.metadata.namespace ?? '', spec: canary.spec });
 const targetOf = ({ cache, canary }: ApplyContext): KubeObject | undefined => cache.deployments.get(canary.metadata.namespace, canary.spec.targetRef.name);
 
@@ -77,7 +73,7 @@ async function keepRevision({ cache, writer, canary, desired }: ApplyContext, re
     throw new Terminal('RevisionMissing', `ControllerRevision of revision ${revision} is gone and the target holds another one; apply a manifest with the wanted template`);
   for (const object of revisionObjects(canary, desired.revision, desired.observation.provenance)) {
     if (object.kind === 'ControllerRevision') await writer.create(Resources.ControllerRevision, object, cache.revisions);
-    else await writer.create(snapshotResource(object.kind), object);
+    else if (object.kind !== 'ConfigMap' || !cache.configMaps.get(object.metadata.namespace, object.metadata.name)) await writer.create(snapshotResource(object.kind), object);
   }
 }
 

@@ -9,6 +9,8 @@ import type { SecretReader } from './revisions.js';
 const GIVE_UP_MS = 3_600_000;
 const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 60_000;
+/** Several receivers accept at about the same time; the status is stored once for them. */
+const SETTLE_MS = 200;
 
 export interface OutboxOptions {
   cache: Cache;
@@ -19,7 +21,7 @@ export interface OutboxOptions {
   cluster?: string;
   allowCrossNamespace: boolean;
   /** A message was accepted, or given up: the Canary's outbox is shorter now. */
-  onDone: (key: string) => void;
+  onDone: (key: string, at: number) => void;
   onFailure: (canary: Canary, receiver: string, message: string, final: boolean) => void;
 }
 
@@ -68,7 +70,7 @@ export class Outbox {
       if (final) this.#finish(id);
     } finally {
       attempt.underWay = false;
-      this.options.onDone(key);
+      this.options.onDone(key, this.options.now() + SETTLE_MS);
     }
   }
 

@@ -3,13 +3,15 @@ import type { KubeObject } from '../kube/index.js';
 
 const state = z.looseObject({
   waiting: z.looseObject({ reason: z.string().optional(), message: z.string().optional() }).optional(),
+  running: z.looseObject({}).optional(),
   terminated: z.looseObject({ reason: z.string().optional(), exitCode: z.int().optional() }).optional(),
 });
 const containerStatus = z.looseObject({ name: z.string(), state: state.optional(), lastState: state.optional(), restartCount: z.int().optional() });
+const condition = z.looseObject({ type: z.string(), status: z.string(), reason: z.string().optional(), message: z.string().optional() });
 const schema = z.looseObject({
   status: z
     .looseObject({
-      conditions: z.array(z.looseObject({ type: z.string(), status: z.string(), reason: z.string().optional(), message: z.string().optional() })).optional(),
+      conditions: z.array(condition).optional(),
       containerStatuses: z.array(containerStatus).optional(),
       initContainerStatuses: z.array(containerStatus).optional(),
     })
@@ -38,5 +40,12 @@ export function podFailure(pod: KubeObject): string | undefined {
   const failed = statuses.map(containerFailure).find((words) => words !== undefined);
   if (failed) return failed.slice(0, MAX_WORDS);
   const unscheduled = data.status.conditions?.find((item) => item.type === 'PodScheduled' && item.status === 'False');
-  return unscheduled ? `${unscheduled.reason ?? 'Unschedulable'}: ${unscheduled.message ?? ''}`.slice(0, MAX_WORDS) : undefined;
+  if (unscheduled) return `${unscheduled.reason ?? 'Unschedulable'}: ${unscheduled.message ?? ''}`.slice(0, MAX_WORDS);
+  return statuses.some((status) => status.state?.running) ? unready(data.status.conditions)?.slice(0, MAX_WORDS) : undefined;
+}
+
+/** A container that runs and is not ready fails its probe; the kubelet's words for that name the container. */
+function unready(conditions: z.infer<typeof condition>[] = []): string | undefined {
+  const found = conditions.find((item) => item.type === 'ContainersReady' && item.status === 'False');
+  return found ? `${found.reason ?? 'ContainersNotReady'}: ${found.message ?? 'a readiness probe fails'}` : undefined;
 }

@@ -3,9 +3,10 @@ import { canarySpec, canaryStatus, SluiceResources, type Canary, type CanaryStat
 import { decide } from '../core/decide.js';
 import type { Problem } from '../core/evidence.js';
 import type { Decision, Effect } from '../core/observation.js';
-import { isConflict, isNotFound, KubeError, type EventRecorder } from '../kube/index.js';
-import { apply, isAfterStatus, type ApplyContext } from './apply.js';
+import { isConflict, isNotFound, type EventRecorder } from '../kube/index.js';
+import { apply, type ApplyContext } from './apply.js';
 import { Index, type Cache } from './cache.js';
+import { isCosmetic } from './cosmetic.js';
 import { Terminal, Waiting } from './errors.js';
 import { evidenceProblems, gather, type EvidenceOptions } from './evidence.js';
 import { observe, withoutDelivered, type Gathered } from './observe.js';
@@ -18,6 +19,8 @@ import type { Writer } from './writer.js';
 const MAX_ROUNDS = 6;
 /** Soon enough for people, long enough that caches have caught up after a conflict, in milliseconds. */
 const RETRY_MS = 50;
+/** How often changes of mere numbers and wording are stored, in milliseconds. */
+const COSMETIC_MS = 2_000;
 
 export interface ReconcilerOptions {
   cache: Cache;
@@ -37,6 +40,8 @@ interface Memory {
   writeError?: string;
   /** An effect that only a person can make possible. It is tried again all the same: nobody has to tell us that it was mended. */
   refused?: Problem;
+  /** Unix milliseconds of the last stored status. */
+  storedAt?: number;
 }
 
 /** One Canary at a time: observe, decide, apply. Holds nothing that a restart would miss. */
@@ -73,17 +78,15 @@ export class Reconciler {
     const decision = await this.#decide(canary, desired, { problems, ...(memory.writeError ? { writeError: memory.writeError } : {}), ...(memory.refused ? { refused: memory.refused } : {}) });
     this.options.onDecision?.(canary, decision, dueAt);
     const context: ApplyContext = { cache, router: this.options.router, writer: this.options.writer, canary, desired, now };
-    const failed = await this.#apply(
-      context,
-      decision.effects.filter((effect) => !isAfterStatus(effect)),
-      memory,
-    );
-    const stored = await this.#store(live, canary, decision);
-    if (stored && !failed) await this.#apply(context, decision.effects.filter(isAfterStatus), memory);
-    this.#record(canary, stored ? decision : { ...decision, events: [] });
-    const messagesAt = stored ? this.options.outbox.deliver(key, { ...canary, status: decision.status }) : undefined;
-    const wakes = [decision.wakeAt, messagesAt, failed || !stored ? now() + RETRY_MS : undefined].filter((at) => at !== undefined);
+    // The intent first: whoever takes over after a crash between the two finds it, and carries it out.
+    const stored = await this.#store(live, canary, decision, memory);
+    if (stored === 'lost') return now() + RETRY_MS;
+    const failed = await this.#apply(context, decision.effects, memory);
+    this.#record(canary, decision);
+    const messagesAt = this.options.outbox.deliver(key, { ...canary, status: decision.status });
     if (failed instanceof Error && !(failed instanceof Waiting) && !isConflict(failed)) throw failed;
+    const cosmeticsAt = stored === 'later' ? (memory.storedAt ?? now()) + COSMETIC_MS : undefined;
+    const wakes = [decision.wakeAt, messagesAt, cosmeticsAt, failed ? now() + RETRY_MS : undefined].filter((at) => at !== undefined);
     return wakes.length > 0 ? Math.min(...wakes) : undefined;
   }
 
@@ -129,19 +132,26 @@ export class Reconciler {
     return undefined;
   }
 
-  /** Store the status when it changed. False when somebody else wrote meanwhile: then decide again from what is there. */
-  async #store(live: Canary, canary: Canary, decision: Decision): Promise<boolean> {
-    if (isDeepStrictEqual(live.status, decision.status)) return true;
-    const { cache, writer } = this.options;
+  /**
+   * Store the status when it changed. `lost`: somebody else wrote meanwhile, so decide again from what is there. `later`: only
+   * numbers and wording changed, and those are not written more often than people can read.
+   */
+  async #store(live: Canary, canary: Canary, decision: Decision, memory: Memory): Promise<'stored' | 'later' | 'lost'> {
+    if (isDeepStrictEqual(live.status, decision.status)) return 'stored';
+    const { cache, writer, now } = this.options;
+    if (memory.storedAt !== undefined && now() < memory.storedAt + COSMETIC_MS && isCosmetic(live.status, decision.status)) return 'later';
     const newest = cache.canaries.get(canary.metadata.namespace, canary.metadata.name);
     // Only our own writes may have come between: the status that we decided from must still be the one that is stored.
-    if (!newest || newest.metadata.uid !== live.metadata.uid || !isDeepStrictEqual(newest.status, live.status)) return false;
+    if (!newest || newest.metadata.uid !== live.metadata.uid || !isDeepStrictEqual(newest.status, live.status)) return 'lost';
     try {
       await writer.update(SluiceResources.Canary, { ...newest, status: decision.status }, cache.canaries, { subresource: 'status' });
-      return true;
+      memory.storedAt = now();
+      return 'stored';
     } catch (error) {
-      if (isConflict(error) || isNotFound(error)) return false;
-      if (error instanceof KubeError) this.options.logger.warn({ canary: canary.metadata.name, error: error.message }, 'status could not be stored');
+      if (isConflict(error) || isNotFound(error)) return 'lost';
+      this.options.logger.warn({ canary: canary.metadata.name, error: String(error) }, 'the status could not be stored');
+      // Traffic leaves a bad version even while the status cannot be stored: that decision may be made again and again.
+      if (decision.status.run?.ending) return 'later';
       throw error;
     }
   }

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
 import { API_VERSION } from '../api/index.js';
-import { commitTree } from '../git/index.js';
+import { commitTree, type TreeChanges } from '../git/index.js';
 
 /** What a commit makes of `reviews`. */
 export interface ReviewsVersion {
@@ -43,6 +43,7 @@ const SANDBOX_REVISIONS = { drainFor: '2s', warmFor: '10s', settle: '500ms', his
 const REPO = fileURLToPath(new URL('../../examples/bookinfo/repo/', import.meta.url));
 const REVIEWS_FILE = 'reviews.yaml';
 const CONFIG_FILE = 'reviews-config.yaml';
+const CANARY_FILE = 'canary.yaml';
 
 interface Deployment {
   kind: string;
@@ -74,19 +75,26 @@ const env = (name: string, value: number): unknown[] => (value > 0 ? [{ name, va
 const configManifest = (greeting: string): string =>
   stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'reviews-config' }, data: { greeting } });
 
-function canaryManifest(analysis: Record<string, unknown>): string {
-  return stringify({
-    apiVersion: API_VERSION,
-    kind: 'Canary',
-    metadata: { name: 'reviews' },
-    spec: {
-      targetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'reviews' },
-      progressDeadlineSeconds: 60,
-      service: { port: 9080, targetPort: 'http' },
-      revisions: SANDBOX_REVISIONS,
-      analysis: overlaid(analysis),
-    },
+function canaryManifest(analysis: Record<string, unknown>, spec: Record<string, unknown>): string {
+  const base = {
+    targetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'reviews' },
+    progressDeadlineSeconds: 60,
+    service: { port: 9080, targetPort: 'http' },
+    revisions: SANDBOX_REVISIONS,
+    analysis: overlaid(analysis),
+  };
+  return stringify({ apiVersion: API_VERSION, kind: 'Canary', metadata: { name: 'reviews' }, spec: deepOverlaid(base, spec) });
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Objects are merged; everything else is replaced. */
+function deepOverlaid(base: Record<string, unknown>, over: Record<string, unknown>): Record<string, unknown> {
+  const merged = Object.entries(over).map(([key, value]) => {
+    const below = base[key];
+    return [key, isObject(below) && isObject(value) ? deepOverlaid(below, value) : value] as const;
   });
+  return { ...base, ...Object.fromEntries(merged) };
 }
 
 /** The way of stepping is replaced as a whole: a script's `stepWeight` beside our `stepWeights` would be refused. */
@@ -101,9 +109,24 @@ const alertManifest = (receiver: string): string =>
     .map((type) => stringify({ apiVersion: API_VERSION, kind: 'AlertProvider', metadata: { name: type }, spec: { type, address: `${receiver}/${type}`, ...(type === 'slack' ? { channel: 'releases' } : {}) } }))
     .join('---\n');
 
+/** What the repository holds at first, beside Bookinfo. */
+export interface InitialRepository {
+  /** Laid over the Canary's analysis. */
+  analysis: Record<string, unknown>;
+  /** Address of the receiver of messages. */
+  receiver: string;
+  /** Laid over the Canary's spec, deeply. */
+  canary?: Record<string, unknown>;
+  /** Further files, by path. */
+  files?: Record<string, string>;
+  /** True: the Canary comes later, with `addCanary`. */
+  withoutCanary?: boolean;
+}
+
 /** The sandbox's repository: Bookinfo, a Canary for reviews, and commits that change reviews. */
 export class BookinfoRepository {
   private current = FIRST_VERSION;
+  private canary = '';
 
   constructor(
     private readonly dir: string,
@@ -115,14 +138,31 @@ export class BookinfoRepository {
   }
 
   /** The first commit. Returns its id. */
-  async initialise(options: { analysis: Record<string, unknown>; receiver: string }): Promise<string> {
+  async initialise(options: InitialRepository): Promise<string> {
     const files: Record<string, string> = {};
     for (const name of await readdir(REPO)) files[name] = await readFile(join(REPO, name), 'utf8');
     files[REVIEWS_FILE] = reviewsManifest(files[REVIEWS_FILE] ?? '', this.current);
     files[CONFIG_FILE] = configManifest(this.current.config);
-    files['canary.yaml'] = canaryManifest(options.analysis);
+    this.canary = canaryManifest(options.analysis, options.canary ?? {});
+    if (!options.withoutCanary) files[CANARY_FILE] = this.canary;
     files['alerts.yaml'] = alertManifest(options.receiver);
-    return commitTree(this.dir, files, { message: 'Bookinfo with reviews v1, released by Sluice', author: this.author });
+    const all = { ...files, ...options.files };
+    return commitTree(this.dir, all, { message: 'Bookinfo with reviews v1, released by Sluice', author: this.author });
+  }
+
+  /** Put reviews under Sluice's care. Returns the commit's id. */
+  async addCanary(): Promise<string> {
+    return this.commit({ [CANARY_FILE]: this.canary }, 'reviews is released by Sluice');
+  }
+
+  /** Take reviews out of Sluice's care. Returns the commit's id. */
+  async removeCanary(): Promise<string> {
+    return this.commit({ [CANARY_FILE]: null }, 'reviews is not released by Sluice any more');
+  }
+
+  /** Commit changed files; null deletes one. Returns the commit's id. */
+  async commit(changes: TreeChanges, message: string): Promise<string> {
+    return commitTree(this.dir, changes, { message, author: this.author });
   }
 
   /** Commit another version of reviews. Returns the commit's id. */

@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { get } from 'node:http';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { API_VERSION, SluiceResources, type Canary } from '../api/index.js';
@@ -17,7 +18,7 @@ import { startBuiltinMesh } from './mesh/mesh.js';
 import { startTelemetry } from './mesh/telemetry.js';
 import type { Mesh } from './mesh/types.js';
 import { watchMesh } from './mesh/watch.js';
-import { startExternalPrometheus } from './prometheus/external.js';
+import { startExternalPrometheus, type ExternalPrometheus } from './prometheus/external.js';
 import { startPrometheus } from './prometheus/index.js';
 import { startReceiver, type ReceivedMessage } from './receiver.js';
 import { startCallers, type Callers } from './traffic/callers.js';
@@ -38,6 +39,12 @@ export interface SandboxOptions {
   rps: number;
   /** Laid over the example Canary's analysis. */
   analysis?: Record<string, unknown>;
+  /** Laid over the example Canary's spec, deeply. */
+  canary?: Record<string, unknown>;
+  /** Further files of the repository, by path. */
+  files?: Record<string, string>;
+  /** True: Bookinfo runs and is called without a Canary, until the repository gets one. */
+  withoutCanary?: boolean;
   /** How late proxies learn of a change, in milliseconds. */
   pushDelayMs?: number;
   /** Starts Sluice; by default it runs in this process, over HTTP like any other client of the API. */
@@ -75,6 +82,8 @@ export interface Sandbox {
   apiUrl: string;
   git: { url: string; dir: string };
   prometheusUrl: string;
+  /** The real one, where there is one: it can be stopped and started again. */
+  prometheus?: ExternalPrometheus;
   productpageUrl: string;
   controllerUrl: string;
   client: KubeClient;
@@ -113,7 +122,8 @@ async function assemble(options: SandboxOptions, cleanup: Cleanup): Promise<Sand
   cleanup.add('receiver', () => receiver.stop());
   const git = await createBareRepository(join(dir, 'repository.git'));
   const repository = new BookinfoRepository(git.dir, AUTHOR);
-  await repository.initialise({ analysis: options.analysis ?? {}, receiver: receiver.url });
+  const { canary, files, withoutCanary } = options;
+  await repository.initialise({ analysis: options.analysis ?? {}, receiver: receiver.url, canary, files, withoutCanary });
   const { telemetry, mesh, virtualServices } = await startMesh(options, dir, cluster.informers, client, cleanup, ending.signal, problem);
   const prometheus = await startMetrics(options, dir, telemetry.url, cleanup);
   const node = await startNode({
@@ -140,7 +150,8 @@ async function assemble(options: SandboxOptions, cleanup: Cleanup): Promise<Sand
   const controller = await start({ kubeconfig: cluster.kubeconfigPath, metricsServer: prometheus.url, metricsGridMs: SCRAPE_MS, namespace: NAMESPACE, dir });
   cleanup.add('controller', () => controller.stop());
   await createSource(client, git.url);
-  await adopted(client, canaries);
+  if (withoutCanary) await answered(proxy);
+  else await adopted(client, canaries);
   const callers = startCallers({
     url: proxy,
     host: CANARY,
@@ -156,6 +167,7 @@ async function assemble(options: SandboxOptions, cleanup: Cleanup): Promise<Sand
     apiUrl: client.server,
     git,
     prometheusUrl: prometheus.url,
+    ...(prometheus.external ? { prometheus: prometheus.external } : {}),
     productpageUrl: proxy,
     controllerUrl: controller.url,
     client,
@@ -241,13 +253,16 @@ async function startMesh(options: SandboxOptions, dir: string, informers: Cluste
   return { telemetry, mesh, virtualServices };
 }
 
-async function startMetrics(options: SandboxOptions, dir: string, telemetryUrl: string, cleanup: Cleanup): Promise<{ url: string }> {
+async function startMetrics(options: SandboxOptions, dir: string, telemetryUrl: string, cleanup: Cleanup): Promise<{ url: string; external?: ExternalPrometheus }> {
+  if (options.prometheus) {
+    const external = await startExternalPrometheus({ binary: options.prometheus, dir: join(dir, 'prometheus'), targets: [telemetryUrl], scrapeIntervalMs: SCRAPE_MS });
+    cleanup.add('Prometheus', () => external.stop());
+    return { url: external.url, external };
+  }
   const target = { job: 'istio-proxies', instance: 'sandbox', url: telemetryUrl, honorLabels: true };
-  const prometheus = options.prometheus
-    ? await startExternalPrometheus({ binary: options.prometheus, dir: join(dir, 'prometheus'), targets: [telemetryUrl], scrapeIntervalMs: SCRAPE_MS })
-    : await startPrometheus({ scrapeIntervalMs: SCRAPE_MS, targets: () => [target] });
+  const prometheus = await startPrometheus({ scrapeIntervalMs: SCRAPE_MS, targets: () => [target] });
   cleanup.add('Prometheus', () => prometheus.stop());
-  return prometheus;
+  return { url: prometheus.url };
 }
 
 async function startOwnController(needs: ControllerNeeds, evidence: Evidence, problem: (message: string) => void): Promise<RunningController> {
@@ -314,6 +329,20 @@ async function adopted(client: KubeClient, canaries: IndexedInformer<Canary>): P
     },
   );
 }
+
+/** Wait until callers can be served without a Canary. */
+async function answered(url: string): Promise<void> {
+  await poll('reviews to answer', () => reachable(url));
+}
+
+/** `fetch` sends no Host of ours. */
+const reachable = (url: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    get(new URL('/reviews/0', url), { headers: { host: CANARY } }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    }).on('error', () => resolve(false));
+  });
 
 const POLL_MS = 100;
 const PATIENCE_MS = 120_000;

@@ -93,7 +93,7 @@ export function createLogger(io: Pick<Io, 'out'>, level: string): Logger {
 
 async function dataFolder(wanted: string | undefined): Promise<{ folder: string; remove: () => Promise<void> }> {
   if (wanted === undefined) {
-    const folder = await mkdtemp(path.join(tmpdir(), 'sluice-'));
+    const folder = await mkdtemp(path.join(tmpdir(), 'sluice-controller-'));
     return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
   }
   try {

@@ -22,7 +22,7 @@ interface Insight {
 /** What a decision on the present state adds to the status. */
 function insightOf(reading: Reading): Insight {
   if ('unread' in reading) return { problems: [], nextCheck: [], effects: [], unread: reading.unread };
-  const { decision, observed } = reading;
+  const { decision, observed, ahead } = reading;
   const problems = observed.problems.map(({ reason, message }) => ({ reason, message }));
   const desired = observed.desired && { revision: observed.desired.revision, ...observed.desired.provenance };
   const base = { problems, ...(desired ? { desired } : {}) };
@@ -31,8 +31,8 @@ function insightOf(reading: Reading): Insight {
   const fresh = conditionOf(decision.status, 'Progressing');
   return {
     ...base,
-    nextCheck: [],
-    effects: decision.effects.map(effectWords),
+    nextCheck: ahead ? needWords(ahead) : [],
+    effects: decision.effects.flatMap(effectWords),
     ...(fresh ? { progress: { reason: fresh.reason, message: fresh.message } } : {}),
     ...(decision.wakeAt === undefined ? {} : { wakeAt: new Date(decision.wakeAt).toISOString() }),
   };
@@ -58,10 +58,11 @@ export function explanationOf(canary: Canary, reading: Reading, now: number) {
     why,
     stalled: stalled ?? insight.problems[0],
     problems: insight.problems,
-    nextStepTime: status.nextStepTime,
-    overdue: overdue(status.nextStepTime, now),
+    // A hold stops the clock of the step as well.
+    nextStepTime: run?.held ? undefined : status.nextStepTime,
+    overdue: !run?.held && overdue(status.nextStepTime, now),
     nextLookAt: insight.wakeAt,
-    deadline: status.deadline,
+    deadline: run?.held ? undefined : status.deadline,
     failedChecks: status.failedChecks,
     threshold: canarySpec.safeParse(canary.spec).data?.analysis.threshold,
     nextCheck: insight.nextCheck,

@@ -1,6 +1,6 @@
 import { canarySpec, durationMs, type Canary } from '../../api/index.js';
 import { decide } from '../../core/decide.js';
-import type { Decision, Observation } from '../../core/observation.js';
+import type { Decision, Needs, Observation } from '../../core/observation.js';
 import { podTemplateSchema } from '../../core/pod-template.js';
 import { trackedReferences } from '../../core/revision.js';
 import { createCache, type Cache } from '../../engine/cache.js';
@@ -18,7 +18,7 @@ import type { Io } from '../io.js';
 const SYNC_MS = 8_000;
 
 /** What the controller would decide now on what the API shows, or why that cannot be told. */
-export type Reading = { decision: Decision; observed: Observation } | { unread: string };
+export type Reading = { decision: Decision; observed: Observation; /** What the next check will ask for, if nothing changes before. */ ahead?: Needs } | { unread: string };
 
 /** Nothing is measured or called for an explanation: a webhook may count its calls, and a check belongs to the controller. */
 const unmeasured = (cache: Cache, secrets: NamedSecrets): EvidenceOptions => ({
@@ -73,5 +73,9 @@ function decideOnce(io: Io, cache: Cache, secrets: NamedSecrets, canary: Canary)
   const desired = new Revisions(cache, secrets, since).desired(canary, target);
   const problems = evidenceProblems(unmeasured(cache, secrets), canary);
   const observed = observe(cache, createIstioRouter(), canary, desired, { problems });
-  return { observed, decision: decide({ spec, status, observed, now: io.now() }) };
+  const now = io.now();
+  const decision = decide({ spec, status, observed, now });
+  const due = Date.parse(status.nextStepTime ?? '');
+  const ahead = due > now ? decide({ spec, status, observed, now: due }).needs : undefined;
+  return { observed, decision, ...(ahead ? { ahead } : {}) };
 }

@@ -29,11 +29,12 @@ function situation({ stable, canary, weight, desired, run }: Explanation): strin
   return `${serving}; no release is under way.`;
 }
 
-function times(io: Io, { nextStepTime, nextLookAt, deadline, overdue, failedChecks, threshold, nextCheck, unread }: Explanation): Line[] {
+function times(io: Io, { run, nextStepTime, nextLookAt, deadline, overdue, failedChecks, threshold, nextCheck, unread }: Explanation): Line[] {
   const now = io.now();
   const rows: Line[] = [];
   const at = (text: string): string => `${relative(text, now)} (${text})`;
-  if (nextStepTime !== undefined) rows.push(['Next step', overdue ? { text: `was due ${at(nextStepTime)}: no controller seems to run`, colour: 'red' } : at(nextStepTime)]);
+  if (run?.held) rows.push(['Next step', 'when the hold ends; neither steps nor the deadline run meanwhile']);
+  else if (nextStepTime !== undefined) rows.push(['Next step', overdue ? { text: `was due ${at(nextStepTime)}: no controller seems to run`, colour: 'red' } : at(nextStepTime)]);
   else if (nextLookAt !== undefined) rows.push(['Next look', `${at(nextLookAt)}, or when something changes`]);
   if (nextCheck.length > 0) rows.push(['Next check', `asks ${nextCheck.join('; ')}`]);
   if (deadline !== undefined) rows.push(['Deadline', `${at(deadline)}: without progress it is taken back then`]);

@@ -9,8 +9,12 @@ export function needWords({ metrics, hooks }: Needs): string[] {
   ];
 }
 
-/** What an effect does, in words. */
-export function effectWords(effect: Effect): string {
+/** What an effect does, in words; nothing for what every decision makes sure of anyway. */
+export function effectWords(effect: Effect): string[] {
+  return effect.type === 'createSlotServices' ? [] : [words(effect)];
+}
+
+function words(effect: Exclude<Effect, { type: 'createSlotServices' }>): string {
   switch (effect.type) {
     case 'setWeights':
       return `set the weights: blue ${effect.weights.blue} %, green ${effect.weights.green} %`;
@@ -35,7 +39,6 @@ export function effectWords(effect: Effect): string {
 
 const OTHER_EFFECTS = {
   addFinalizer: 'put the finalizer on the Canary',
-  createSlotServices: 'make sure that both slots have their Services',
   overlayTarget: 'keep the target itself at no pods',
   releaseRoutes: 'give the routes back',
   releaseServices: 'give the Services back',

@@ -1,6 +1,6 @@
 import type { Check, HistoryEntry, Provenance } from '../../api/index.js';
 import { namespaceFlag } from '../canaries.js';
-import { paint, relative, shortCommit, table, type Cell, type Colour } from '../format.js';
+import { duration, paint, relative, shortCommit, table, type Cell, type Colour } from '../format.js';
 import type { Io } from '../io.js';
 import { phaseCell } from './rows.js';
 import type { CanaryView, SideView, SourceView } from './view.js';
@@ -33,7 +33,7 @@ function overview(io: Io, view: CanaryView, now: number): string {
   ];
   if (view.stalled) rows.push(['Stalled', { text: `${view.stalled.reason}: ${view.stalled.message}`, colour: 'red' }]);
   if (view.progress) rows.push(['Now', `${view.progress.reason}: ${view.progress.message}`]);
-  if (step) rows.push(['Step', `${step.number} of ${step.of}: weight ${step.weight} %${step.startedAt === undefined ? ', not in force yet' : `, since ${relative(step.startedAt, now)}`}`]);
+  if (step) rows.push(['Step', `${step.number} of ${step.of}: weight ${step.weight} %${step.startedAt === undefined ? ', not in force yet' : ` for ${duration(now - Date.parse(step.startedAt))}`}`]);
   if (view.nextStepTime !== undefined) rows.push(['Next', `${relative(view.nextStepTime, now)} (${view.nextStepTime})`]);
   if (view.deadline !== undefined) rows.push(['Deadline', `${relative(view.deadline, now)} (${view.deadline})`]);
   if (run) rows.push(['Run', `began ${relative(run.startedAt, now)}${run.weights.length > 0 ? `; weights so far ${run.weights.join(', ')}` : ''}`]);

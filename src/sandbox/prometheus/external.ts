@@ -25,8 +25,17 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** A real Prometheus that scrapes the sandbox. Rejects when it does not become ready, with its last words. */
-export async function startExternalPrometheus(options: ExternalPrometheusOptions): Promise<{ url: string; stop(): Promise<void> }> {
+/** A real Prometheus that scrapes the sandbox. */
+export interface ExternalPrometheus {
+  url: string;
+  /** End the process; its data stay. */
+  stop(): Promise<void>;
+  /** Start it again, at the same address. Rejects when it does not become ready, with its last words. */
+  start(): Promise<void>;
+}
+
+/** Start one. Rejects when it does not become ready, with its last words. */
+export async function startExternalPrometheus(options: ExternalPrometheusOptions): Promise<ExternalPrometheus> {
   await mkdir(options.dir, { recursive: true });
   const config = join(options.dir, 'prometheus.yml');
   const interval = `${options.scrapeIntervalMs}ms`;
@@ -41,30 +50,46 @@ export async function startExternalPrometheus(options: ExternalPrometheusOptions
     }),
   );
   const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
   const flags = [`--config.file=${config}`, `--storage.tsdb.path=${join(options.dir, 'data')}`, `--web.listen-address=127.0.0.1:${port}`];
-  const child = spawn(options.binary, flags, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let end = await launch(options.binary, flags, url);
+  return {
+    url,
+    stop: () => end(),
+    start: async () => {
+      await end();
+      end = await launch(options.binary, flags, url);
+    },
+  };
+}
+
+/** Returns what ends the process, any number of times. */
+async function launch(binary: string, flags: string[], url: string): Promise<() => Promise<void>> {
+  const child = spawn(binary, flags, { stdio: ['ignore', 'ignore', 'pipe'] });
   let words = '';
   child.stderr.on('data', (chunk: Buffer) => (words = (words + chunk.toString('utf8')).slice(-2000)));
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const killWithUs = (): boolean => child.kill('SIGKILL');
   process.once('exit', killWithUs);
   const failed = new Promise<never>((_, reject) => {
-    child.once('error', (error) => reject(new Error(`--prometheus ${options.binary}: ${error.message}; expected the path of a Prometheus binary`)));
-    child.once('exit', (code) => reject(new Error(`--prometheus ${options.binary} ended with code ${code}: ${words}`)));
+    child.once('error', (error) => reject(new Error(`--prometheus ${binary}: ${error.message}; expected the path of a Prometheus binary`)));
+    child.once('exit', (code) => reject(new Error(`--prometheus ${binary} ended with code ${code}: ${words}`)));
   });
   failed.catch(() => {});
-  const url = `http://127.0.0.1:${port}`;
-  await Promise.race([ready(url), failed]);
-  return {
-    url,
-    stop: async () => {
-      process.removeListener('exit', killWithUs);
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
-      await ended;
-      clearTimeout(timer);
-    },
+  const end = async (): Promise<void> => {
+    process.removeListener('exit', killWithUs);
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
+    await ended;
+    clearTimeout(timer);
   };
+  try {
+    await Promise.race([ready(url), failed]);
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  return end;
 }
 
 async function ready(url: string): Promise<void> {

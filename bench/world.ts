@@ -1,0 +1,139 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Resources } from '../src/kube/index.js';
+import { startControlPlane, type ControlPlane } from '../test/real/index.js';
+import { startDaemon, stopAll, temporaryFolder, removeTemporary, type Daemon } from '../test/real/process.js';
+import { writeAuditPolicy } from './audit.js';
+import { buildController, startController, type RunningController } from './controller.js';
+import { createFleet, createNamespace, NAMESPACE, slotServices } from './fleet.js';
+import { startMetricsStandIn, type MetricsStandIn } from './prometheus.js';
+import { Timeline } from './timeline.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+/** The name that the controller has in the audit log. */
+const USER = 'sluice';
+/** kube-controller-manager must not be what is measured; its own default is 20 requests a second. */
+const CONTROLLER_MANAGER_QPS = 5_000;
+const ADOPTION_MS = 240_000;
+const QUIET_MS = 120_000;
+const POLL_MS = 250;
+
+export interface World {
+  plane: ControlPlane;
+  controller: RunningController;
+  metrics: MetricsStandIn;
+  timeline: Timeline;
+  /** kubernetes' version. */
+  version: string;
+  /** Resolves when nothing is left to do: one pod per Canary and no phase but the last. Rejects after two minutes. */
+  quiet(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A real control plane, a node whose pods are hollow, a metrics server, the controller, and `count` Canaries that it has adopted. */
+export async function startWorld(options: { count: number; profile?: string; say: (text: string) => void }): Promise<World> {
+  const { count, say } = options;
+  const dir = await temporaryFolder('sluice-bench-');
+  const stopping = new AbortController();
+  const daemons: Daemon[] = [];
+  const stops: (() => Promise<void>)[] = [];
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await stopAll(daemons.toReversed());
+    for (const one of stops.toReversed()) await one();
+    await removeTemporary(dir);
+  };
+  try {
+    const program = await buildController();
+    const metrics = await startMetricsStandIn(NAMESPACE, slotServices(count));
+    stops.push(() => metrics.close());
+    const plane = await startPlane(dir, say);
+    stops.push(() => plane.stop());
+    daemons.push(await startNode(plane, dir));
+    await createNamespace(plane.client, 'sluice-system');
+    const controller = await startController({
+      program,
+      kubeconfig: plane.kubeconfigFor(USER),
+      metricsServer: metrics.url,
+      dir,
+      profile: options.profile,
+    });
+    daemons.push(controller.daemon);
+    const timeline = new Timeline(plane.client);
+    const { gitVersion: version } = (await plane.client.raw('/version')) as { gitVersion: string };
+    const world: World = {
+      plane,
+      controller,
+      metrics,
+      timeline,
+      version,
+      quiet: () => quiet(plane, timeline, count, QUIET_MS),
+      stop,
+    };
+    await createFleet(plane.client, count);
+    await timeline.start(stopping.signal);
+    say(`${count} Canaries are being adopted`);
+    await quiet(plane, timeline, count, ADOPTION_MS);
+    return world;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startPlane(dir: string, say: (text: string) => void): Promise<ControlPlane> {
+  const policy = path.join(dir, 'policy.yaml');
+  await writeAuditPolicy(policy, USER);
+  const plane = await startControlPlane({
+    dir: path.join(dir, 'plane'),
+    users: [{ name: USER, groups: ['system:masters'] }],
+    controllerManagerQps: CONTROLLER_MANAGER_QPS,
+    controllerManagerFlags: [
+      '--concurrent-deployment-syncs=20',
+      '--concurrent-replicaset-syncs=20',
+      '--concurrent-service-endpoint-syncs=20',
+    ],
+    apiServerFlags: [`--audit-policy-file=${policy}`, '--max-requests-inflight=1000', '--max-mutating-requests-inflight=1000'],
+    onProgress: say,
+  });
+  await plane.applyCrds(path.join(ROOT, 'crds'));
+  return plane;
+}
+
+async function startNode(plane: ControlPlane, dir: string): Promise<Daemon> {
+  const node = startDaemon('node', process.execPath, ['--import', 'tsx', path.join(ROOT, 'bench', 'node.ts'), plane.kubeconfig], {
+    dir,
+    cwd: ROOT,
+  });
+  await node.ready(async () => Boolean(await plane.client.get(Resources.Node, undefined, 'bench')));
+  return node;
+}
+
+async function quiet(plane: ControlPlane, timeline: Timeline, count: number, timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const idle = timeline
+      .canaries()
+      .filter(({ status }) => status?.adoptedAt && !status.run && ['Initialized', 'Succeeded'].includes(status.phase ?? ''));
+    if (idle.length === count && (await runningPods(plane)) === count) return;
+    if (performance.now() > deadline) throw new Error(await diagnosis(plane, timeline, count, timeoutMs));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+async function runningPods(plane: ControlPlane): Promise<number> {
+  return (await plane.client.list(Resources.Pod, { namespace: NAMESPACE })).items.length;
+}
+
+async function diagnosis(plane: ControlPlane, timeline: Timeline, count: number, timeoutMs: number): Promise<string> {
+  const said = new Map<string, number>();
+  for (const { status } of timeline.canaries()) {
+    const why = (status?.conditions ?? [])
+      .filter((item) => ['Progressing', 'Stalled', 'Ready'].includes(item.type))
+      .map((item) => `${item.type}=${item.status} ${item.reason}`);
+    const text = `${status?.phase ?? 'no phase'}: ${why.join(', ')}`;
+    said.set(text, (said.get(text) ?? 0) + 1);
+  }
+  const lines = [...said].map(([text, number]) => `  ${number} × ${text}`);
+  return `${count} Canaries did not come to rest within ${timeoutMs / 1000} s (${await runningPods(plane)} pods):\n${lines.join('\n')}`;
+}

@@ -1,0 +1,21 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { CanaryStatus } from '../api/index.js';
+
+type Side = NonNullable<CanaryStatus['stable']>;
+
+function withoutNumbers(side: Side | undefined): Partial<Side> | undefined {
+  if (!side) return undefined;
+  const { replicas: _replicas, readyReplicas: _ready, endpoints: _endpoints, ...kept } = side;
+  return kept;
+}
+
+/** What of a status a decision is made from, or a person waits for; counts of pods and the wording of conditions are left out. */
+function essence(status: CanaryStatus | undefined): unknown {
+  if (!status) return undefined;
+  const { replicas: _replicas, stable, canary, conditions, ...kept } = status;
+  const states = conditions?.map(({ type, status: value }) => `${type}=${value}`);
+  return { ...kept, stable: withoutNumbers(stable), canary: withoutNumbers(canary), states };
+}
+
+/** True when two statuses differ in numbers and wording only. */
+export const isCosmetic = (before: CanaryStatus | undefined, after: CanaryStatus): boolean => isDeepStrictEqual(essence(before), essence(after));

@@ -1,0 +1,168 @@
+import { expect } from 'vitest';
+import type { Canary, SlotName } from '../../src/api/index.js';
+import { SluiceResources } from '../../src/api/index.js';
+import { createInformer, Resources, type KubeClient, type KubeObject } from '../../src/kube/index.js';
+
+/** One version of one object, as a watch delivered it. */
+export interface Version<T extends KubeObject = KubeObject> {
+  /** `metadata.resourceVersion`: one counter for the whole cluster, so versions of all kinds stand in one order. */
+  order: number;
+  /** When it was received, unix milliseconds. */
+  at: number;
+  /** `default/reviews`. */
+  key: string;
+  object: T;
+  deleted: boolean;
+}
+
+export type Weights = Record<SlotName, number>;
+/** The weights of one version of the VirtualService. */
+export interface Split extends Weights {
+  order: number;
+  at: number;
+}
+
+const SLOT_HOSTS: Record<string, SlotName> = { 'reviews-blue': 'blue', 'reviews-green': 'green' };
+
+interface Destination {
+  destination: { host: string };
+  weight?: number;
+}
+interface HttpRoute {
+  name?: string;
+  route?: Destination[];
+}
+const routesOf = (object: KubeObject): HttpRoute[] => (object['spec'] as { http?: HttpRoute[] }).http ?? [];
+
+/** Keeps every version of what routes and serves, for as long as a world lives. */
+export class Recorder {
+  readonly virtualServices: Version[] = [];
+  readonly endpointSlices: Version[] = [];
+  readonly canaries: Version<Canary>[] = [];
+  readonly #ending = new AbortController();
+
+  static async start(client: KubeClient): Promise<Recorder> {
+    const recorder = new Recorder();
+    await Promise.all([
+      recorder.#watch(client, Resources.VirtualService, recorder.virtualServices),
+      recorder.#watch(client, Resources.EndpointSlice, recorder.endpointSlices),
+      recorder.#watch(client, SluiceResources.Canary as typeof Resources.VirtualService, recorder.canaries as Version[]),
+    ]);
+    return recorder;
+  }
+
+  async #watch(client: KubeClient, resource: typeof Resources.VirtualService, into: Version[]): Promise<void> {
+    const informer = createInformer<KubeObject>(client, resource);
+    informer.onChange((key, object, previous) => {
+      const known = object ?? previous;
+      if (!known) return;
+      into.push({ order: Number(known.metadata.resourceVersion), at: Date.now(), key: `${key.namespace ?? ''}/${key.name}`, object: known, deleted: object === undefined });
+    });
+    informer.start(this.#ending.signal);
+    await informer.whenSynced();
+  }
+
+  stop(): void {
+    this.#ending.abort();
+  }
+
+  /** The weights of every version of a VirtualService that was written after `since` (unix milliseconds), in order. */
+  splits(since = 0, name = 'reviews'): Split[] {
+    return this.virtualServices
+      .filter(({ key, at, deleted }) => key === `default/${name}` && at >= since && !deleted)
+      .flatMap(({ object, order, at }) => {
+        const weights = weightsOf(object);
+        return weights ? [{ ...weights, order, at }] : [];
+      });
+  }
+
+  /** The weights that changed, in order: what the versions before and after have in common is one entry. */
+  changes(since = 0, name = 'reviews'): Split[] {
+    return this.splits(since, name).filter((split, index, all) => index === 0 || split.blue !== all[index - 1]?.blue);
+  }
+
+  /** Ready endpoints of a slot when a version with this order was written. */
+  ready(slot: SlotName, order: number): number {
+    const slices = new Map<string, KubeObject | undefined>();
+    for (const version of this.endpointSlices) if (version.order <= order) slices.set(version.key, version.deleted ? undefined : version.object);
+    return [...slices.values()].reduce((sum, slice) => sum + readyEndpoints(slice, slot), 0);
+  }
+
+  /**
+   * What must hold of every version ever written: no version is missing from the record, weights are a partition, no slot with
+   * weight is without a ready endpoint, and no share rises beyond what the ready pods carry.
+   */
+  assertInvariants(replicas: number): void {
+    this.#assertComplete();
+    let before: Weights = { blue: 100, green: 100 };
+    for (const version of this.virtualServices) {
+      if (version.deleted) continue;
+      assertPartition(version.object);
+      const weights = weightsOf(version.object);
+      if (!weights) continue;
+      for (const slot of ['blue', 'green'] as const) {
+        const needed = weights[slot] === 0 ? 0 : weights[slot] > before[slot] ? Math.max(1, Math.ceil((replicas * weights[slot]) / 100)) : 1;
+        const ready = this.ready(slot, version.order);
+        expect(ready, `ready endpoints of slot ${slot} when ${version.key} gave it ${weights[slot]} % (version ${version.order})`).toBeGreaterThanOrEqual(needed);
+      }
+      before = weights;
+    }
+    this.#assertServedThroughout();
+  }
+
+  /** Each change of a spec raises `metadata.generation` by one: a gap would be a version that the watch did not show. */
+  #assertComplete(): void {
+    const generations = new Map<string, number>();
+    for (const { object, deleted } of this.virtualServices) {
+      const { uid = '', generation = 0 } = object.metadata;
+      const known = generations.get(uid);
+      if (!deleted && known !== undefined) expect(generation - known, `generations between two recorded versions of VirtualService ${object.metadata.name}`).toBeLessThanOrEqual(1);
+      generations.set(uid, generation);
+    }
+  }
+
+  /** Also between the writes: no slot loses its last ready endpoint while it has weight. */
+  #assertServedThroughout(): void {
+    for (const { order, key } of this.endpointSlices) {
+      const weights = this.splits()
+        .filter((split) => split.order <= order)
+        .at(-1);
+      const routed = this.virtualServices.findLast((version) => version.key === 'default/reviews' && version.order <= order);
+      if (!weights || routed?.deleted || !weightsOf(routed?.object)) continue;
+      for (const slot of ['blue', 'green'] as const)
+        if (weights[slot] > 0) expect(this.ready(slot, order), `ready endpoints of slot ${slot}, which has ${weights[slot]} %, after a change of ${key}`).toBeGreaterThan(0);
+    }
+  }
+}
+
+/** The shares of the slots in the first route that names them; undefined when none does. */
+export function weightsOf(object: KubeObject | undefined): Weights | undefined {
+  const route = object && routesOf(object).find((item) => item.route?.some(({ destination }) => destination.host in SLOT_HOSTS));
+  if (!route?.route) return undefined;
+  const weights: Weights = { blue: 0, green: 0 };
+  for (const { destination, weight } of route.route) {
+    const slot = SLOT_HOSTS[destination.host];
+    if (slot) weights[slot] += weight ?? (route.route.length === 1 ? 100 : 0);
+  }
+  return weights;
+}
+
+function assertPartition(object: KubeObject): void {
+  for (const { name, route = [] } of routesOf(object)) {
+    const named = `VirtualService ${object.metadata.name}, route ${name ?? '(unnamed)'}, version ${object.metadata.resourceVersion}`;
+    const ours = route.filter(({ destination }) => destination.host in SLOT_HOSTS);
+    if (ours.length === 0) continue;
+    expect(ours.map(({ destination }) => destination.host).toSorted(), `slots in ${named}`).toEqual(['reviews-blue', 'reviews-green']);
+    for (const { weight } of ours) expect(Number.isInteger(weight) && weight !== undefined && weight >= 0 && weight <= 100, `weight ${weight} in ${named}`).toBe(true);
+    expect(
+      route.reduce((sum, { weight }) => sum + (weight ?? 0), 0),
+      `sum of the weights in ${named}`,
+    ).toBe(100);
+  }
+}
+
+function readyEndpoints(slice: KubeObject | undefined, slot: SlotName): number {
+  if (!slice || slice.metadata.labels?.['kubernetes.io/service-name'] !== `reviews-${slot}`) return 0;
+  const endpoints = (slice['endpoints'] ?? []) as { conditions?: { ready?: boolean }; addresses: string[] }[] | null;
+  return (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false).length;
+}

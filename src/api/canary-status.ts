@@ -34,6 +34,7 @@ const check = z.object({
   samples: z.number().optional().describe('Requests that the value was computed from.'),
   query: text(2048).optional(),
   message: text(1024),
+  permanent: z.boolean().optional().describe('True when waiting cannot help: the query or its template has to be mended.'),
   weight: z.int().optional().describe('Weight of the canary while it was measured.'),
   at: instant(),
 });

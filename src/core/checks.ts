@@ -54,7 +54,7 @@ export function judge(metric: MetricSpec, measurement: Measurement, at: number, 
   const trimmed = (message: string) => message.slice(0, MAX_MESSAGE);
   if (measurement.kind === 'Error') {
     const verdict = metric.onError === 'fail' ? 'Fail' : 'Error';
-    return { ...base, verdict, message: trimmed(`${metric.name}: ${measurement.message}`) };
+    return { ...base, verdict, message: trimmed(`${metric.name}: ${measurement.message}`), ...(measurement.permanent ? { permanent: true } : {}) };
   }
   if (measurement.kind === 'NoData') {
     const { verdict, message } = noData(metric, measurement.message);

@@ -1,5 +1,6 @@
 import { Labels, type Condition, type Phase, type Reason, type SlotName } from '../api/index.js';
 import type { Draft } from './draft.js';
+import type { Problem } from './evidence.js';
 import { SLOTS } from './names.js';
 import { iso } from './time.js';
 
@@ -35,9 +36,18 @@ function ready(draft: Draft): void {
   set(draft, 'Ready', 'True', 'Serving', `revision ${status.stable?.revision} serves from slot ${status.stable?.slot}`);
 }
 
+/** Metrics that cannot be judged until somebody mends their query. */
+function brokenQueries(draft: Draft): Problem[] {
+  if (!draft.status.run) return [];
+  return draft.spec.analysis.metrics.flatMap(({ name }): Problem[] => {
+    const newest = draft.status.checks?.find((item) => item.metric === name);
+    return newest?.permanent ? [{ reason: 'InvalidQuery', message: `${newest.message}; mend the MetricTemplate or spec.analysis.metrics of Canary ${draft.observed.name}` }] : [];
+  });
+}
+
 function stalled(draft: Draft): void {
   const { refused } = draft.observed;
-  const problems = [...draft.observed.problems, ...(refused ? [refused] : [])];
+  const problems = [...draft.observed.problems, ...(refused ? [refused] : []), ...brokenQueries(draft)];
   const [problem] = problems;
   if (problem) set(draft, 'Stalled', 'True', problem.reason, problems.map((item) => item.message).join('; '));
   else set(draft, 'Stalled', 'False', 'Configured', 'nothing that a person must fix');

@@ -9,6 +9,8 @@ import type { Io } from '../../src/cli/io.js';
 import { run } from '../../src/cli/program.js';
 import { sleep } from '../../src/kube/backoff.js';
 import { createInformer, createKubeClient, isNotFound, Resources, type KubeObject, type OwnedKubeClient } from '../../src/kube/index.js';
+import { startNode, type RunningNode } from '../../src/sandbox/cluster/index.js';
+import { Kinds, type Pod } from '../../src/sandbox/cluster/types.js';
 import { run as command } from '../real/commands.js';
 import { ensureParts, startControlPlane, type ControlPlane } from '../real/index.js';
 
@@ -29,6 +31,7 @@ async function eventually<T>(probe: () => Promise<T | undefined | false>, what: 
 
 let plane: ControlPlane;
 let kubectl: string;
+let node: RunningNode | undefined;
 const ending = new AbortController();
 const clients: OwnedKubeClient[] = [];
 
@@ -43,20 +46,11 @@ function io(lines: string[], signal: AbortSignal): Io {
   return { out: (text) => void lines.push(text), err: (text) => void lines.push(text), now: Date.now, sleep, isTTY: false, color: false, env: {}, signal };
 }
 
-/** Stands for the kubelets: every pod is ready at once. */
+/** Stands for scheduler and kubelets: every pod is ready at once. */
 async function runPods(): Promise<void> {
-  const pods = createInformer(plane.client, Resources.Pod, { namespace: 'shop' });
-  let next = 1;
-  pods.onChange((_, pod) => {
-    if (!pod || pod.metadata.deletionTimestamp || (pod['status'] as { podIP?: string }).podIP) return;
-    const podIP = `10.1.0.${next++}`;
-    const at = new Date().toISOString();
-    const condition = (type: string) => ({ type, status: 'True', lastTransitionTime: at });
-    const status = { phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions: ['Initialized', 'ContainersReady', 'Ready', 'PodScheduled'].map(condition) };
-    plane.client.patch(Resources.Pod, 'shop', pod.metadata.name, { status }, 'merge', { subresource: 'status' }).catch(() => undefined);
-  });
+  const pods = createInformer<Pod>(plane.client, Kinds.Pod);
   pods.start(ending.signal);
-  await pods.whenSynced();
+  node = await startNode({ client: plane.client, informers: { pods }, runtime: 'hollow' });
 }
 
 const target = (image: string): KubeObject => ({
@@ -93,6 +87,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   ending.abort();
+  await node?.stop();
   for (const client of clients) client.close();
   await plane?.stop();
 });

@@ -1,10 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { crds } from '../../src/api/crd.js';
 import { runController, type ControllerOptions } from '../../src/controller/controller.js';
-import { createInformer, createKubeClientFor, type KubeClient, type OwnedKubeClient } from '../../src/kube/index.js';
+import { createInformer, createKubeClient, type KubeClient, type OwnedKubeClient } from '../../src/kube/index.js';
 import { startApiServer, type ApiServer, type AuditEntry } from '../../src/sandbox/apiserver/index.js';
 import { clusterInformers, startControllers, startNode } from '../../src/sandbox/cluster/index.js';
 import { istioCrds } from '../../src/sandbox/istio-crds.js';
@@ -62,12 +62,20 @@ export class World {
     const world = new World(server, metrics, stub, dir, stops);
     world.truths = new Truths(server.store);
     listeners.push((entry) => world.#heard(entry));
+    await writeFile(world.#kubeconfig, server.kubeconfig());
     await world.#startCluster();
     return world;
   }
 
+  get #kubeconfig(): string {
+    return join(this.dir, 'kubeconfig');
+  }
+  #connect(userAgent: string): Promise<OwnedKubeClient> {
+    return createKubeClient({ kubeconfig: this.#kubeconfig, userAgent });
+  }
+
   async #startCluster(): Promise<void> {
-    const client = createKubeClientFor({ server: this.server.url }, { userAgent: 'cluster' });
+    const client = await this.#connect('cluster');
     const ending = new AbortController();
     const informers = clusterInformers((resource) => createInformer(client, resource));
     for (const informer of Object.values(informers)) informer.start(ending.signal);
@@ -103,7 +111,7 @@ export class World {
 
   async runController(options: RunOptions = {}): Promise<RunningController> {
     const log: string[] = [];
-    const own: OwnedKubeClient = createKubeClientFor({ server: this.server.url }, { userAgent: options.userAgent ?? SLUICE });
+    const own = await this.#connect(options.userAgent ?? SLUICE);
     const client = options.wrap ? options.wrap(own) : own;
     const ending = new AbortController();
     const dataDir = await mkdtemp(join(this.dir, 'data-'));

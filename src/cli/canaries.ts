@@ -10,7 +10,8 @@ export function statusOf(canary: KubeObject): CanaryStatus {
   return parsed.success ? parsed.data : canaryStatus.parse({});
 }
 
-export const conditionOf = (status: CanaryStatus, type: string): Condition | undefined => status.conditions?.find((item) => item.type === type);
+export const conditionOf = (status: CanaryStatus, type: string): Condition | undefined =>
+  status.conditions?.find((item) => item.type === type);
 
 /**
  * One Canary from the API server.

@@ -35,7 +35,8 @@ export class UsageError extends CliError {
 const UNKNOWN_KIND = /could not find the requested resource|404 page not found/;
 
 function kubeAdvice(error: KubeError): string | undefined {
-  if (error.code === 0) return 'check that the server of the kubeconfig is up and can be reached from here (--kubeconfig, --context)';
+  if (error.code === 0)
+    return 'check that the server of the kubeconfig is up and can be reached from here (--kubeconfig, --context)';
   if (error.code === 401) return 'these credentials are not accepted: log in again, or choose another context with --context';
   if (error.code === 403) return 'ask for a role that allows it, or choose another namespace with -n';
   if (error.code === 404 && UNKNOWN_KIND.test(error.message)) {

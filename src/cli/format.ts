@@ -52,12 +52,16 @@ export interface Cell {
 export function table(io: Pick<Io, 'color'>, rows: (string | Cell)[][]): string {
   const cells = rows.map((row) => row.map((cell) => (typeof cell === 'string' ? { text: cell } : cell)));
   const widths: number[] = [];
-  for (const row of cells) for (const [index, { text }] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, text.length);
+  for (const row of cells)
+    for (const [index, { text }] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, text.length);
   const lines = cells.map((row) => {
     const last = row.findLastIndex(({ text }) => text !== '');
     const shown = row.slice(0, last + 1);
     return shown
-      .map(({ text, colour }, index) => paint(io, colour, text) + (index === last ? '' : ' '.repeat((widths[index] ?? 0) - text.length + 3)))
+      .map(
+        ({ text, colour }, index) =>
+          paint(io, colour, text) + (index === last ? '' : ' '.repeat((widths[index] ?? 0) - text.length + 3)),
+      )
       .join('');
   });
   return lines.map((line) => `${line}\n`).join('');

@@ -4,7 +4,8 @@ import { DURATION_PATTERN, durationMs } from '../api/common.js';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 /** `--log-level`; at `debug`, failures come with their stack. */
-export const logLevelOption = (): Option => new Option('--log-level <level>', 'how much is logged').choices(LOG_LEVELS).default('info');
+export const logLevelOption = (): Option =>
+  new Option('--log-level <level>', 'how much is logged').choices(LOG_LEVELS).default('info');
 
 /** `--output table|json` with another word for the first where it is no table. */
 export const outputOption = (text: 'table' | 'text' = 'table'): Option =>
@@ -21,7 +22,8 @@ export function clusterOptions(command: Command): Command {
 
 /** Milliseconds of a flag such as `10m`; zero is refused. */
 export function parseDuration(text: string): number {
-  if (!DURATION_PATTERN.test(text) || durationMs(text) === 0) throw new InvalidArgumentError('Expected a duration such as 30s, 10m or 1h30m.');
+  if (!DURATION_PATTERN.test(text) || durationMs(text) === 0)
+    throw new InvalidArgumentError('Expected a duration such as 30s, 10m or 1h30m.');
   return durationMs(text);
 }
 
@@ -34,13 +36,15 @@ export function parseCount(text: string): number {
 /** An absolute http or https address. */
 export function parseHttpUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') throw new InvalidArgumentError('Expected an address such as http://prometheus.istio-system:9090.');
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
+    throw new InvalidArgumentError('Expected an address such as http://prometheus.istio-system:9090.');
   return text.replace(/\/+$/, '');
 }
 
 /** At least seven hexadecimal digits of a commit. */
 export function parseCommit(text: string): string {
-  if (!/^[0-9a-fA-F]{7,64}$/.test(text)) throw new InvalidArgumentError('Expected a commit: at least 7 hexadecimal digits of its SHA.');
+  if (!/^[0-9a-fA-F]{7,64}$/.test(text))
+    throw new InvalidArgumentError('Expected a commit: at least 7 hexadecimal digits of its SHA.');
   return text.toLowerCase();
 }
 

@@ -27,8 +27,21 @@ async function createProgram(cli: Cli): Promise<Command> {
     .helpCommand('help [command]', 'print the help of a command')
     .showHelpAfterError('(run with --help for what is expected)')
     .exitOverride()
-    .configureOutput({ writeOut: (text) => cli.io.out(text), writeErr: (text) => cli.io.err(text), getOutHasColors: () => cli.io.color, getErrHasColors: () => cli.io.color })
-    .addHelpText('after', examples('sluice status', 'sluice explain reviews', 'sluice wait reviews --commit 1a2b3c4', 'kubectl sluice approve reviews'));
+    .configureOutput({
+      writeOut: (text) => cli.io.out(text),
+      writeErr: (text) => cli.io.err(text),
+      getOutHasColors: () => cli.io.color,
+      getErrHasColors: () => cli.io.color,
+    })
+    .addHelpText(
+      'after',
+      examples(
+        'sluice status',
+        'sluice explain reviews',
+        'sluice wait reviews --commit 1a2b3c4',
+        'kubectl sluice approve reviews',
+      ),
+    );
   registerStatus(program, cli);
   registerExplain(program, cli);
   registerWait(program, cli);

@@ -14,7 +14,15 @@ describe('actions', () => {
     world.put(
       canary('details', {
         ...idle,
-        conditions: [{ type: 'Progressing', status: 'False', reason: 'Quarantined', message: 'revision a7older000 failed at 11:00: errors; commit a change, or run: sluice retry details', lastTransitionTime: at(-60) }],
+        conditions: [
+          {
+            type: 'Progressing',
+            status: 'False',
+            reason: 'Quarantined',
+            message: 'revision a7older000 failed at 11:00: errors; commit a change, or run: sluice retry details',
+            lastTransitionTime: at(-60),
+          },
+        ],
         quarantined: [
           { revision: 'a8newest00', reason: 'errors', at: at(-60) },
           { revision: 'a7older000', reason: 'errors', at: at(-600) },
@@ -23,13 +31,21 @@ describe('actions', () => {
     );
     world.server.store.watch<CanaryAction>(SluiceResources.CanaryAction, ({ type, object }) => {
       const status = answer;
-      if (type === 'ADDED' && status) setImmediate(() => world.server.store.update(SluiceResources.CanaryAction, { ...(object as CanaryAction), status }, { subresource: 'status' }));
+      if (type === 'ADDED' && status)
+        setImmediate(() =>
+          world.server.store.update(
+            SluiceResources.CanaryAction,
+            { ...(object as CanaryAction), status },
+            { subresource: 'status' },
+          ),
+        );
     });
   });
   afterAll(() => world.close());
   beforeEach(() => {
     answer = { result: 'Applied', message: 'carried out', at: at(1) };
-    for (const { metadata } of world.server.store.list(SluiceResources.CanaryAction)) world.server.store.delete(SluiceResources.CanaryAction, 'default', metadata.name);
+    for (const { metadata } of world.server.store.list(SluiceResources.CanaryAction))
+      world.server.store.delete(SluiceResources.CanaryAction, 'default', metadata.name);
   });
   const only = (): CanaryAction => {
     const actions = world.server.store.list(SluiceResources.CanaryAction);
@@ -59,12 +75,24 @@ describe('actions', () => {
   it('prints a refusal', async () => {
     answer = { result: 'Refused', message: 'no step waits for an approval', at: at(1) };
     const { code, err } = await world.run('approve', 'reviews');
-    expect({ code, err }).toEqual({ code: 1, err: 'Refused: approve of revision a2canary00 by sandbox: no step waits for an approval\n' });
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: 'Refused: approve of revision a2canary00 by sandbox: no step waits for an approval\n',
+    });
   });
 
   it('gives JSON', async () => {
     const { out } = await world.run('hold', 'reviews', '--output', 'json');
-    expect(JSON.parse(out)).toMatchObject({ namespace: 'default', name: 'reviews', verb: 'hold', revision: 'a2canary00', by: 'sandbox', result: 'Applied', message: 'carried out', at: at(1) });
+    expect(JSON.parse(out)).toMatchObject({
+      namespace: 'default',
+      name: 'reviews',
+      verb: 'hold',
+      revision: 'a2canary00',
+      by: 'sandbox',
+      result: 'Applied',
+      message: 'carried out',
+      at: at(1),
+    });
   });
 
   it.each([
@@ -83,8 +111,16 @@ describe('actions', () => {
     ['with an old Lease', at(-600), 'no controller seems to run: the Lease sluice-controller was last renewed'],
   ])('says, when nobody answers, whether anybody could: %s', async (_, renewTime, words) => {
     answer = undefined;
-    const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'sluice-controller', namespace: 'kube-system' } };
-    if (renewTime) world.server.store.create(Resources.Lease, { ...lease, spec: { holderIdentity: 'host-1', leaseDurationSeconds: 15, renewTime: renewTime.replace('Z', '000Z') } });
+    const lease = {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: { name: 'sluice-controller', namespace: 'kube-system' },
+    };
+    if (renewTime)
+      world.server.store.create(Resources.Lease, {
+        ...lease,
+        spec: { holderIdentity: 'host-1', leaseDurationSeconds: 15, renewTime: renewTime.replace('Z', '000Z') },
+      });
     const asking = world.start('hold', 'reviews');
     await expect.poll(() => world.server.store.list(SluiceResources.CanaryAction).length, { interval: 5 }).toBe(1);
     let ended = false;

@@ -27,7 +27,15 @@ describe('sluice controller', () => {
 
   it('logs JSON, serves its pages, holds the Lease of its namespace, and ends on a signal', async () => {
     const data = mkdtempSync(join(tmpdir(), 'sluice-cli-data-'));
-    const running = world.start('controller', '--listen', '127.0.0.1:0', '--leader-election-namespace', 'kube-system', '--data-dir', data);
+    const running = world.start(
+      'controller',
+      '--listen',
+      '127.0.0.1:0',
+      '--leader-election-namespace',
+      'kube-system',
+      '--data-dir',
+      data,
+    );
     await running.says('"msg":"leading"');
     const url = lines(running).find((line) => line.url)?.url ?? '';
     expect(await (await fetch(`${url}/healthz`)).text()).toBe('ok\n');
@@ -70,7 +78,14 @@ describe('sluice controller', () => {
   it('keeps credentials out of its log', () => {
     let text = '';
     const logger = createLogger({ out: (line) => void (text += line) }, 'info');
-    logger.info({ token: 'hunter2', provider: { address: 'https://hooks.example.com/hunter2', name: 'slack' }, headers: { authorization: 'Bearer hunter2' } }, 'sent');
+    logger.info(
+      {
+        token: 'hunter2',
+        provider: { address: 'https://hooks.example.com/hunter2', name: 'slack' },
+        headers: { authorization: 'Bearer hunter2' },
+      },
+      'sent',
+    );
     expect(text).not.toContain('hunter2');
     expect(text).toContain('"name":"slack"');
   });

@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { canarySpec, FINALIZER, Labels, type Canary, type CanarySpec, type CanaryStatus, type SlotName } from '../../src/api/index.js';
+import {
+  canarySpec,
+  FINALIZER,
+  Labels,
+  type Canary,
+  type CanarySpec,
+  type CanaryStatus,
+  type SlotName,
+} from '../../src/api/index.js';
 import type { Weights } from '../../src/core/evidence.js';
 import { layOver } from '../../src/core/overlay.js';
 import { canaryNames } from '../../src/core/names.js';
@@ -36,12 +44,18 @@ class Release {
     const target = deployment(this.name, labels, 2, template(this.name, this.wanted));
     store.create<KubeObject>(Resources.Deployment, target);
     store.patch(Resources.Deployment, 'default', this.name, layOver(target, this.name, { '/spec/replicas': 0 }), 'merge');
-    store.create<KubeObject>(Resources.Service, service(this.name, { ...labels, [Labels.canary]: this.name, [Labels.slot]: 'blue' }));
+    store.create<KubeObject>(
+      Resources.Service,
+      service(this.name, { ...labels, [Labels.canary]: this.name, [Labels.slot]: 'blue' }),
+    );
     this.#slot('blue', this.stable, 2);
     this.#slot('green', this.canary, more.ready ?? 2);
     const spec = canarySpec.parse(object.spec);
     const read: Canary = { ...object, spec };
-    const { writes } = createIstioRouter().plan({ canary: read, names: canaryNames(spec), virtualServices: [], destinationRules: [] }, more.weights);
+    const { writes } = createIstioRouter().plan(
+      { canary: read, names: canaryNames(spec), virtualServices: [], destinationRules: [] },
+      more.weights,
+    );
     for (const { resource, object: route } of writes) store.create(resource, route);
   }
 
@@ -65,7 +79,12 @@ class Release {
     store.create<KubeObject>(Resources.Service, service(name, labels));
     const pods = [1, 2].map((number) => `${name}-${number}`);
     for (const [index, pod] of pods.entries()) {
-      const created = store.create<KubeObject>(Resources.Pod, { apiVersion: 'v1', kind: 'Pod', metadata: { name: pod, namespace: 'default', labels }, spec: template(this.name, 'any').spec });
+      const created = store.create<KubeObject>(Resources.Pod, {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: pod, namespace: 'default', labels },
+        spec: template(this.name, 'any').spec,
+      });
       const status = { phase: 'Running', conditions: [{ type: 'Ready', status: index < ready ? 'True' : 'False' }] };
       store.update<KubeObject>(Resources.Pod, { ...created, status }, { subresource: 'status' });
     }
@@ -74,7 +93,11 @@ class Release {
       kind: 'EndpointSlice',
       metadata: { name, namespace: 'default', labels: { 'kubernetes.io/service-name': name } },
       addressType: 'IPv4',
-      endpoints: pods.map((pod, index) => ({ addresses: [`10.0.0.${index + 1}`], conditions: { ready: index < ready }, targetRef: { kind: 'Pod', name: pod } })),
+      endpoints: pods.map((pod, index) => ({
+        addresses: [`10.0.0.${index + 1}`],
+        conditions: { ready: index < ready },
+        targetRef: { kind: 'Pod', name: pod },
+      })),
       ports: [{ port: 9080 }],
     });
   }
@@ -99,7 +122,13 @@ describe('sluice explain', () => {
     world = await createWorld();
   });
   afterAll(() => world.close());
-  const waiting = (reason: string, message: string) => ({ type: 'Progressing', status: 'True' as const, reason, message, lastTransitionTime: at(-60) });
+  const waiting = (reason: string, message: string) => ({
+    type: 'Progressing',
+    status: 'True' as const,
+    reason,
+    message,
+    lastTransitionTime: at(-60),
+  });
 
   it('says what a step waits for, and when the next check is due', async () => {
     new Release(world, 'reviews').put(running, { weights: { blue: 75, green: 25 } });
@@ -116,7 +145,10 @@ describe('sluice explain', () => {
   });
 
   it('says whom a hold waits for, and how to go on', async () => {
-    const held = { ...running, run: { ...running.run, held: { by: 'ada', reason: 'lunch', at: at(-20) } } as NonNullable<CanaryStatus['run']> };
+    const held = {
+      ...running,
+      run: { ...running.run, held: { by: 'ada', reason: 'lunch', at: at(-20) } } as NonNullable<CanaryStatus['run']>,
+    };
     new Release(world, 'held').put(held, { weights: { blue: 75, green: 25 } });
     const { out } = await world.run('explain', 'held');
     golden('explain-held.txt', out);
@@ -124,8 +156,14 @@ describe('sluice explain', () => {
   });
 
   it('asks for the approval that a step needs', async () => {
-    const approval = { ...without(running, 'deadline'), phase: 'WaitingPromotion' as const, conditions: [waiting('WaitingForApproval', 'approved waits for approval at weight 25 %: sluice approve approved')] };
-    const spec = { analysis: { interval: '30s', steps: [{ weight: 10 }, { weight: 25, approve: true }, { weight: 50, hold: '10m' }] } } as Partial<CanarySpec>;
+    const approval = {
+      ...without(running, 'deadline'),
+      phase: 'WaitingPromotion' as const,
+      conditions: [waiting('WaitingForApproval', 'approved waits for approval at weight 25 %: sluice approve approved')],
+    };
+    const spec = {
+      analysis: { interval: '30s', steps: [{ weight: 10 }, { weight: 25, approve: true }, { weight: 50, hold: '10m' }] },
+    } as Partial<CanarySpec>;
     new Release(world, 'approved').put({ ...approval, nextStepTime: at(-1) }, { weights: { blue: 75, green: 25 }, spec });
     const { out } = await world.run('explain', 'approved');
     golden('explain-approval.txt', out);
@@ -133,7 +171,13 @@ describe('sluice explain', () => {
   });
 
   it('points at pods that are not ready', async () => {
-    const starting = { ...without(running, 'step', 'nextStepTime'), canaryWeight: 0, run: { id: 'r-1', startedAt: at(-20), weights: [] }, failedChecks: 0, checks: [] };
+    const starting = {
+      ...without(running, 'step', 'nextStepTime'),
+      canaryWeight: 0,
+      run: { id: 'r-1', startedAt: at(-20), weights: [] },
+      failedChecks: 0,
+      checks: [],
+    };
     new Release(world, 'starting').put(starting, { weights: { blue: 100, green: 0 }, ready: 1 });
     const { out } = await world.run('explain', 'starting');
     golden('explain-starting.txt', out);
@@ -142,7 +186,10 @@ describe('sluice explain', () => {
 
   it('says why a quarantined revision does not run, and how to run it again', async () => {
     const release = new Release(world, 'broken');
-    release.put({ ...idle, quarantined: [{ revision: release.canary, reason: 'success rate 93.1 % < 99 %', at: at(-600) }] }, { weights: { blue: 100, green: 0 } });
+    release.put(
+      { ...idle, quarantined: [{ revision: release.canary, reason: 'success rate 93.1 % < 99 %', at: at(-600) }] },
+      { weights: { blue: 100, green: 0 } },
+    );
     const { out } = await world.run('explain', 'broken');
     golden('explain-quarantined.txt', out);
     expect(out).toContain('sluice retry broken');
@@ -155,7 +202,12 @@ describe('sluice explain', () => {
 
   it('gives JSON', async () => {
     const { out } = await world.run('explain', 'reviews', '--output', 'json');
-    const explanation = JSON.parse(out) as { why: { reason: string }; steps: { weight: number; state: string }[]; commands: { command: string }[]; nextStepTime: string };
+    const explanation = JSON.parse(out) as {
+      why: { reason: string };
+      steps: { weight: number; state: string }[];
+      commands: { command: string }[];
+      nextStepTime: string;
+    };
     expect(explanation.nextStepTime).toBe(at(12));
     expect(explanation.steps.map(({ weight, state }) => [weight, state])).toEqual([
       [10, 'done'],

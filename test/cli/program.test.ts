@@ -64,7 +64,9 @@ describe('what the API server refuses', () => {
   let kubeconfig = '';
   beforeAll(async () => {
     bare = await createWorld({ installed: false });
-    refusing = http.createServer((_, response) => response.writeHead(answer.code, { 'content-type': 'application/json' }).end(JSON.stringify({ kind: 'Status', ...answer })));
+    refusing = http.createServer((_, response) =>
+      response.writeHead(answer.code, { 'content-type': 'application/json' }).end(JSON.stringify({ kind: 'Status', ...answer })),
+    );
     await new Promise<void>((resolve) => refusing.listen(0, '127.0.0.1', resolve));
     kubeconfig = join(mkdtempSync(join(tmpdir(), 'sluice-cli-')), 'kubeconfig');
     const { port } = refusing.address() as AddressInfo;
@@ -77,12 +79,15 @@ describe('what the API server refuses', () => {
 
   const stacks = (text: string): boolean => /\n\s+at /.test(text);
 
-  it.each([[['status']], [['status', 'reviews']], [['explain', 'reviews']], [['wait', 'reviews']], [['approve', 'reviews']]])('%j says how to install the kinds', async (argv) => {
-    const { code, err } = await bare.run(...argv);
-    expect(code).toBe(1);
-    expect(err).toContain('sluice crds | kubectl apply -f -');
-    expect(err.trimEnd().split('\n')).toHaveLength(1);
-  });
+  it.each([[['status']], [['status', 'reviews']], [['explain', 'reviews']], [['wait', 'reviews']], [['approve', 'reviews']]])(
+    '%j says how to install the kinds',
+    async (argv) => {
+      const { code, err } = await bare.run(...argv);
+      expect(code).toBe(1);
+      expect(err).toContain('sluice crds | kubectl apply -f -');
+      expect(err.trimEnd().split('\n')).toHaveLength(1);
+    },
+  );
 
   it('says who must allow it', async () => {
     answer = { code: 403, message: 'canaries.sluice.dev is forbidden: User "eve" cannot list resource' };

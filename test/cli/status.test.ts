@@ -1,22 +1,46 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SluiceResources } from '../../src/api/index.js';
 import { Running } from './world.js';
-import { at, canary, COMMIT_1, COMMIT_2, createWorld, gitSource, golden, idle, past, putSource, running, type World } from './world.js';
+import {
+  at,
+  canary,
+  COMMIT_1,
+  COMMIT_2,
+  createWorld,
+  gitSource,
+  golden,
+  idle,
+  past,
+  putSource,
+  running,
+  type World,
+} from './world.js';
 
 describe('sluice status', () => {
   let world: World;
   beforeAll(async () => {
     world = await createWorld();
-    world.server.store.create({ group: '', version: 'v1', plural: 'namespaces', kind: 'Namespace', namespaced: false }, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } });
+    world.server.store.create(
+      { group: '', version: 'v1', plural: 'namespaces', kind: 'Namespace', namespaced: false },
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } },
+    );
     world.put(canary('ratings', idle));
     world.put(
       canary('reviews', {
         ...running,
         history: [past('a0broken00', COMMIT_1, 'Failed', -3600), past('a1stable00', COMMIT_1, 'Succeeded', -7000)],
-        quarantined: [{ revision: 'a0broken00', reason: 'success rate 93.1 % < 99 % over 412 requests', at: at(-3600), commit: COMMIT_1 }],
+        quarantined: [
+          { revision: 'a0broken00', reason: 'success rate 93.1 % < 99 % over 412 requests', at: at(-3600), commit: COMMIT_1 },
+        ],
       }),
     );
-    const lost = { type: 'Stalled', status: 'True' as const, reason: 'TargetNotFound', message: 'Deployment shop/details does not exist; create it or correct spec.targetRef of Canary details', lastTransitionTime: at(-60) };
+    const lost = {
+      type: 'Stalled',
+      status: 'True' as const,
+      reason: 'TargetNotFound',
+      message: 'Deployment shop/details does not exist; create it or correct spec.targetRef of Canary details',
+      lastTransitionTime: at(-60),
+    };
     world.put(canary('details', { phase: 'Initializing', conditions: [lost] }, { namespace: 'shop' }));
     putSource(
       world,
@@ -24,7 +48,15 @@ describe('sluice status', () => {
         fetchedCommit: COMMIT_2,
         appliedCommit: COMMIT_1,
         lastSyncTime: at(-5),
-        conditions: [{ type: 'Ready', status: 'False', reason: 'ApplyFailed', message: 'reviews.yaml:7: unknown field', lastTransitionTime: at(-5) }],
+        conditions: [
+          {
+            type: 'Ready',
+            status: 'False',
+            reason: 'ApplyFailed',
+            message: 'reviews.yaml:7: unknown field',
+            lastTransitionTime: at(-5),
+          },
+        ],
       }),
     );
   });
@@ -52,7 +84,9 @@ describe('sluice status', () => {
     const { out } = await world.run('status', 'reviews', '-o', 'json');
     golden('status-reviews.json.txt', out);
     expect(out).not.toContain('hunter2');
-    const all = JSON.parse((await world.run('status', '--output', 'json')).out) as { canaries: { name: string; weight: number }[] };
+    const all = JSON.parse((await world.run('status', '--output', 'json')).out) as {
+      canaries: { name: string; weight: number }[];
+    };
     expect(all.canaries.map(({ name, weight }) => [name, weight])).toEqual([
       ['ratings', 0],
       ['reviews', 25],
@@ -65,7 +99,10 @@ describe('sluice status', () => {
 
   it('names a Canary that does not exist', async () => {
     const { code, err } = await world.run('status', 'nobody');
-    expect({ code, err }).toEqual({ code: 1, err: 'sluice: Canary default/nobody does not exist; see which there are with: sluice status -A\n' });
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: 'sluice: Canary default/nobody does not exist; see which there are with: sluice status -A\n',
+    });
   });
 
   it('refuses a name together with all namespaces', async () => {

@@ -1,7 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SluiceResources, type CanaryStatus } from '../../src/api/index.js';
 import { outcomeOf, type Look, type Target } from '../../src/cli/wait/outcome.js';
-import { canary, COMMIT_1, COMMIT_2, COMMIT_3, createWorld, gitSource, idle, past, putSource, running, type Running, type World } from './world.js';
+import {
+  canary,
+  COMMIT_1,
+  COMMIT_2,
+  COMMIT_3,
+  createWorld,
+  gitSource,
+  idle,
+  past,
+  putSource,
+  running,
+  type Running,
+  type World,
+} from './world.js';
 
 const full = (status: Partial<CanaryStatus>): CanaryStatus => ({ canaryWeight: 0, failedChecks: 0, ...status });
 const judge = (target: Target, status: Partial<CanaryStatus> | undefined, more: Partial<Look> = {}) => {
@@ -12,24 +25,80 @@ const commit = (sha: string): Target => ({ kind: 'commit', commit: sha });
 const ofRevision = (revision: string): Target => ({ kind: 'revision', revision });
 
 describe('the result of a release', () => {
-  const progressing = (reason: string) => ({ ...idle, conditions: [{ type: 'Progressing', status: 'False' as const, reason, message: `why: ${reason}`, lastTransitionTime: '2026-03-02T11:00:00Z' }] });
+  const progressing = (reason: string) => ({
+    ...idle,
+    conditions: [
+      {
+        type: 'Progressing',
+        status: 'False' as const,
+        reason,
+        message: `why: ${reason}`,
+        lastTransitionTime: '2026-03-02T11:00:00Z',
+      },
+    ],
+  });
 
   it.each<[string, Target, Partial<CanaryStatus> | undefined, [string, number] | undefined]>([
     ['a run in progress has none yet', commit(COMMIT_2), running, undefined],
-    ['an abbreviated commit is enough', commit('2222222'), { ...idle, history: [past('a2', COMMIT_2, 'Succeeded', 0)] }, ['Succeeded', 0]],
-    ['a commit that was fetched together with another counts', commit(COMMIT_3), { ...idle, history: [{ ...past('a2', COMMIT_2, 'Failed', 0), commits: [COMMIT_3] }] }, ['Failed', 1]],
+    [
+      'an abbreviated commit is enough',
+      commit('2222222'),
+      { ...idle, history: [past('a2', COMMIT_2, 'Succeeded', 0)] },
+      ['Succeeded', 0],
+    ],
+    [
+      'a commit that was fetched together with another counts',
+      commit(COMMIT_3),
+      { ...idle, history: [{ ...past('a2', COMMIT_2, 'Failed', 0), commits: [COMMIT_3] }] },
+      ['Failed', 1],
+    ],
     ['such a commit in progress is waited for', commit('3333333'), running, undefined],
-    ['a superseded one is neither good nor bad', commit(COMMIT_2), { ...idle, history: [past('a2', COMMIT_2, 'Superseded', 0)] }, ['Superseded', 3]],
+    [
+      'a superseded one is neither good nor bad',
+      commit(COMMIT_2),
+      { ...idle, history: [past('a2', COMMIT_2, 'Superseded', 0)] },
+      ['Superseded', 3],
+    ],
     ['so is a cancelled one', ofRevision('a2'), { ...idle, history: [past('a2', COMMIT_2, 'Cancelled', 0)] }, ['Cancelled', 3]],
-    ['the result of another commit is not taken', commit(COMMIT_3), { ...idle, history: [past('a2', COMMIT_2, 'Succeeded', 0)] }, undefined],
-    ['the newest of several runs counts', ofRevision('a2'), { ...idle, history: [past('a2', COMMIT_2, 'Succeeded', 0), past('a2', COMMIT_2, 'Failed', -60)] }, ['Succeeded', 0]],
-    ['a retried revision in progress has no result, whatever it had before', commit(COMMIT_2), { ...running, history: [past('a2canary00', COMMIT_2, 'Failed', -60)] }, undefined],
+    [
+      'the result of another commit is not taken',
+      commit(COMMIT_3),
+      { ...idle, history: [past('a2', COMMIT_2, 'Succeeded', 0)] },
+      undefined,
+    ],
+    [
+      'the newest of several runs counts',
+      ofRevision('a2'),
+      { ...idle, history: [past('a2', COMMIT_2, 'Succeeded', 0), past('a2', COMMIT_2, 'Failed', -60)] },
+      ['Succeeded', 0],
+    ],
+    [
+      'a retried revision in progress has no result, whatever it had before',
+      commit(COMMIT_2),
+      { ...running, history: [past('a2canary00', COMMIT_2, 'Failed', -60)] },
+      undefined,
+    ],
     ['adoption counts as success', commit(COMMIT_1), idle, ['Succeeded', 0]],
     ['before adoption is over it does not', commit(COMMIT_1), { ...idle, adoptedAt: undefined }, undefined],
-    ['a quarantined revision has failed', ofRevision('a9'), { ...idle, quarantined: [{ revision: 'a9', reason: 'errors', at: '2026-03-02T11:00:00Z' }] }, ['Failed', 1]],
-    ['with nothing named, the last result is given', { kind: 'any' }, { ...idle, history: [past('a2', COMMIT_2, 'Failed', 0)] }, ['Failed', 1]],
+    [
+      'a quarantined revision has failed',
+      ofRevision('a9'),
+      { ...idle, quarantined: [{ revision: 'a9', reason: 'errors', at: '2026-03-02T11:00:00Z' }] },
+      ['Failed', 1],
+    ],
+    [
+      'with nothing named, the last result is given',
+      { kind: 'any' },
+      { ...idle, history: [past('a2', COMMIT_2, 'Failed', 0)] },
+      ['Failed', 1],
+    ],
     ['with nothing named and nothing released, what serves is good', { kind: 'any' }, idle, ['Succeeded', 0]],
-    ['a run is known by its id', { kind: 'run', run: 'a2-60' }, { ...running, history: [past('a2', COMMIT_2, 'Superseded', -60)] }, ['Superseded', 3]],
+    [
+      'a run is known by its id',
+      { kind: 'run', run: 'a2-60' },
+      { ...running, history: [past('a2', COMMIT_2, 'Superseded', -60)] },
+      ['Superseded', 3],
+    ],
     ['a deleted Canary releases nothing any more', commit(COMMIT_2), undefined, ['Cancelled', 3]],
   ])('%s', (_, target, status, expected) => {
     expect(judge(target, status)).toEqual(expected);
@@ -45,9 +114,12 @@ describe('the result of a release', () => {
     expect(judge(commit(COMMIT_2), progressing('Quarantined'), { applied: true, graceOver: true })).toEqual(['Failed', 1]);
   });
 
-  it.each(['Suspended', 'Settling', 'WaitingForWebhook', 'NoReplicas'])('of a commit whose run is held back (%s) is still open', (reason) => {
-    expect(judge(commit(COMMIT_2), progressing(reason), { applied: true, graceOver: true })).toBeUndefined();
-  });
+  it.each(['Suspended', 'Settling', 'WaitingForWebhook', 'NoReplicas'])(
+    'of a commit whose run is held back (%s) is still open',
+    (reason) => {
+      expect(judge(commit(COMMIT_2), progressing(reason), { applied: true, graceOver: true })).toBeUndefined();
+    },
+  );
 });
 
 describe('sluice wait', () => {
@@ -64,13 +136,19 @@ describe('sluice wait', () => {
   };
 
   it('prints every weight, and the result', async () => {
-    const { name, waiting } = begin({ ...running, canaryWeight: 10, step: { index: 0, of: 3, weight: 10 } }, '--commit', COMMIT_2);
+    const { name, waiting } = begin(
+      { ...running, canaryWeight: 10, step: { index: 0, of: 3, weight: 10 } },
+      '--commit',
+      COMMIT_2,
+    );
     await waiting.says('weight 10 %, step 1 of 3');
     world.setStatus(name, running);
     await waiting.says('weight 25 %, step 2 of 3');
     world.setStatus(name, { ...idle, history: [past('a2canary00', COMMIT_2, 'Succeeded', 0)] });
     expect(await waiting.code).toBe(0);
-    expect(waiting.out).toContain('Succeeded: revision a2canary00, commit 2222222: Last checks: success rate 100 % (weights 10, 25)');
+    expect(waiting.out).toContain(
+      'Succeeded: revision a2canary00, commit 2222222: Last checks: success rate 100 % (weights 10, 25)',
+    );
   });
 
   it('prints the reason of a failure on standard error', async () => {
@@ -86,7 +164,15 @@ describe('sluice wait', () => {
     await waiting.says('weight 25 %');
     world.setStatus(name, { ...idle, history: [past('a2canary00', COMMIT_2, 'Superseded', 0)] });
     expect(await waiting.code).toBe(3);
-    expect(JSON.parse(waiting.out)).toMatchObject({ namespace: 'default', name, result: 'Superseded', revision: 'a2canary00', commit: COMMIT_2, weights: [10, 25], exitCode: 3 });
+    expect(JSON.parse(waiting.out)).toMatchObject({
+      namespace: 'default',
+      name,
+      result: 'Superseded',
+      revision: 'a2canary00',
+      commit: COMMIT_2,
+      weights: [10, 25],
+      exitCode: 3,
+    });
   });
 
   it('ends when the time is over and says what was last', async () => {

@@ -153,17 +153,27 @@ export async function createWorld(options: { installed?: boolean; istio?: boolea
 
 function putCanary(server: ApiServer, canary: Canary): void {
   const created = server.store.create<Canary>(SluiceResources.Canary, canary);
-  if (canary.status) server.store.update<Canary>(SluiceResources.Canary, { ...created, status: canary.status }, { subresource: 'status' });
+  if (canary.status)
+    server.store.update<Canary>(SluiceResources.Canary, { ...created, status: canary.status }, { subresource: 'status' });
 }
 
-export function canary(name: string, status?: Partial<CanaryStatus>, more: { namespace?: string; spec?: Partial<CanarySpec> } = {}): Canary {
+export function canary(
+  name: string,
+  status?: Partial<CanaryStatus>,
+  more: { namespace?: string; spec?: Partial<CanarySpec> } = {},
+): Canary {
   const spec = {
     targetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name },
     service: { port: 9080 },
     analysis: { interval: '30s', threshold: 3, stepWeights: [10, 25, 50] },
     ...more.spec,
   } as CanarySpec;
-  const object: Canary = { apiVersion: 'sluice.dev/v1beta1', kind: 'Canary', metadata: { name, namespace: more.namespace ?? 'default' }, spec };
+  const object: Canary = {
+    apiVersion: 'sluice.dev/v1beta1',
+    kind: 'Canary',
+    metadata: { name, namespace: more.namespace ?? 'default' },
+    spec,
+  };
   return status ? { ...object, status: { canaryWeight: 0, failedChecks: 0, ...status } } : object;
 }
 
@@ -179,7 +189,9 @@ export function gitSource(name: string, status: NonNullable<GitSource['status']>
 
 export function putSource(world: World, source: GitSource): void {
   const { store } = world.server;
-  const live = store.get<GitSource>(SluiceResources.GitSource, 'default', source.metadata.name) ?? store.create<GitSource>(SluiceResources.GitSource, source);
+  const live =
+    store.get<GitSource>(SluiceResources.GitSource, 'default', source.metadata.name) ??
+    store.create<GitSource>(SluiceResources.GitSource, source);
   store.update<GitSource>(SluiceResources.GitSource, { ...live, status: source.status }, { subresource: 'status' });
 }
 
@@ -187,7 +199,17 @@ export const COMMIT_1 = '1111111aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa';
 export const COMMIT_2 = '2222222bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb';
 export const COMMIT_3 = '3333333ccccccccccccccccccccccccccccccccc';
 
-const stable = { revision: 'a1stable00', slot: 'blue' as const, commit: COMMIT_1, author: 'Ada', subject: 'Reviews v1', source: 'default/shop', replicas: 2, readyReplicas: 2, endpoints: 2 };
+const stable = {
+  revision: 'a1stable00',
+  slot: 'blue' as const,
+  commit: COMMIT_1,
+  author: 'Ada',
+  subject: 'Reviews v1',
+  source: 'default/shop',
+  replicas: 2,
+  readyReplicas: 2,
+  endpoints: 2,
+};
 
 /** Nothing is being released. */
 export const idle: Partial<CanaryStatus> = {
@@ -196,9 +218,27 @@ export const idle: Partial<CanaryStatus> = {
   stable,
   knownGood: ['a1stable00'],
   conditions: [
-    { type: 'Ready', status: 'True', reason: 'Serving', message: 'revision a1stable00 serves from slot blue', lastTransitionTime: at(-7200) },
-    { type: 'Progressing', status: 'False', reason: 'Idle', message: 'revision a1stable00 serves; no release is under way', lastTransitionTime: at(-7200) },
-    { type: 'Stalled', status: 'False', reason: 'Configured', message: 'nothing that a person must fix', lastTransitionTime: at(-7200) },
+    {
+      type: 'Ready',
+      status: 'True',
+      reason: 'Serving',
+      message: 'revision a1stable00 serves from slot blue',
+      lastTransitionTime: at(-7200),
+    },
+    {
+      type: 'Progressing',
+      status: 'False',
+      reason: 'Idle',
+      message: 'revision a1stable00 serves; no release is under way',
+      lastTransitionTime: at(-7200),
+    },
+    {
+      type: 'Stalled',
+      status: 'False',
+      reason: 'Configured',
+      message: 'nothing that a person must fix',
+      lastTransitionTime: at(-7200),
+    },
   ],
 };
 
@@ -208,20 +248,76 @@ export const running: Partial<CanaryStatus> = {
   phase: 'Progressing',
   canaryWeight: 25,
   failedChecks: 1,
-  canary: { revision: 'a2canary00', slot: 'green', commit: COMMIT_2, commits: [COMMIT_3], author: 'Grace', subject: 'Red stars', source: 'default/shop', replicas: 2, readyReplicas: 1, endpoints: 1 },
+  canary: {
+    revision: 'a2canary00',
+    slot: 'green',
+    commit: COMMIT_2,
+    commits: [COMMIT_3],
+    author: 'Grace',
+    subject: 'Red stars',
+    source: 'default/shop',
+    replicas: 2,
+    readyReplicas: 1,
+    endpoints: 1,
+  },
   run: { id: 'a2canary00-1', startedAt: at(-90), firstWeightAt: at(-50), weights: [10, 25] },
   step: { index: 1, of: 3, weight: 25, startedAt: at(-18) },
   nextStepTime: at(12),
   deadline: at(612),
   checks: [
-    { metric: 'request-success-rate', verdict: 'Fail', value: 98.2, min: 99, samples: 412, message: 'success rate 98.2 % < 99 % over 412 requests', weight: 25, at: at(-8) },
-    { metric: 'request-duration', verdict: 'Pass', value: 31, max: 500, samples: 412, message: 'p99 latency 31 ms <= 500 ms over 412 requests', weight: 25, at: at(-8) },
-    { metric: 'request-success-rate', verdict: 'Pass', value: 100, min: 99, samples: 80, message: 'success rate 100 % >= 99 % over 80 requests', weight: 10, at: at(-38) },
+    {
+      metric: 'request-success-rate',
+      verdict: 'Fail',
+      value: 98.2,
+      min: 99,
+      samples: 412,
+      message: 'success rate 98.2 % < 99 % over 412 requests',
+      weight: 25,
+      at: at(-8),
+    },
+    {
+      metric: 'request-duration',
+      verdict: 'Pass',
+      value: 31,
+      max: 500,
+      samples: 412,
+      message: 'p99 latency 31 ms <= 500 ms over 412 requests',
+      weight: 25,
+      at: at(-8),
+    },
+    {
+      metric: 'request-success-rate',
+      verdict: 'Pass',
+      value: 100,
+      min: 99,
+      samples: 80,
+      message: 'success rate 100 % >= 99 % over 80 requests',
+      weight: 10,
+      at: at(-38),
+    },
   ],
   conditions: [
-    { type: 'Ready', status: 'True', reason: 'Serving', message: 'revision a1stable00 serves from slot blue', lastTransitionTime: at(-7200) },
-    { type: 'Progressing', status: 'True', reason: 'ChecksFailing', message: '1 of 3 checks failed; last: success rate 98.2 % < 99 % over 412 requests', lastTransitionTime: at(-90) },
-    { type: 'Stalled', status: 'False', reason: 'Configured', message: 'nothing that a person must fix', lastTransitionTime: at(-7200) },
+    {
+      type: 'Ready',
+      status: 'True',
+      reason: 'Serving',
+      message: 'revision a1stable00 serves from slot blue',
+      lastTransitionTime: at(-7200),
+    },
+    {
+      type: 'Progressing',
+      status: 'True',
+      reason: 'ChecksFailing',
+      message: '1 of 3 checks failed; last: success rate 98.2 % < 99 % over 412 requests',
+      lastTransitionTime: at(-90),
+    },
+    {
+      type: 'Stalled',
+      status: 'False',
+      reason: 'Configured',
+      message: 'nothing that a person must fix',
+      lastTransitionTime: at(-7200),
+    },
   ],
 };
 
@@ -231,13 +327,23 @@ export function without(status: Partial<CanaryStatus>, ...fields: (keyof CanaryS
 }
 
 /** A closed run. */
-export const past = (revision: string, commit: string, result: 'Succeeded' | 'Failed' | 'Superseded' | 'Cancelled', seconds: number): NonNullable<CanaryStatus['history']>[number] => ({
+export const past = (
+  revision: string,
+  commit: string,
+  result: 'Succeeded' | 'Failed' | 'Superseded' | 'Cancelled',
+  seconds: number,
+): NonNullable<CanaryStatus['history']>[number] => ({
   run: `${revision}-${Math.abs(seconds)}`,
   revision,
   commit,
   result,
   reason: { Succeeded: 'Promoted', Failed: 'ChecksFailed', Superseded: 'NewRevision', Cancelled: 'BackToStable' }[result],
-  message: { Succeeded: 'Last checks: success rate 100 %', Failed: 'success rate 93.1 % < 99 % over 412 requests', Superseded: 'revision a9newer000 took its place', Cancelled: 'Git went back to the stable revision' }[result],
+  message: {
+    Succeeded: 'Last checks: success rate 100 %',
+    Failed: 'success rate 93.1 % < 99 % over 412 requests',
+    Superseded: 'revision a9newer000 took its place',
+    Cancelled: 'Git went back to the stable revision',
+  }[result],
   weights: [10, 25],
   startedAt: at(seconds - 60),
   endedAt: at(seconds),
@@ -247,6 +353,7 @@ export const past = (revision: string, commit: string, result: 'Succeeded' | 'Fa
 export function golden(name: string, text: string): void {
   const file = new URL(`./testdata/${name}`, import.meta.url);
   if (process.env['UPDATE_GOLDEN']) writeFileSync(file, text);
-  if (!existsSync(file)) throw new Error(`${file.pathname} does not exist; run the test with UPDATE_GOLDEN=1 and read what it wrote`);
+  if (!existsSync(file))
+    throw new Error(`${file.pathname} does not exist; run the test with UPDATE_GOLDEN=1 and read what it wrote`);
   expect(text).toBe(readFileSync(file, 'utf8'));
 }

@@ -12,7 +12,6 @@ class Crash extends Error {}
 class WriteFailed extends Error {}
 class Conflict extends Error {}
 
-const AFTER_STATUS = new Set<Effect['type']>(['seedReplicas', 'finishAction', 'removeFinalizer', 'pruneRevisions']);
 const SLOTS: readonly SlotName[] = ['blue', 'green'];
 /** As the engine's. */
 const RETRY_MS = 50;
@@ -227,12 +226,12 @@ export class World {
     try {
       const { decision, observed } = this.#decide();
       this.auditor.decided(decision, observed);
-      const failed = this.#run(decision.effects.filter((effect) => !AFTER_STATUS.has(effect.type)), observed);
-      const stored = this.#store(decision.status);
-      if (stored && !failed) this.#run(decision.effects.filter((effect) => AFTER_STATUS.has(effect.type)), observed);
-      if (stored) this.#deliver();
-      const retry = failed || !stored ? this.now + RETRY_MS : Infinity;
-      this.#wake = Math.min(this.#wake, decision.wakeAt ?? Infinity, retry);
+      // The intent first, as in the engine: whoever takes over after a crash between the two carries it out.
+      const stored = this.#store(decision);
+      const failed = stored !== 'lost' && this.#run(decision.effects, observed);
+      if (stored === 'stored') this.#deliver();
+      const retry = failed || stored !== 'stored' ? this.now + RETRY_MS : Infinity;
+      this.#wake = Math.min(this.#wake, stored === 'lost' ? Infinity : (decision.wakeAt ?? Infinity), retry);
     } catch (error) {
       if (!(error instanceof Crash)) throw error;
       this.restart();
@@ -264,18 +263,19 @@ export class World {
     if (fault === 'lostAnswer') throw new WriteFailed(`${kind}: timeout`);
   }
 
-  #store(status: CanaryStatus): boolean {
+  #store({ status }: Decision): 'stored' | 'later' | 'lost' {
     const stored = canaryStatus.parse(JSON.parse(JSON.stringify(status)));
-    if (JSON.stringify(stored) === JSON.stringify(this.status)) return true;
+    if (JSON.stringify(stored) === JSON.stringify(this.status)) return 'stored';
     try {
       this.#write('status', () => {
         this.status = stored;
         this.#wake = Math.min(this.#wake, this.now + 1);
       });
-      return true;
+      return 'stored';
     } catch (error) {
       if (error instanceof Crash) throw error;
-      return false;
+      // Traffic leaves a bad version even while the status cannot be stored.
+      return error instanceof WriteFailed && status.run?.ending ? 'later' : 'lost';
     }
   }
 

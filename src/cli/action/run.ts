@@ -33,7 +33,10 @@ export async function act(io: Io, verb: Verb, name: string, flags: ActionFlags):
     // Known before the action: its own run may be over by the time that it is answered.
     const { run } = statusOf(canary);
     const target: Target = run && verb !== 'retry' ? { kind: 'run', run: run.id } : { kind: 'revision', revision };
-    const action = await create(cluster, verb, name, revision, { by: flags.by ?? (await whoActs(io, cluster.client, flags)), reason: flags.reason });
+    const action = await create(cluster, verb, name, revision, {
+      by: flags.by ?? (await whoActs(io, cluster.client, flags)),
+      reason: flags.reason,
+    });
     const answered = await answer(io, cluster, action);
     if (!answered?.status?.result) throw new CliError(await silence(io, cluster, action), Exit.timeout);
     const code = tell(io, verb, answered, flags);
@@ -43,12 +46,23 @@ export async function act(io: Io, verb: Verb, name: string, flags: ActionFlags):
   });
 }
 
-async function create({ client, namespace }: Cluster, verb: Verb, name: string, revision: string, said: { by: string; reason?: string | undefined }): Promise<CanaryAction> {
+async function create(
+  { client, namespace }: Cluster,
+  verb: Verb,
+  name: string,
+  revision: string,
+  said: { by: string; reason?: string | undefined },
+): Promise<CanaryAction> {
   const action: CanaryAction = {
     apiVersion: API_VERSION,
     kind: 'CanaryAction',
     // The server makes the name from generateName.
-    metadata: { name: '', generateName: `${name.slice(0, MAX_PREFIX - verb.length)}-${verb}-`, namespace, labels: { [Labels.canary]: name.slice(0, 63) } },
+    metadata: {
+      name: '',
+      generateName: `${name.slice(0, MAX_PREFIX - verb.length)}-${verb}-`,
+      namespace,
+      labels: { [Labels.canary]: name.slice(0, 63) },
+    },
     spec: { canary: name, verb, revision, by: said.by, ...(said.reason ? { reason: said.reason } : {}) },
   };
   try {
@@ -62,7 +76,10 @@ async function create({ client, namespace }: Cluster, verb: Verb, name: string, 
 async function answer(io: Io, { client, namespace }: Cluster, action: CanaryAction): Promise<CanaryAction | undefined> {
   const stop = new AbortController();
   const signal = AbortSignal.any([io.signal, stop.signal]);
-  const informer = createInformer<CanaryAction>(client, SluiceResources.CanaryAction, { namespace, fieldSelector: `metadata.name=${action.metadata.name}` });
+  const informer = createInformer<CanaryAction>(client, SluiceResources.CanaryAction, {
+    namespace,
+    fieldSelector: `metadata.name=${action.metadata.name}`,
+  });
   try {
     const answered = new Promise<CanaryAction>((resolve) => {
       informer.onChange((_, live) => live?.status?.result && resolve(live));
@@ -79,7 +96,19 @@ function tell(io: Io, verb: Verb, { metadata, spec, status }: CanaryAction, flag
   const applied = status?.result === 'Applied';
   const message = status?.message ?? '';
   if (flags.output === 'json' && !(applied && flags.wait)) {
-    io.out(json({ namespace: metadata.namespace, name: spec.canary, action: metadata.name, verb, revision: spec.revision, by: spec.by, result: status?.result, message, at: status?.at }));
+    io.out(
+      json({
+        namespace: metadata.namespace,
+        name: spec.canary,
+        action: metadata.name,
+        verb,
+        revision: spec.revision,
+        by: spec.by,
+        result: status?.result,
+        message,
+        at: status?.at,
+      }),
+    );
   } else if (flags.output === 'text') {
     const text = `${paint(io, applied ? 'green' : 'red', status?.result ?? '')}: ${verb} of revision ${spec.revision ?? 'unknown'} by ${spec.by ?? 'somebody'}${message ? `: ${message}` : ''}\n`;
     if (applied) io.out(text);
@@ -100,20 +129,36 @@ async function silence(io: Io, { client, namespace }: Cluster, action: CanaryAct
 
 async function controllerWords(io: Io, client: KubeClient, namespace: string): Promise<string> {
   for (const where of [undefined, 'sluice-system', namespace]) {
-    const found = await client.list(Resources.Lease, { ...(where === undefined ? {} : { namespace: where }), fieldSelector: 'metadata.name=sluice-controller' }).catch(() => undefined);
+    const found = await client
+      .list(Resources.Lease, {
+        ...(where === undefined ? {} : { namespace: where }),
+        fieldSelector: 'metadata.name=sluice-controller',
+      })
+      .catch(() => undefined);
     const [lease] = found?.items ?? [];
-    if (found && !lease) return 'no controller seems to run: there is no Lease sluice-controller. Start one with: sluice controller';
-    if (lease) return leaseWords(io, lease['spec'] as { holderIdentity?: string; renewTime?: string; leaseDurationSeconds?: number } | undefined);
+    if (found && !lease)
+      return 'no controller seems to run: there is no Lease sluice-controller. Start one with: sluice controller';
+    if (lease)
+      return leaseWords(
+        io,
+        lease['spec'] as { holderIdentity?: string; renewTime?: string; leaseDurationSeconds?: number } | undefined,
+      );
   }
   return 'whether a controller runs could not be told, because Leases may not be read here';
 }
 
-function leaseWords(io: Io, spec: { holderIdentity?: string; renewTime?: string; leaseDurationSeconds?: number } | undefined): string {
+function leaseWords(
+  io: Io,
+  spec: { holderIdentity?: string; renewTime?: string; leaseDurationSeconds?: number } | undefined,
+): string {
   const renewed = Date.parse(spec?.renewTime ?? '');
-  if (!spec?.holderIdentity || Number.isNaN(renewed)) return 'no controller seems to run: nobody holds the Lease sluice-controller';
+  if (!spec?.holderIdentity || Number.isNaN(renewed))
+    return 'no controller seems to run: nobody holds the Lease sluice-controller';
   const alive = renewed + (spec.leaseDurationSeconds ?? 0) * 1000 >= io.now();
   const when = relative(new Date(renewed).toISOString(), io.now());
-  return alive ? `the controller ${spec.holderIdentity} seems to run (its Lease was renewed ${when}); see its log` : `no controller seems to run: the Lease sluice-controller was last renewed ${when} by ${spec.holderIdentity}`;
+  return alive
+    ? `the controller ${spec.holderIdentity} seems to run (its Lease was renewed ${when}); see its log`
+    : `no controller seems to run: the Lease sluice-controller was last renewed ${when} by ${spec.holderIdentity}`;
 }
 
 /** A retried revision has an older, failed run in the history: its result counts from when the new run has begun or ended. */
@@ -121,7 +166,10 @@ async function started(io: Io, { client, namespace }: Cluster, before: Canary, r
   const stop = new AbortController();
   const signal = AbortSignal.any([io.signal, stop.signal]);
   const known = statusOf(before).history?.[0]?.run;
-  const informer = createInformer<Canary>(client, SluiceResources.Canary, { namespace, fieldSelector: `metadata.name=${before.metadata.name}` });
+  const informer = createInformer<Canary>(client, SluiceResources.Canary, {
+    namespace,
+    fieldSelector: `metadata.name=${before.metadata.name}`,
+  });
   const begun = new Promise<void>((resolve) => {
     informer.onChange((_, live) => {
       const status = live && statusOf(live);

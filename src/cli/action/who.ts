@@ -7,12 +7,20 @@ import type { KubeClient, KubeObject, Resource } from '../../kube/index.js';
 import type { ClusterFlags } from '../cluster.js';
 import type { Io } from '../io.js';
 
-const SelfSubjectReview: Resource = { group: 'authentication.k8s.io', version: 'v1', plural: 'selfsubjectreviews', kind: 'SelfSubjectReview', namespaced: false };
+const SelfSubjectReview: Resource = {
+  group: 'authentication.k8s.io',
+  version: 'v1',
+  plural: 'selfsubjectreviews',
+  kind: 'SelfSubjectReview',
+  namespaced: false,
+};
 const review = z.looseObject({ status: z.looseObject({ userInfo: z.looseObject({ username: z.string().min(1) }) }) });
 
 const kubeconfig = z.looseObject({
   'current-context': z.string().nullish(),
-  contexts: z.array(z.looseObject({ name: z.string(), context: z.looseObject({ user: z.string().nullish() }).nullish() })).nullish(),
+  contexts: z
+    .array(z.looseObject({ name: z.string(), context: z.looseObject({ user: z.string().nullish() }).nullish() }))
+    .nullish(),
 });
 
 /** Who the API server says we are; absent on servers before Kubernetes 1.28. */

@@ -34,7 +34,10 @@ export function registerActions(program: Command, { io, exit }: Cli): void {
       .option('--wait', 'then wait for the result of the release')
       .addOption(new Option('--timeout <duration>', 'with --wait: how long').argParser(parseDuration).default(600_000, '10m'))
       .addOption(outputOption('text'))
-      .addHelpText('after', CODES + examples(`sluice ${verb} reviews`, `sluice ${verb} reviews -n shop --reason "checked with the shop team"`));
+      .addHelpText(
+        'after',
+        CODES + examples(`sluice ${verb} reviews`, `sluice ${verb} reviews -n shop --reason "checked with the shop team"`),
+      );
     clusterOptions(command).action(async (name: string, flags: ActionFlags) => {
       const { act } = await import('../action/run.js');
       exit(await act(io, verb, name, flags));

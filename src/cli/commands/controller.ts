@@ -10,19 +10,38 @@ export function registerController(program: Command, { io, exit }: Cli): void {
     .option('--kubeconfig <file>', "kubeconfig; default is the pod's service account, then KUBECONFIG, then ~/.kube/config")
     .option('--context <name>', 'context of the kubeconfig')
     .option('-n, --namespace <namespace>', 'look after this namespace only; default is all')
-    .addOption(new Option('--metrics-server <url>', 'Prometheus for the built-in metrics').argParser(parseHttpUrl).default('http://prometheus.istio-system:9090'))
-    .addOption(new Option('--listen <address>', 'HOST:PORT of /healthz, /readyz and /metrics').argParser(parseListenFlag).default(':8080'))
+    .addOption(
+      new Option('--metrics-server <url>', 'Prometheus for the built-in metrics')
+        .argParser(parseHttpUrl)
+        .default('http://prometheus.istio-system:9090'),
+    )
+    .addOption(
+      new Option('--listen <address>', 'HOST:PORT of /healthz, /readyz and /metrics').argParser(parseListenFlag).default(':8080'),
+    )
     .addOption(logLevelOption())
     .option('--cluster <name>', 'name of the cluster in messages')
     .option('--data-dir <folder>', 'where copies of Git repositories are kept; default is a fresh temporary folder')
-    .addOption(new Option('--metrics-grid <duration>', 'length of the shared windows of evidence').argParser(parseDuration).default(5_000, '5s'))
+    .addOption(
+      new Option('--metrics-grid <duration>', 'length of the shared windows of evidence')
+        .argParser(parseDuration)
+        .default(5_000, '5s'),
+    )
     .addOption(new Option('--concurrency <number>', 'Canaries that are worked on at once').argParser(parseCount).default(32))
     .addOption(new Option('--leader-elect', 'work only while holding the Lease sluice-controller').default(true))
     .option('--no-leader-elect', 'work at once; only for a single process')
-    .option('--leader-election-namespace <namespace>', 'namespace of that Lease; default is POD_NAMESPACE, then --namespace, then sluice-system')
+    .option(
+      '--leader-election-namespace <namespace>',
+      'namespace of that Lease; default is POD_NAMESPACE, then --namespace, then sluice-system',
+    )
     .option('--allow-cross-namespace', 'let Canaries refer to templates and providers of other namespaces', false)
     .option('--allow-link-local', 'let webhooks, metrics servers and receivers be at link-local addresses', false)
-    .addHelpText('after', examples('sluice controller', 'sluice controller --kubeconfig ~/.kube/config --namespace shop --listen 127.0.0.1:8080 --no-leader-elect'))
+    .addHelpText(
+      'after',
+      examples(
+        'sluice controller',
+        'sluice controller --kubeconfig ~/.kube/config --namespace shop --listen 127.0.0.1:8080 --no-leader-elect',
+      ),
+    )
     .action(async (flags: ControllerFlags) => {
       const { controller } = await import('../controller/run.js');
       exit(await controller(io, flags));

@@ -11,7 +11,15 @@ export function registerStatus(program: Command, { io, exit }: Cli): void {
     .option('-A, --all-namespaces', 'of all namespaces')
     .option('-w, --watch', 'print again on every change, until interrupted; JSON is then one object a line')
     .addOption(outputOption())
-    .addHelpText('after', examples('sluice status', 'sluice status -A --watch', 'sluice status reviews -n shop', 'sluice status reviews --output json'));
+    .addHelpText(
+      'after',
+      examples(
+        'sluice status',
+        'sluice status -A --watch',
+        'sluice status reviews -n shop',
+        'sluice status reviews --output json',
+      ),
+    );
   clusterOptions(command).action(async (name: string | undefined, flags: StatusFlags) => {
     const { status } = await import('../status/run.js');
     exit(await status(io, name, flags));

@@ -17,11 +17,21 @@ export function registerWait(program: Command, { io, exit }: Cli): void {
     .command('wait')
     .description('Wait for the result of one release: that of a commit, that of a revision, or the one in progress.')
     .argument('<name>', 'name of a Canary')
-    .addOption(new Option('--commit <sha>', 'the release of this commit: at least 7 digits').argParser(parseCommit).conflicts('revision'))
+    .addOption(
+      new Option('--commit <sha>', 'the release of this commit: at least 7 digits').argParser(parseCommit).conflicts('revision'),
+    )
     .option('--revision <revision>', 'the release of this revision, as sluice status shows it')
     .addOption(new Option('--timeout <duration>', 'how long to wait').argParser(parseDuration).default(600_000, '10m'))
     .addOption(outputOption('text'))
-    .addHelpText('after', CODES + examples('sluice wait reviews --commit $(git rev-parse HEAD)', 'sluice wait reviews --revision a41f0c9b27 --timeout 1h', 'sluice wait reviews --output json'));
+    .addHelpText(
+      'after',
+      CODES +
+        examples(
+          'sluice wait reviews --commit $(git rev-parse HEAD)',
+          'sluice wait reviews --revision a41f0c9b27 --timeout 1h',
+          'sluice wait reviews --output json',
+        ),
+    );
   clusterOptions(command).action(async (name: string, flags: WaitFlags) => {
     const { wait } = await import('../wait/run.js');
     exit(await wait(io, name, flags));

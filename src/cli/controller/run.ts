@@ -88,7 +88,16 @@ async function ended(io: Io, done: AbortSignal): Promise<void> {
 /** JSON lines for machines; whatever looks like a credential is replaced, in whichever field it comes. */
 export function createLogger(io: Pick<Io, 'out'>, level: string): Logger {
   const paths = SECRET_FIELDS.flatMap((field) => [field, `*.${field}`]);
-  return pino({ level, base: undefined, redact: { paths, censor: '[redacted]' }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } }, { write: (line: string) => io.out(line) });
+  return pino(
+    {
+      level,
+      base: undefined,
+      redact: { paths, censor: '[redacted]' },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write: (line: string) => io.out(line) },
+  );
 }
 
 async function dataFolder(wanted: string | undefined): Promise<{ folder: string; remove: () => Promise<void> }> {
@@ -99,14 +108,18 @@ async function dataFolder(wanted: string | undefined): Promise<{ folder: string;
   try {
     await mkdir(wanted, { recursive: true });
   } catch (error) {
-    throw new UsageError(`--data-dir ${wanted} cannot be made (${(error as NodeJS.ErrnoException).code ?? 'unknown error'}); name a folder that this process may write`);
+    throw new UsageError(
+      `--data-dir ${wanted} cannot be made (${(error as NodeJS.ErrnoException).code ?? 'unknown error'}); name a folder that this process may write`,
+    );
   }
   return { folder: wanted, remove: async () => {} };
 }
 
 function listenError(error: unknown, listen: string): CliError | undefined {
   const { code } = error as NodeJS.ErrnoException;
-  if (code === 'EADDRINUSE') return new CliError(`--listen ${listen}: the port is in use; choose another one, or port 0 for a free one`);
-  if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') return new CliError(`--listen ${listen}: this address cannot be used here (${code}); choose another one`, Exit.usage);
+  if (code === 'EADDRINUSE')
+    return new CliError(`--listen ${listen}: the port is in use; choose another one, or port 0 for a free one`);
+  if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return new CliError(`--listen ${listen}: this address cannot be used here (${code}); choose another one`, Exit.usage);
   return undefined;
 }

@@ -21,15 +21,21 @@ export function adviceFor(name: string, namespace: string, status: CanaryStatus,
   if (run?.held) advice.push(say('resume', 'let the release go on'));
   if (reason === 'Quarantined') advice.push(say('retry', 'release the same revision again; or commit a change'));
   if (reason === 'Suspended')
-    advice.push({ command: `kubectl patch canary ${name}${flag} --type merge -p '{"spec":{"suspend":false}}'`, why: 'let releases go on; where Git keeps the Canary, change it there' });
-  if (reason && POD_REASONS.has(reason)) advice.push(...podAdvice(name, flag, reason === 'StableNotReady' || !canary ? status.stable?.slot : canary.slot));
+    advice.push({
+      command: `kubectl patch canary ${name}${flag} --type merge -p '{"spec":{"suspend":false}}'`,
+      why: 'let releases go on; where Git keeps the Canary, change it there',
+    });
+  if (reason && POD_REASONS.has(reason))
+    advice.push(...podAdvice(name, flag, reason === 'StableNotReady' || !canary ? status.stable?.slot : canary.slot));
   if (run && !run.ending) {
     if (!run.held) advice.push(say('hold', 'keep the weight as it is'));
-    if (status.phase !== 'Promoting' && status.phase !== 'Finalising') advice.push(say('promote', 'send all traffic to the canary now, unjudged'));
+    if (status.phase !== 'Promoting' && status.phase !== 'Finalising')
+      advice.push(say('promote', 'send all traffic to the canary now, unjudged'));
     advice.push(say('abort', 'take the canary back'));
   }
   const stalled = conditionOf(status, 'Stalled');
-  if (stalled?.status === 'True') advice.push({ command: `kubectl describe canary ${name}${flag}`, why: 'see the events beside the message above' });
+  if (stalled?.status === 'True')
+    advice.push({ command: `kubectl describe canary ${name}${flag}`, why: 'see the events beside the message above' });
   if (run) advice.push({ command: `sluice wait ${name}${flag}`, why: 'follow this release to its end' });
   return advice;
 }

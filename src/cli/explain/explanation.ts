@@ -78,4 +78,5 @@ export type Explanation = ReturnType<typeof explanationOf>;
 /** A step that is this late has nobody who takes it, in milliseconds. */
 const OVERDUE_MS = 15_000;
 
-const overdue = (nextStepTime: string | undefined, now: number): boolean => nextStepTime !== undefined && now - Date.parse(nextStepTime) > OVERDUE_MS;
+const overdue = (nextStepTime: string | undefined, now: number): boolean =>
+  nextStepTime !== undefined && now - Date.parse(nextStepTime) > OVERDUE_MS;

@@ -18,13 +18,21 @@ import type { Io } from '../io.js';
 const SYNC_MS = 8_000;
 
 /** What the controller would decide now on what the API shows, or why that cannot be told. */
-export type Reading = { decision: Decision; observed: Observation; /** What the next check will ask for, if nothing changes before. */ ahead?: Needs } | { unread: string };
+export type Reading =
+  | {
+      decision: Decision;
+      observed: Observation;
+      /** What the next check will ask for, if nothing changes before. */ ahead?: Needs;
+    }
+  | { unread: string };
 
 /** Nothing is measured or called for an explanation: a webhook may count its calls, and a check belongs to the controller. */
 const unmeasured = (cache: Cache, secrets: NamedSecrets): EvidenceOptions => ({
   cache,
   secrets,
-  metrics: { measure: () => Promise.resolve({ kind: 'Error', query: '', message: 'nothing is measured here', permanent: false }) },
+  metrics: {
+    measure: () => Promise.resolve({ kind: 'Error', query: '', message: 'nothing is measured here', permanent: false }),
+  },
   hooks: { call: () => Promise.resolve({ ok: false, message: 'nothing is called here' }) },
   metricsServer: '',
   // The controller's flag is not known here; what it refuses, it says itself in the condition Stalled.
@@ -36,19 +44,33 @@ export async function readDecision(io: Io, client: KubeClient, canary: Canary): 
   const spec = canarySpec.safeParse(canary.spec);
   if (!spec.success) {
     const [issue] = spec.error.issues;
-    return { unread: `spec.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'it cannot be read'}; correct the Canary ${canary.metadata.name}` };
+    return {
+      unread: `spec.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'it cannot be read'}; correct the Canary ${canary.metadata.name}`,
+    };
   }
   const stop = new AbortController();
   const signal = AbortSignal.any([io.signal, stop.signal]);
   const troubles = new Set<string>();
   try {
-    const cache = createCache(client, { ...(canary.metadata.namespace === undefined ? {} : { namespace: canary.metadata.namespace }), onError: (error) => troubles.add(describeError(error)) });
+    const cache = createCache(client, {
+      ...(canary.metadata.namespace === undefined ? {} : { namespace: canary.metadata.namespace }),
+      onError: (error) => troubles.add(describeError(error)),
+    });
     cache.start(signal);
     const read = { ...canary, spec: spec.data, status: statusOf(canary) };
-    const secrets = new NamedSecrets(client, signal, () => {}, (error) => troubles.add(describeError(error)));
+    const secrets = new NamedSecrets(
+      client,
+      signal,
+      () => {},
+      (error) => troubles.add(describeError(error)),
+    );
     const inTime = io.sleep(SYNC_MS, signal).then(() => false);
-    const all = cache.whenSynced().then(() => loadTracked(cache, secrets, read)).then(() => true);
-    if (!(await Promise.race([all, inTime]))) return { unread: [...troubles][0] ?? `the API server did not answer within ${SYNC_MS / 1000} s` };
+    const all = cache
+      .whenSynced()
+      .then(() => loadTracked(cache, secrets, read))
+      .then(() => true);
+    if (!(await Promise.race([all, inTime])))
+      return { unread: [...troubles][0] ?? `the API server did not answer within ${SYNC_MS / 1000} s` };
     return decideOnce(io, cache, secrets, read);
   } finally {
     stop.abort();

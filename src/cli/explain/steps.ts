@@ -17,10 +17,22 @@ export function stepsOf(canary: Canary): StepView[] {
   if (!spec.success) return [];
   const { run, step, phase } = statusOf(canary);
   const plan = compilePlan(spec.data.analysis);
-  const promoting = phase === 'Promoting' || phase === 'Finalising' || (run !== undefined && (run.skipAnalysis || run.promote) && phase === 'Progressing');
+  const promoting =
+    phase === 'Promoting' ||
+    phase === 'Finalising' ||
+    (run !== undefined && (run.skipAnalysis || run.promote) && phase === 'Progressing');
   // By weight, as the run itself goes on: the plan may have been edited meanwhile.
   const at = promoting ? plan.length : step === undefined ? -1 : plan.findIndex(({ weight }) => weight >= step.weight);
   const next = promoting ? undefined : step === undefined ? 0 : (nextStepIndex(plan, step.weight) ?? plan.length);
-  const state = (index: number): StepView['state'] => (run === undefined ? 'later' : index === at ? 'current' : index === next ? 'next' : index < at ? 'done' : 'later');
-  return [...plan.map(({ weight, holdMs, approve }, index) => ({ weight, holdMs, ...(approve ? { approve } : {}), state: state(index) })), { weight: 100, state: state(plan.length) }];
+  const state = (index: number): StepView['state'] =>
+    run === undefined ? 'later' : index === at ? 'current' : index === next ? 'next' : index < at ? 'done' : 'later';
+  return [
+    ...plan.map(({ weight, holdMs, approve }, index) => ({
+      weight,
+      holdMs,
+      ...(approve ? { approve } : {}),
+      state: state(index),
+    })),
+    { weight: 100, state: state(plan.length) },
+  ];
 }

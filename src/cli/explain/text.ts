@@ -14,27 +14,44 @@ const MARKS: Record<StepView['state'], { mark: string; colour?: Colour }> = {
 };
 
 const indent = (text: string): string => text.replace(/^(?=.)/gm, '  ');
-const block = (io: Io, title: string, rows: Line[]): string => (rows.length === 0 ? '' : `\n${paint(io, 'bold', title)}\n${indent(table(io, rows))}`);
+const block = (io: Io, title: string, rows: Line[]): string =>
+  rows.length === 0 ? '' : `\n${paint(io, 'bold', title)}\n${indent(table(io, rows))}`;
 
 function stepRow(step: StepView): Line {
   const { mark, colour } = MARKS[step.state];
   const hold = step.holdMs === undefined ? 'promotion' : `hold ${duration(step.holdMs)}`;
-  return [{ text: mark, colour }, `weight ${step.weight} %`, `${hold}${step.approve ? ', then an approval' : ''}`, step.state === 'later' ? '' : step.state];
+  return [
+    { text: mark, colour },
+    `weight ${step.weight} %`,
+    `${hold}${step.approve ? ', then an approval' : ''}`,
+    step.state === 'later' ? '' : step.state,
+  ];
 }
 
 function situation({ stable, canary, weight, desired, run }: Explanation): string {
-  const serving = stable ? `Revision ${stable.revision} (${commitWords(stable)}) is the stable one in slot ${stable.slot}` : 'No revision is stable yet';
-  if (canary) return `${serving}.\nRevision ${canary.revision} (${commitWords(canary)}) is being released in slot ${canary.slot} and has ${weight} % of the traffic${run?.ending ? `; the run ends: ${run.ending.result}` : ''}.`;
-  if (desired && stable && desired.revision !== stable.revision) return `${serving}.\nGit wants revision ${desired.revision} (${commitWords(desired)}).`;
+  const serving = stable
+    ? `Revision ${stable.revision} (${commitWords(stable)}) is the stable one in slot ${stable.slot}`
+    : 'No revision is stable yet';
+  if (canary)
+    return `${serving}.\nRevision ${canary.revision} (${commitWords(canary)}) is being released in slot ${canary.slot} and has ${weight} % of the traffic${run?.ending ? `; the run ends: ${run.ending.result}` : ''}.`;
+  if (desired && stable && desired.revision !== stable.revision)
+    return `${serving}.\nGit wants revision ${desired.revision} (${commitWords(desired)}).`;
   return `${serving}; no release is under way.`;
 }
 
-function times(io: Io, { run, nextStepTime, nextLookAt, deadline, overdue, failedChecks, threshold, nextCheck, unread }: Explanation): Line[] {
+function times(
+  io: Io,
+  { run, nextStepTime, nextLookAt, deadline, overdue, failedChecks, threshold, nextCheck, unread }: Explanation,
+): Line[] {
   const now = io.now();
   const rows: Line[] = [];
   const at = (text: string): string => `${relative(text, now)} (${text})`;
   if (run?.held) rows.push(['Next step', 'when the hold ends; neither steps nor the deadline run meanwhile']);
-  else if (nextStepTime !== undefined) rows.push(['Next step', overdue ? { text: `was due ${at(nextStepTime)}: no controller seems to run`, colour: 'red' } : at(nextStepTime)]);
+  else if (nextStepTime !== undefined)
+    rows.push([
+      'Next step',
+      overdue ? { text: `was due ${at(nextStepTime)}: no controller seems to run`, colour: 'red' } : at(nextStepTime),
+    ]);
   else if (nextLookAt !== undefined) rows.push(['Next look', `${at(nextLookAt)}, or when something changes`]);
   if (nextCheck.length > 0) rows.push(['Next check', `asks ${nextCheck.join('; ')}`]);
   if (deadline !== undefined) rows.push(['Deadline', `${at(deadline)}: without progress it is taken back then`]);
@@ -61,7 +78,12 @@ export function text(io: Io, explanation: Explanation): string {
     block(
       io,
       'Last checks',
-      checks.map(({ verdict, metric, at, message }) => [{ text: verdict, colour: VERDICT_COLOURS[verdict] }, metric, relative(at, now), message]),
+      checks.map(({ verdict, metric, at, message }) => [
+        { text: verdict, colour: VERDICT_COLOURS[verdict] },
+        metric,
+        relative(at, now),
+        message,
+      ]),
     ),
     block(
       io,

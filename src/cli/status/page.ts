@@ -6,12 +6,18 @@ import { phaseCell } from './rows.js';
 import type { CanaryView, SideView, SourceView } from './view.js';
 
 const VERDICT_COLOURS: Record<Check['verdict'], Colour> = { Pass: 'green', Fail: 'red', NoData: 'yellow', Error: 'yellow' };
-const RESULT_COLOURS: Record<HistoryEntry['result'], Colour | undefined> = { Succeeded: 'green', Failed: 'red', Superseded: undefined, Cancelled: undefined };
+const RESULT_COLOURS: Record<HistoryEntry['result'], Colour | undefined> = {
+  Succeeded: 'green',
+  Failed: 'red',
+  Superseded: undefined,
+  Cancelled: undefined,
+};
 
 type Line = (string | Cell)[];
 
 const indent = (text: string): string => text.replace(/^(?=.)/gm, '  ');
-const section = (io: Io, title: string, rows: Line[]): string => (rows.length === 0 ? '' : `\n${paint(io, 'bold', title)}\n${indent(table(io, rows))}`);
+const section = (io: Io, title: string, rows: Line[]): string =>
+  rows.length === 0 ? '' : `\n${paint(io, 'bold', title)}\n${indent(table(io, rows))}`;
 
 function origin({ commit, commits, author, subject }: Provenance): string {
   if (!commit) return 'commit unknown';
@@ -33,29 +39,45 @@ function overview(io: Io, view: CanaryView, now: number): string {
   ];
   if (view.stalled) rows.push(['Stalled', { text: `${view.stalled.reason}: ${view.stalled.message}`, colour: 'red' }]);
   if (view.progress) rows.push(['Now', `${view.progress.reason}: ${view.progress.message}`]);
-  if (step) rows.push(['Step', `${step.number} of ${step.of}: weight ${step.weight} %${step.startedAt === undefined ? ', not in force yet' : ` for ${duration(now - Date.parse(step.startedAt))}`}`]);
+  if (step)
+    rows.push([
+      'Step',
+      `${step.number} of ${step.of}: weight ${step.weight} %${step.startedAt === undefined ? ', not in force yet' : ` for ${duration(now - Date.parse(step.startedAt))}`}`,
+    ]);
   if (view.nextStepTime !== undefined) rows.push(['Next', `${relative(view.nextStepTime, now)} (${view.nextStepTime})`]);
   if (view.deadline !== undefined) rows.push(['Deadline', `${relative(view.deadline, now)} (${view.deadline})`]);
-  if (run) rows.push(['Run', `began ${relative(run.startedAt, now)}${run.weights.length > 0 ? `; weights so far ${run.weights.join(', ')}` : ''}`]);
-  if (run?.held) rows.push(['Held', { text: `by ${run.held.by}${run.held.reason ? `: ${run.held.reason}` : ''}`, colour: 'yellow' }]);
+  if (run)
+    rows.push([
+      'Run',
+      `began ${relative(run.startedAt, now)}${run.weights.length > 0 ? `; weights so far ${run.weights.join(', ')}` : ''}`,
+    ]);
+  if (run?.held)
+    rows.push(['Held', { text: `by ${run.held.by}${run.held.reason ? `: ${run.held.reason}` : ''}`, colour: 'yellow' }]);
   if (run?.ending) rows.push(['Ending', `${run.ending.result} (${run.ending.reason}): ${run.ending.message}`]);
-  if (view.failedChecks > 0) rows.push(['Failed', `${view.failedChecks}${view.threshold === undefined ? '' : ` of ${view.threshold}`} checks`]);
+  if (view.failedChecks > 0)
+    rows.push(['Failed', `${view.failedChecks}${view.threshold === undefined ? '' : ` of ${view.threshold}`} checks`]);
   return table(io, rows);
 }
 
-const historyRow = (now: number) => (entry: HistoryEntry): Line => [
-  { text: entry.result, colour: RESULT_COLOURS[entry.result] },
-  entry.revision,
-  shortCommit(entry.commit) || '-',
-  relative(entry.endedAt, now),
-  `${entry.reason}${entry.by ? ` by ${entry.by}` : ''}: ${entry.message}`,
-];
+const historyRow =
+  (now: number) =>
+  (entry: HistoryEntry): Line => [
+    { text: entry.result, colour: RESULT_COLOURS[entry.result] },
+    entry.revision,
+    shortCommit(entry.commit) || '-',
+    relative(entry.endedAt, now),
+    `${entry.reason}${entry.by ? ` by ${entry.by}` : ''}: ${entry.message}`,
+  ];
 
 function sourceRow(source: SourceView, now: number): Line {
   const applied = source.appliedCommit ? `applied ${shortCommit(source.appliedCommit)}` : 'nothing applied yet';
-  const behind = source.fetchedCommit && source.fetchedCommit !== source.appliedCommit ? `, fetched ${shortCommit(source.fetchedCommit)}` : '';
+  const behind =
+    source.fetchedCommit && source.fetchedCommit !== source.appliedCommit ? `, fetched ${shortCommit(source.fetchedCommit)}` : '';
   const when = source.lastSyncTime === undefined ? '' : `synced ${relative(source.lastSyncTime, now)}`;
-  const state: Cell = source.ready === 'True' ? { text: 'Ready', colour: 'green' } : { text: `${source.reason ?? 'Unknown'}: ${source.message ?? ''}`, colour: 'red' };
+  const state: Cell =
+    source.ready === 'True'
+      ? { text: 'Ready', colour: 'green' }
+      : { text: `${source.reason ?? 'Unknown'}: ${source.message ?? ''}`, colour: 'red' };
   return [`${source.namespace}/${source.name}`, applied + behind, when, state];
 }
 
@@ -70,7 +92,12 @@ export function page(io: Io, view: CanaryView, sources: SourceView[]): string {
     section(
       io,
       'Checks',
-      view.checks.map((check) => [{ text: check.verdict, colour: VERDICT_COLOURS[check.verdict] }, check.metric, relative(check.at, now), check.message]),
+      view.checks.map((check) => [
+        { text: check.verdict, colour: VERDICT_COLOURS[check.verdict] },
+        check.metric,
+        relative(check.at, now),
+        check.message,
+      ]),
     ),
     section(
       io,

@@ -23,7 +23,18 @@ export const phaseCell = ({ phase, stalled }: Pick<CanaryView, 'phase' | 'stalle
 const dash = (text: string | undefined): string => (text ? text : '-');
 
 export function header(allNamespaces: boolean): string[] {
-  return [...(allNamespaces ? ['NAMESPACE'] : []), 'NAME', 'STATUS', 'WEIGHT', 'STEP', 'STABLE', 'CANARY', 'COMMIT', 'NEXT', 'MESSAGE'];
+  return [
+    ...(allNamespaces ? ['NAMESPACE'] : []),
+    'NAME',
+    'STATUS',
+    'WEIGHT',
+    'STEP',
+    'STABLE',
+    'CANARY',
+    'COMMIT',
+    'NEXT',
+    'MESSAGE',
+  ];
 }
 
 /** One line of the table. A `!` behind the status says that something waits for a person; the message is then about that. */

@@ -22,7 +22,8 @@ const CLEAR = '\u001b[H\u001b[J';
 
 /** `sluice status`. */
 export async function status(io: Io, name: string | undefined, flags: StatusFlags): Promise<number> {
-  if (name !== undefined && flags.allNamespaces) throw new UsageError('--all-namespaces goes with the list, not with the name of one Canary; use -n for its namespace');
+  if (name !== undefined && flags.allNamespaces)
+    throw new UsageError('--all-namespaces goes with the list, not with the name of one Canary; use -n for its namespace');
   return withCluster(io, flags, async (cluster) => {
     if (flags.watch) return watch(io, cluster, name, flags);
     if (name === undefined) io.out(list(io, await listCanaries(cluster, flags), flags, cluster.namespace));
@@ -31,10 +32,14 @@ export async function status(io: Io, name: string | undefined, flags: StatusFlag
   });
 }
 
-const order = (a: Canary, b: Canary): number => `${a.metadata.namespace}/${a.metadata.name}`.localeCompare(`${b.metadata.namespace}/${b.metadata.name}`);
+const order = (a: Canary, b: Canary): number =>
+  `${a.metadata.namespace}/${a.metadata.name}`.localeCompare(`${b.metadata.namespace}/${b.metadata.name}`);
 
 async function listCanaries({ client, namespace }: Cluster, flags: StatusFlags): Promise<Canary[]> {
-  const { items } = await client.list(SluiceResources.Canary, { ...(flags.allNamespaces ? {} : { namespace }), dropManagedFields: true });
+  const { items } = await client.list(SluiceResources.Canary, {
+    ...(flags.allNamespaces ? {} : { namespace }),
+    dropManagedFields: true,
+  });
   return items;
 }
 
@@ -42,7 +47,10 @@ function list(io: Io, canaries: Canary[], flags: StatusFlags, namespace: string)
   const all = flags.allNamespaces ?? false;
   const views = canaries.toSorted(order).map(canaryView);
   if (flags.output === 'json') return json({ canaries: views });
-  if (views.length === 0) return all ? 'There are no Canaries.\n' : `There are no Canaries in namespace ${namespace}; -A shows those of all namespaces.\n`;
+  if (views.length === 0)
+    return all
+      ? 'There are no Canaries.\n'
+      : `There are no Canaries in namespace ${namespace}; -A shows those of all namespaces.\n`;
   return table(io, [header(all), ...views.map((view) => row(view, all, io.now()))]);
 }
 
@@ -80,7 +88,8 @@ async function watch(io: Io, cluster: Cluster, name: string | undefined, flags: 
   const draw = (): void => {
     draws = draws.then(async () => {
       const [only] = informer.list();
-      const text = name === undefined || !only ? list(io, informer.list(), flags, cluster.namespace) : await one(io, cluster, only, flags);
+      const text =
+        name === undefined || !only ? list(io, informer.list(), flags, cluster.namespace) : await one(io, cluster, only, flags);
       io.out(CLEAR + text);
     });
   };

@@ -10,7 +10,8 @@ export interface SideView extends Provenance {
   endpoints?: number;
 }
 
-const withoutUndefined = <T extends object>(value: T): T => Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
+const withoutUndefined = <T extends object>(value: T): T =>
+  Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
 
 /** The newest check of each metric, in the order of the newest check. */
 export function latestChecks(checks: Check[] | undefined): Check[] {
@@ -40,7 +41,8 @@ export function canaryView(canary: Canary) {
     threshold: spec.success ? spec.data.analysis.threshold : undefined,
     progress: progressing && { reason: progressing.reason, message: progressing.message },
     stalled: stalled?.status === 'True' ? { reason: stalled.reason, message: stalled.message } : undefined,
-    run: run && withoutUndefined({ id: run.id, startedAt: run.startedAt, weights: run.weights, held: run.held, ending: run.ending }),
+    run:
+      run && withoutUndefined({ id: run.id, startedAt: run.startedAt, weights: run.weights, held: run.held, ending: run.ending }),
     checks: latestChecks(status.checks),
     conditions: status.conditions ?? [],
     history: status.history ?? [],

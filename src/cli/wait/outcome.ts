@@ -4,7 +4,8 @@ import { Exit } from '../errors.js';
 import { shortCommit } from '../format.js';
 
 /** What is waited for. `run` is the one that was in progress when nobody named anything. */
-export type Target = { kind: 'commit'; commit: string } | { kind: 'revision'; revision: string } | { kind: 'run'; run: string } | { kind: 'any' };
+export type Target =
+  { kind: 'commit'; commit: string } | { kind: 'revision'; revision: string } | { kind: 'run'; run: string } | { kind: 'any' };
 
 /** How a wait ended. */
 export interface Outcome {
@@ -38,7 +39,8 @@ export interface Look {
   graceOver: boolean;
 }
 
-const hasCommit = (from: Provenance, commit: string): boolean => [from.commit, ...(from.commits ?? [])].some((known) => known?.toLowerCase().startsWith(commit));
+const hasCommit = (from: Provenance, commit: string): boolean =>
+  [from.commit, ...(from.commits ?? [])].some((known) => known?.toLowerCase().startsWith(commit));
 
 function matches(target: Target, from: Provenance & { revision: string; run?: string }): boolean {
   if (target.kind === 'commit') return hasCommit(from, target.commit);
@@ -57,7 +59,13 @@ const ended = (result: Outcome['result'], reason: string, message: string, about
 
 function fromHistory(entry: HistoryEntry): Outcome {
   const { revision, commit, weights, startedAt, endedAt } = entry;
-  return ended(entry.result, entry.reason, entry.message, { revision, weights, startedAt, endedAt, ...(commit ? { commit } : {}) });
+  return ended(entry.result, entry.reason, entry.message, {
+    revision,
+    weights,
+    startedAt,
+    endedAt,
+    ...(commit ? { commit } : {}),
+  });
 }
 
 /** The result of what is waited for, or undefined while there is none yet. The newest release that matches counts. */
@@ -69,7 +77,10 @@ export function outcomeOf(target: Target, look: Look): Outcome | undefined {
   const past = history.find((entry) => matches(target, entry));
   if (past) return fromHistory(past);
   if (target.kind !== 'run' && stable && status.adoptedAt && matches(target, stable))
-    return ended('Succeeded', 'Serving', `revision ${stable.revision} is the stable one`, { revision: stable.revision, ...(stable.commit ? { commit: stable.commit } : {}) });
+    return ended('Succeeded', 'Serving', `revision ${stable.revision} is the stable one`, {
+      revision: stable.revision,
+      ...(stable.commit ? { commit: stable.commit } : {}),
+    });
   return neverRan(target, look, status);
 }
 
@@ -77,9 +88,17 @@ export function outcomeOf(target: Target, look: Look): Outcome | undefined {
 function neverRan(target: Target, look: Look, status: CanaryStatus): Outcome | undefined {
   const { stable, canary } = status;
   const quarantined = (status.quarantined ?? []).find(
-    (item) => (target.kind === 'revision' && item.revision === target.revision) || (target.kind === 'commit' && item.commit?.startsWith(target.commit)),
+    (item) =>
+      (target.kind === 'revision' && item.revision === target.revision) ||
+      (target.kind === 'commit' && item.commit?.startsWith(target.commit)),
   );
-  if (quarantined) return ended('Failed', 'Quarantined', `revision ${quarantined.revision} failed before and is quarantined: ${quarantined.reason}`, { revision: quarantined.revision });
+  if (quarantined)
+    return ended(
+      'Failed',
+      'Quarantined',
+      `revision ${quarantined.revision} failed before and is quarantined: ${quarantined.reason}`,
+      { revision: quarantined.revision },
+    );
   if (target.kind !== 'commit' || !look.applied || !look.graceOver || !status.adoptedAt) return undefined;
   const progressing = conditionOf(status, 'Progressing');
   // The commit leads to a revision that failed before: it is in the cluster, and it is not released.

@@ -19,7 +19,14 @@ export interface WaitFlags extends ClusterFlags {
 const GRACE_MS = 5_000;
 const DEFAULT_SETTLE_MS = 1_000;
 
-const COLOURS: Record<Outcome['result'], Colour> = { Succeeded: 'green', Unchanged: 'green', Failed: 'red', Superseded: 'yellow', Cancelled: 'yellow', Timeout: 'red' };
+const COLOURS: Record<Outcome['result'], Colour> = {
+  Succeeded: 'green',
+  Unchanged: 'green',
+  Failed: 'red',
+  Superseded: 'yellow',
+  Cancelled: 'yellow',
+  Timeout: 'red',
+};
 
 /** `sluice wait`. */
 export async function wait(io: Io, name: string, flags: WaitFlags): Promise<number> {
@@ -53,7 +60,13 @@ export function report(io: Io, { namespace }: Cluster, name: string, outcome: Ou
 }
 
 /** Follows the Canary, through restarts of the API server, until there is an outcome, the time is over or the command is interrupted. */
-export async function waitFor(io: Io, cluster: Cluster, canary: Canary, target: Target, flags: Pick<WaitFlags, 'timeout' | 'output'>): Promise<Outcome> {
+export async function waitFor(
+  io: Io,
+  cluster: Cluster,
+  canary: Canary,
+  target: Target,
+  flags: Pick<WaitFlags, 'timeout' | 'output'>,
+): Promise<Outcome> {
   const stop = new AbortController();
   const signal = AbortSignal.any([io.signal, stop.signal]);
   const follower = new Follower(io, cluster, canary, target, flags.output, signal);
@@ -70,7 +83,10 @@ export async function waitFor(io: Io, cluster: Cluster, canary: Canary, target: 
 function timedOut(follower: Follower, target: Target, timeout: number): Outcome {
   const status = follower.status();
   const place = status && (progressOf(target, status) ?? conditionOf(status, 'Progressing')?.message);
-  const never = target.kind === 'commit' && !follower.applied ? `; no GitSource that can be read here has applied commit ${shortCommit(target.commit)} last` : '';
+  const never =
+    target.kind === 'commit' && !follower.applied
+      ? `; no GitSource that can be read here has applied commit ${shortCommit(target.commit)} last`
+      : '';
   const message = `no result within ${timeout / 1000} s${place ? `; last: ${place}` : ''}${never}; see: sluice explain ${follower.name}`;
   return { result: 'Timeout', reason: 'Timeout', message, exitCode: EXIT_CODES.Timeout };
 }
@@ -94,7 +110,10 @@ class Follower {
   ) {
     this.name = canary.metadata.name;
     this.#namespace = cluster.namespace;
-    this.#canaries = createInformer(cluster.client, SluiceResources.Canary, { namespace: this.#namespace, fieldSelector: `metadata.name=${this.name}` });
+    this.#canaries = createInformer(cluster.client, SluiceResources.Canary, {
+      namespace: this.#namespace,
+      fieldSelector: `metadata.name=${this.name}`,
+    });
     const source = (statusOf(canary).canary ?? statusOf(canary).stable)?.source?.split('/')[0];
     this.#sources = createInformer(cluster.client, SluiceResources.GitSource, { namespace: source ?? this.#namespace });
   }
@@ -128,7 +147,12 @@ class Follower {
 
   /** A GitSource names only its newest commit, so that ours was there once is remembered. */
   #noteApplied(source: GitSource | undefined, look: () => void): void {
-    if (this.target.kind !== 'commit' || this.#appliedAt !== undefined || !source?.status?.appliedCommit?.startsWith(this.target.commit)) return;
+    if (
+      this.target.kind !== 'commit' ||
+      this.#appliedAt !== undefined ||
+      !source?.status?.appliedCommit?.startsWith(this.target.commit)
+    )
+      return;
     this.#appliedAt = this.io.now();
     void this.io.sleep(this.#graceMs(), this.signal).then(() => !this.signal.aborted && look());
   }

@@ -2,12 +2,13 @@ import { asArray, isObject, own } from './json.js';
 
 type Step =
   | { kind: 'field'; name: string }
+  | { kind: 'union'; names: string[] }
   | { kind: 'index'; index: number }
   | { kind: 'all' }
   | { kind: 'filter'; path: Step[]; value: unknown };
 
 /**
- * Compiles the JSONPath subset that printer columns and scale paths use: `.a.b`, `['a']`, `[0]`, `[*]`, `[?(@.type=="Ready")]`.
+ * Compiles the JSONPath subset that printer columns and scale paths use: `.a.b`, `['a']`, `['a','b']`, `[0]`, `[*]`, `[?(@.type=="Ready")]`.
  * @returns a function giving every match in order; undefined when the path cannot be read
  */
 export function compileJsonPath(path: string): ((value: unknown) => unknown[]) | undefined {
@@ -17,7 +18,7 @@ export function compileJsonPath(path: string): ((value: unknown) => unknown[]) |
 }
 
 const TOKEN =
-  /\.\.?\*|\.((?:[^.[\]\\]|\\.)+)|\[['"]([^'"\]]+)['"]\]|\[(-?\d+)\]|\[\*\]|\[\?\(\s*@((?:\.[^=\s]+))\s*==\s*(?:"([^"]*)"|'([^']*)'|(true|false|-?\d+))\s*\)\]/y;
+  /\.\.?\*|\.((?:[^.[\]\\]|\\.)+)|\[['"]([^'"\]]+)['"]\]|\[((?:['"][^'"\]]+['"]\s*,?\s*){2,})\]|\[(-?\d+)\]|\[\*\]|\[\?\(\s*@((?:\.[^=\s]+))\s*==\s*(?:"([^"]*)"|'([^']*)'|(true|false|-?\d+))\s*\)\]/y;
 
 function parse(path: string): Step[] | undefined {
   const text = path.startsWith('.') || path.startsWith('[') ? path : `.${path}`;
@@ -27,9 +28,10 @@ function parse(path: string): Step[] | undefined {
   while (token.lastIndex < text.length) {
     const match = token.exec(text);
     if (match === null) return undefined;
-    const [whole, field, quoted, index, filter, double, single, literal] = match;
+    const [whole, field, quoted, union, index, filter, double, single, literal] = match;
     if (field !== undefined) steps.push({ kind: 'field', name: field.replaceAll('\\', '') });
     else if (quoted !== undefined) steps.push({ kind: 'field', name: quoted });
+    else if (union !== undefined) steps.push({ kind: 'union', names: [...union.matchAll(/['"]([^'"]+)['"]/g)].map(([, name]) => name ?? '') });
     else if (index !== undefined) steps.push({ kind: 'index', index: Number(index) });
     else if (filter !== undefined) {
       const inner = parse(filter);
@@ -46,6 +48,8 @@ function walk(value: unknown, step: Step): unknown[] {
       const found = own(value, step.name);
       return found === undefined ? [] : [found];
     }
+    case 'union':
+      return step.names.flatMap((name) => own(value, name) ?? []);
     case 'index': {
       const found = asArray(value).at(step.index);
       return found === undefined ? [] : [found];

@@ -133,8 +133,8 @@ async function lead(work: Work, signal: AbortSignal, assertLeading: () => void):
     onDecision: (canary, decision, dueAt) => controllerMetrics.decision(canary, decision, dueAt, now()),
   });
   const queue: WorkQueue = new WorkQueue(
-    async (key) => {
-      const at = await reconciler.reconcile(key);
+    async (key, turn) => {
+      const at = await reconciler.reconcile(key, turn);
       if (at !== undefined) queue.addAt(key, at);
     },
     {

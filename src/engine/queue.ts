@@ -1,13 +1,22 @@
+/** What the work on a key may ask of the queue. */
+export interface Turn {
+  /** Waits for somebody else's answer without keeping other keys from their turn. Undefined when the key was added again, or the queue stopped, before it came. */
+  outside<T>(answer: Promise<T>): Promise<T | undefined>;
+}
+
 /** Runs work per key: one at a time per key, several keys at once, a repeat for what arrives meanwhile, timers for later. */
 export class WorkQueue {
   readonly #ready = new Set<string>();
-  readonly #running = new Set<string>();
+  /** Keys under work, and what to call when one is added again. */
+  readonly #running = new Map<string, () => void>();
+  /** How many of these wait for somebody else. */
+  #outside = 0;
   readonly #timers = new Map<string, { at: number; timer: NodeJS.Timeout }>();
   readonly #failures = new Map<string, number>();
   #stopped = false;
 
   constructor(
-    private readonly work: (key: string) => Promise<void>,
+    private readonly work: (key: string, turn: Turn) => Promise<void>,
     private readonly options: { concurrency: number; now?: () => number; onError: (key: string, error: unknown) => void; random?: () => number },
   ) {}
 
@@ -21,6 +30,7 @@ export class WorkQueue {
   add(key: string): void {
     if (this.#stopped) return;
     this.#ready.add(key);
+    this.#running.get(key)?.();
     this.#pump();
   }
 
@@ -52,21 +62,32 @@ export class WorkQueue {
     for (const { timer } of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     this.#ready.clear();
+    for (const interrupt of this.#running.values()) interrupt();
   }
 
   #pump(): void {
     for (const key of this.#ready) {
-      if (this.#running.size >= this.options.concurrency) return;
+      if (this.#running.size - this.#outside >= this.options.concurrency) return;
       if (this.#running.has(key)) continue;
       this.#ready.delete(key);
-      this.#running.add(key);
-      void this.#run(key);
+      const changed = new Promise<undefined>((resolve) => this.#running.set(key, () => resolve(undefined)));
+      void this.#run(key, { outside: (answer) => this.#waitOutside(Promise.race([answer, changed])) });
     }
   }
 
-  async #run(key: string): Promise<void> {
+  async #waitOutside<T>(answer: Promise<T>): Promise<T> {
+    this.#outside += 1;
+    this.#pump();
     try {
-      await this.work(key);
+      return await answer;
+    } finally {
+      this.#outside -= 1;
+    }
+  }
+
+  async #run(key: string, turn: Turn): Promise<void> {
+    try {
+      await this.work(key, turn);
       this.#failures.delete(key);
     } catch (error) {
       const failures = (this.#failures.get(key) ?? 0) + 1;

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { canarySpec, canaryStatus, SluiceResources, type Canary, type CanaryStatus } from '../api/index.js';
 import { decide } from '../core/decide.js';
 import type { Problem } from '../core/evidence.js';
-import type { Decision, Effect } from '../core/observation.js';
+import type { Decision, Effect, Needs } from '../core/observation.js';
 import { isConflict, isNotFound, type EventRecorder } from '../kube/index.js';
 import { apply, type ApplyContext } from './apply.js';
 import { Index, type Cache } from './cache.js';
@@ -12,6 +12,7 @@ import { evidenceProblems, gather, type EvidenceOptions } from './evidence.js';
 import { observe, withoutDelivered, type Gathered } from './observe.js';
 import type { Outbox } from './outbox.js';
 import type { Router } from './ports.js';
+import type { Turn } from './queue.js';
 import { Revisions, type Desired } from './revisions.js';
 import type { Writer } from './writer.js';
 
@@ -42,6 +43,8 @@ interface Memory {
   refused?: Problem;
   /** Unix milliseconds of the last stored status. */
   storedAt?: number;
+  /** Evidence that was asked for and not used yet, by question: the world changed before all of it came. */
+  asked: Map<string, ReturnType<typeof gather>>;
 }
 
 /** One Canary at a time: observe, decide, apply. Holds nothing that a restart would miss. */
@@ -51,7 +54,7 @@ export class Reconciler {
   constructor(private readonly options: ReconcilerOptions) {}
 
   /** Returns when to look again (unix milliseconds), if nothing changes before. */
-  async reconcile(key: string): Promise<number | undefined> {
+  async reconcile(key: string, turn: Turn): Promise<number | undefined> {
     const { cache, revisions } = this.options;
     const slash = key.indexOf('/');
     const live = cache.canaries.get(key.slice(0, slash), key.slice(slash + 1));
@@ -64,18 +67,21 @@ export class Reconciler {
     if (!spec.success) return this.#invalid(live, spec.error.issues.map((issue) => `spec.${issue.path.join('.')}: ${issue.message}`).join('; '));
     const status = canaryStatus.safeParse(live.status ?? {});
     const canary: Canary = { ...live, spec: spec.data, status: withoutDelivered(status.success ? status.data : canaryStatus.parse({}), this.options.outbox.delivered) };
-    return this.#tick(key, live, canary);
+    return this.#tick(key, live, canary, turn);
   }
 
-  async #tick(key: string, live: Canary, canary: Canary): Promise<number | undefined> {
+  async #tick(key: string, live: Canary, canary: Canary, turn: Turn): Promise<number | undefined> {
     const { cache, revisions, now } = this.options;
     const target = cache.deployments.get(canary.metadata.namespace, canary.spec.targetRef.name);
     const desired = revisions.desired(canary, target);
-    const memory = this.#memory.get(key) ?? {};
+    const memory: Memory = this.#memory.get(key) ?? { asked: new Map() };
     this.#memory.set(key, memory);
     const problems = this.#problems(canary, target !== undefined);
     const dueAt = canary.status?.nextStepTime === undefined ? undefined : Date.parse(canary.status.nextStepTime);
-    const decision = await this.#decide(canary, desired, { problems, ...(memory.writeError ? { writeError: memory.writeError } : {}), ...(memory.refused ? { refused: memory.refused } : {}) });
+    const gathered = { problems, ...(memory.writeError ? { writeError: memory.writeError } : {}), ...(memory.refused ? { refused: memory.refused } : {}) };
+    const decision = await this.#decide(canary, desired, gathered, memory, turn);
+    // The world changed while others were asked. The queue has the key again; what they answer is used then.
+    if (!decision) return undefined;
     this.options.onDecision?.(canary, decision, dueAt);
     const context: ApplyContext = { cache, router: this.options.router, writer: this.options.writer, canary, desired, now };
     // The intent first: whoever takes over after a crash between the two finds it, and carries it out.
@@ -90,18 +96,31 @@ export class Reconciler {
     return wakes.length > 0 ? Math.min(...wakes) : undefined;
   }
 
-  /** Decide; gather what the decision says it lacks; decide again. */
-  async #decide(canary: Canary, desired: Desired, gathered: Gathered): Promise<Decision> {
-    const { cache, router, now, evidence } = this.options;
+  /** Decide; gather what the decision says it lacks; decide again. Undefined when something changed before the evidence came. */
+  async #decide(canary: Canary, desired: Desired, gathered: Gathered, memory: Memory, turn: Turn): Promise<Decision | undefined> {
+    const { cache, router, now } = this.options;
     let known = gathered;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const observed = observe(cache, router, canary, desired, known);
       const decision = decide({ spec: canary.spec, status: canary.status ?? canaryStatus.parse({}), observed, now: now() });
-      if (!decision.needs) return decision;
-      const found = await gather(evidence, canary, decision.needs);
+      if (!decision.needs) {
+        memory.asked.clear();
+        return decision;
+      }
+      const found = await turn.outside(this.#ask(canary, decision.needs, memory));
+      if (!found) return undefined;
       known = { ...known, measurements: found.measurements ?? known.measurements, hooks: { ...known.hooks, ...found.hooks } };
     }
     throw new Error(`Canary ${canary.metadata.name}: the decision asked for evidence ${MAX_ROUNDS} times in a row`);
+  }
+
+  /** The answer to a question is waited for once, however often the world changes meanwhile: a receiver that hangs must hold up nothing else. */
+  #ask(canary: Canary, needs: Needs, memory: Memory): ReturnType<typeof gather> {
+    const { run, step, nextStepTime } = canary.status ?? {};
+    const what = JSON.stringify([run?.id, step, nextStepTime, needs.metrics.map(({ metric }) => metric), needs.hooks]);
+    const answer = memory.asked.get(what) ?? gather(this.options.evidence, canary, needs);
+    memory.asked.set(what, answer);
+    return answer;
   }
 
   #problems(canary: Canary, targetExists: boolean): Problem[] {

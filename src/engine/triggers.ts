@@ -48,10 +48,12 @@ export class Triggers {
   #listen(): (() => void)[] {
     const { cache } = this;
     for (const canary of cache.canaries.list()) this.#interests.set(keyOf(canary), this.#objectsOf(canary));
-    const own = cache.canaries.onChange((name, canary) => {
+    const own = cache.canaries.onChange((name, canary, previous) => {
       const key = `${name.namespace ?? ''}/${name.name}`;
       this.#interests.set(key, canary ? this.#objectsOf(canary) : []);
       this.wake(key);
+      // The next oldest Canary of the same target may take it over.
+      if (!canary && previous) for (const other of cache.canaries.byIndex(Index.target, `${name.namespace ?? ''}/${previous.spec?.targetRef?.name}`)) this.wake(keyOf(other));
     });
     const actions = cache.actions.onChange((_, action, previous) => this.#wakeNamed(action ?? previous, (action ?? previous)?.spec.canary));
     const named = (['Deployment', 'ConfigMap', 'VirtualService', 'AlertProvider', 'MetricTemplate'] as const).map((kind) => this.#follow(kind));

@@ -26,7 +26,8 @@ function printerColumn(definition: unknown): Column {
       const [first] = values;
       if (values.length === 0 || first === null) return null;
       if (type === 'date') return age(first, now);
-      if (type === 'string') return values.length === 1 ? display(first) : values.map(display).join(',');
+      // The real server shows the first match alone.
+      if (type === 'string') return display(first);
       return typeof first === 'number' || typeof first === 'boolean' ? first : display(first);
     },
   };

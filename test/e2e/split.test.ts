@@ -3,8 +3,9 @@ import { assertWindows, binomialInterval, pooled } from './split.js';
 
 describe('the judgement of a split', () => {
   it('knows the intervals of the binomial distribution', () => {
-    // By the cumulative distribution: P(X <= 3) is 0.17 and P(X <= 4) 0.38 percent at 30 trials with p = 0.4.
-    expect(binomialInterval(30, 0.4, 0.995)).toEqual([4, 20]);
+    // At 30 trials with p = 0.4, P(X <= 4) is 0.15 %, P(X <= 5) 0.57 %, P(X >= 20) 0.29 %, P(X >= 21) 0.09 %.
+    expect(binomialInterval(30, 0.4, 0.995)).toEqual([5, 20]);
+    // At 1000 with p = 0.5, P(X <= 447) is 0.044 %, P(X <= 448) 0.056 %.
     expect(binomialInterval(1000, 0.5, 0.999)).toEqual([448, 552]);
     expect(binomialInterval(100, 0, 0.999)).toEqual([0, 0]);
     expect(binomialInterval(100, 1, 0.999)).toEqual([100, 100]);

@@ -14,13 +14,15 @@ interface Flags {
   releases: number[];
   output: 'table' | 'json';
   cpuProf?: string;
+  program?: string;
 }
 
-const { releases, output, cpuProf } = new Command('bench')
+const { releases, output, cpuProf, program } = new Command('bench')
   .description('Measures the controller on a real API server: kube-apiserver, kube-controller-manager, etcd; pods are hollow.')
   .option('--releases <numbers>', 'simultaneous releases, one round each', numbers, [1, 50, 500])
   .addOption(new Option('--output <format>', 'table or json').choices(['table', 'json']).default('table'))
   .option('--cpu-prof <folder>', 'write a CPU profile of the controller here')
+  .option('--program <file>', 'measure this compiled main.js instead of the sources here, to compare two versions')
   .parse()
   .opts<Flags>();
 
@@ -37,7 +39,7 @@ const canaries = Math.max(...releases);
 const before = environment('');
 if (cpuProf) await mkdir(cpuProf, { recursive: true });
 say('starting the control plane and the controller');
-const world = await startWorld({ count: canaries, profile: cpuProf && path.resolve(cpuProf), say });
+const world = await startWorld({ count: canaries, profile: cpuProf && path.resolve(cpuProf), program, say });
 try {
   await sleep(SETTLE_SECONDS * 1000);
   say(`idle for ${IDLE_SECONDS} s`);

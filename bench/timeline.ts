@@ -19,8 +19,8 @@ interface Watched extends ReleaseTimes {
   /** Host that had all the traffic before. */
   stable: string;
   weight: number;
-  /** When the weight of each step was in force, by the step's index. */
-  steps: Map<number, number>;
+  /** When each weight was in force, by the weight. */
+  inForce: Map<number, number>;
 }
 
 /** Follows releases from the outside: by the VirtualServices and Canaries that the API server shows to anyone. */
@@ -53,7 +53,7 @@ export class Timeline {
     const [stable] = [...(route ? weightsOf(route) : [])].find(([, weight]) => weight === 100) ?? [];
     if (stable === undefined)
       throw new Error(`virtualservice ${NAMESPACE}/${name} does not send all traffic to one version; is a release under way?`);
-    this.#releases.set(name, { before, stable, changedAt: 0, lags: [], weight: 0, steps: new Map() });
+    this.#releases.set(name, { before, stable, changedAt: 0, lags: [], weight: 0, inForce: new Map() });
   }
 
   changed(name: string, at: number): void {
@@ -78,7 +78,7 @@ export class Timeline {
     const watched = this.#releases.get(canary.metadata.name);
     const { status } = canary;
     if (!watched || !status) return;
-    if (status.run && status.step?.startedAt) watched.steps.set(status.step.index, Date.parse(status.step.startedAt));
+    if (status.run && status.step?.startedAt) watched.inForce.set(status.step.weight, Date.parse(status.step.startedAt));
     const last = status.history?.[0];
     if (!last || last.run === watched.before || watched.succeededAt !== undefined) return;
     if (last.result === 'Succeeded') watched.succeededAt = Date.now();
@@ -92,7 +92,8 @@ export class Timeline {
     if (weight <= watched.weight) return;
     const now = Date.now();
     watched.firstWeightAt ??= now;
-    if (watched.steps.size > 0) watched.lags.push(now - Math.max(...watched.steps.values()) - INTERVAL_MS);
+    const before = watched.inForce.get(watched.weight);
+    if (before !== undefined) watched.lags.push(now - before - INTERVAL_MS);
     watched.weight = weight;
   }
 }

@@ -31,7 +31,12 @@ export interface World {
 }
 
 /** A real control plane, a node whose pods are hollow, a metrics server, the controller, and `count` Canaries that it has adopted. */
-export async function startWorld(options: { count: number; profile?: string; say: (text: string) => void }): Promise<World> {
+export async function startWorld(options: {
+  count: number;
+  profile?: string;
+  program?: string;
+  say: (text: string) => void;
+}): Promise<World> {
   const { count, say } = options;
   const dir = await temporaryFolder('sluice-bench-');
   const stopping = new AbortController();
@@ -44,7 +49,7 @@ export async function startWorld(options: { count: number; profile?: string; say
     await removeTemporary(dir);
   };
   try {
-    const program = await buildController();
+    const program = options.program ? path.resolve(options.program) : await buildController();
     const metrics = await startMetricsStandIn(NAMESPACE, slotServices(count));
     stops.push(() => metrics.close());
     const plane = await startPlane(dir, say);

@@ -16,15 +16,15 @@ export function adopt(draft: Draft): void {
   const { status, observed } = draft;
   status.phase = 'Initializing';
   if (!status.stable && !choose(draft)) return;
+  followTarget(draft, observed.desired);
   const { stable } = status;
   if (!stable) return;
   seed(draft);
   draft.do({ type: 'createSlotServices' });
-  const routed = (draft.weights?.[stable.slot] ?? 0) > 0;
-  if (!routed) followTarget(draft, observed.desired);
   if (!prepareSlot(draft, stable.slot, stable.revision, draft.replicas)) return draft.wait('Adopting', `slot ${stable.slot} is being filled with revision ${stable.revision}`);
   if (draft.replicas === 0) return draft.wait('NoReplicas', 'the target has 0 replicas; it is adopted when they rise');
-  if ((routed || slotReady(draft, stable.slot)) && routesLead(draft, stable.slot) && serviceLeads(draft, stable.slot)) finish(draft);
+  const led = draft.weights?.[stable.slot] === 100;
+  if ((led || slotReady(draft, stable.slot)) && routesLead(draft, stable.slot) && serviceLeads(draft, stable.slot)) finish(draft);
 }
 
 function slotReady(draft: Draft, name: SlotName): boolean {
@@ -37,6 +37,10 @@ function slotReady(draft: Draft, name: SlotName): boolean {
 }
 
 function routesLead(draft: Draft, name: SlotName): boolean {
+  if (draft.slot(name).endpoints === 0) {
+    draft.wait('Adopting', `no pod in slot ${name} is ready any more`);
+    return false;
+  }
   if (draft.weights?.[name] !== 100 || !draft.observed.routes.consistent) {
     draft.do({ type: 'setWeights', weights: { blue: name === 'blue' ? 100 : 0, green: name === 'green' ? 100 : 0 } });
     draft.wait('Adopting', 'routes are being led through the slots');
@@ -85,26 +89,33 @@ function choose(draft: Draft): boolean {
 /** While nothing is routed yet, the target's latest revision is the one to adopt. */
 function followTarget(draft: Draft, desired: DesiredRevision | undefined): void {
   const { stable } = draft.status;
-  if (!stable || !desired || desired.revision === stable.revision) return;
+  if (!stable || !desired || desired.revision === stable.revision || (draft.weights?.[stable.slot] ?? 0) > 0) return;
   draft.status.stable = { ...provenanceOf(desired.provenance), revision: desired.revision, slot: stable.slot };
 }
 
 /** The number of pods in force, remembered before anything is scaled (trap K7). */
 export function seed(draft: Draft): void {
-  const { spec, status, observed } = draft;
-  const { target } = observed;
-  if (target && status.targetReplicas !== target.userReplicas) {
-    // The user wrote another number on the target: without an autoscaler, that is the number.
-    const changed = status.targetReplicas !== undefined;
-    status.targetReplicas = target.userReplicas;
-    if (changed || spec.replicas === undefined) {
-      status.seededReplicas = target.userReplicas;
-      draft.do({ type: 'seedReplicas', replicas: target.userReplicas });
-      return;
+  const { spec, status } = draft;
+  const wished = wishedReplicas(draft);
+  if (wished !== undefined && status.targetReplicas !== wished) {
+    // The user wrote another number on the target: without an autoscaler, that is the number. It counts as taken over only
+    // once the spec shows it, so that a crash between the two loses nothing.
+    const takenOver = spec.replicas === wished || (status.targetReplicas === undefined && spec.replicas !== undefined);
+    if (takenOver) status.targetReplicas = wished;
+    else {
+      status.seededReplicas = wished;
+      return draft.do({ type: 'seedReplicas', replicas: wished });
     }
   }
   if (spec.replicas !== undefined) status.seededReplicas = spec.replicas;
   else if (status.seededReplicas !== undefined) draft.do({ type: 'seedReplicas', replicas: status.seededReplicas });
+}
+
+/** What the user last wrote on the target. A 0 without an overlay may be ours, its memo lost: that is nobody's wish. */
+function wishedReplicas(draft: Draft): number | undefined {
+  const { target } = draft.observed;
+  if (!target || (target.userReplicas === 0 && !target.overlaid && draft.status.adoptedAt !== undefined)) return undefined;
+  return target.userReplicas;
 }
 
 function finish(draft: Draft): void {

@@ -1,6 +1,7 @@
 import { durationMs, type Check, type MetricSpec } from '../api/index.js';
 import type { Draft } from './draft.js';
 import type { Measurement } from './evidence.js';
+import { clip } from './text.js';
 import { iso, ms } from './time.js';
 
 const MAX_CHECKS = 20;
@@ -50,8 +51,8 @@ function noData(metric: MetricSpec, message: string): { verdict: Check['verdict'
 
 /** What one measurement says about one metric. Absent evidence is never a pass by accident. */
 export function judge(metric: MetricSpec, measurement: Measurement, at: number, weight: number): Check {
-  const base = { metric: metric.name, at: iso(at), weight, query: measurement.query.slice(0, MAX_QUERY), ...metric.thresholdRange };
-  const trimmed = (message: string) => message.slice(0, MAX_MESSAGE);
+  const base = { metric: metric.name, at: iso(at), weight, query: clip(measurement.query, MAX_QUERY), ...metric.thresholdRange };
+  const trimmed = (message: string) => clip(message, MAX_MESSAGE);
   if (measurement.kind === 'Error') {
     const verdict = metric.onError === 'fail' ? 'Fail' : 'Error';
     return { ...base, verdict, message: trimmed(`${metric.name}: ${measurement.message}`), ...(measurement.permanent ? { permanent: true } : {}) };
@@ -61,19 +62,20 @@ export function judge(metric: MetricSpec, measurement: Measurement, at: number, 
     return { ...base, verdict, message: trimmed(message) };
   }
   const { value, samples } = measurement;
-  const counted = samples === undefined ? {} : { samples };
+  const counted = samples !== undefined && Number.isFinite(samples) ? { samples } : {};
   if (Number.isNaN(value)) {
     const { verdict, message } = noData(metric, 'the answer is NaN');
     return { ...base, ...counted, verdict, message };
   }
-  if (samples !== undefined && samples < (metric.minSamples ?? 1)) {
+  if (samples !== undefined && !(samples >= (metric.minSamples ?? 1))) {
     const { verdict, message } = noData(metric, `${group(samples)} of at least ${metric.minSamples ?? 1} requests were seen`);
     return { ...base, ...counted, verdict, message };
   }
   const { min, max } = metric.thresholdRange ?? {};
   const breached =
     min !== undefined && value < min ? ({ sign: '<', bound: min } as const) : max !== undefined && value > max ? ({ sign: '>', bound: max } as const) : undefined;
-  return { ...base, ...counted, value, verdict: breached ? 'Fail' : 'Pass', message: trimmed(describe(metric, value, samples, breached)) };
+  // JSON knows no infinity, and the message says it: a quantile beyond the last bucket is a value all the same.
+  return { ...base, ...counted, ...(Number.isFinite(value) ? { value } : {}), verdict: breached ? 'Fail' : 'Pass', message: trimmed(describe(metric, value, samples, breached)) };
 }
 
 /** The evidence that a check at `now` looks at, per metric; a metric that still warms up has none yet. */

@@ -2,6 +2,7 @@ import { Labels, type Condition, type Phase, type Reason, type SlotName } from '
 import type { Draft } from './draft.js';
 import type { Problem } from './evidence.js';
 import { SLOTS } from './names.js';
+import { clip } from './text.js';
 import { iso } from './time.js';
 
 function set(draft: Draft, type: string, status: Condition['status'], reason: Reason | Phase, message: string): void {
@@ -11,7 +12,7 @@ function set(draft: Draft, type: string, status: Condition['status'], reason: Re
     type,
     status,
     reason,
-    message: message.slice(0, 1024),
+    message: clip(message, 1024),
     lastTransitionTime: known && known.status === status ? known.lastTransitionTime : iso(draft.now),
     observedGeneration: draft.observed.generation,
   };

@@ -1,11 +1,13 @@
-import { durationMs } from '../api/index.js';
+import { durationMs, type Reason } from '../api/index.js';
 import { handleActions } from './actions.js';
 import { adopt, seed } from './adopt.js';
+import { bound } from './bounds.js';
+import { towards } from './capacity.js';
 import { summarise } from './conditions.js';
 import { Draft } from './draft.js';
 import { conclude } from './endings.js';
 import { otherSlot } from './names.js';
-import type { Decision, DecisionInput } from './observation.js';
+import type { Decision, DecisionInput, DesiredRevision } from './observation.js';
 import { release } from './release.js';
 import { advance, begin } from './run.js';
 import { recordSlots, retire } from './slots.js';
@@ -18,16 +20,24 @@ export function decide(input: DecisionInput): Decision {
   const draft = new Draft(input);
   recordSlots(draft);
   if (!draft.observed.finalizer && !draft.observed.deleting) draft.do({ type: 'addFinalizer' });
-  if (draft.observed.deleting) release(draft);
+  if (draft.observed.deleting) dismiss(draft);
   else if (!draft.status.adoptedAt || draft.status.phase === 'Initializing') adoptOrExplain(draft);
   else serve(draft);
   if (draft.needs.metrics.length > 0 || draft.needs.hooks.length > 0)
     return { status: structuredClone(input.status), effects: [], events: [], needs: draft.needs };
   summarise(draft);
+  bound(draft.status);
   return draft.finish();
 }
 
+/** What people asked for is answered before the Canary goes. */
+function dismiss(draft: Draft): void {
+  handleActions(draft);
+  release(draft);
+}
+
 function adoptOrExplain(draft: Draft): void {
+  handleActions(draft);
   const problem = draft.observed.problems[0];
   if (problem) {
     draft.status.phase ??= 'Initializing';
@@ -42,7 +52,8 @@ function serve(draft: Draft): void {
   seed(draft);
   reconsider(draft);
   if (draft.status.run) advance(draft);
-  else wish(draft);
+  // A run that has just ended leaves room for the next wish at once: nothing may change any more that would wake us.
+  if (!draft.status.run) wish(draft);
   maintain(draft);
 }
 
@@ -64,18 +75,36 @@ function settled(draft: Draft, since: number): boolean {
 
 /** Start a run when Git wants another revision than the one that serves. */
 function wish(draft: Draft): void {
+  const { desired } = draft.observed;
+  if (!desired || !startable(draft, desired)) return stopWaiting(draft);
+  if (begin(draft, desired.revision, desired.provenance)) advance(draft);
+}
+
+/** Nothing asks a webhook for leave to begin any more. */
+function stopWaiting(draft: Draft): void {
+  if (draft.status.phase !== 'Waiting') return;
+  draft.status.phase = 'Initialized';
+  delete draft.status.nextStepTime;
+}
+
+function startable(draft: Draft, desired: DesiredRevision): boolean {
   const { status, observed, spec } = draft;
-  const { desired } = observed;
-  if (!desired || desired.revision === status.stable?.revision) return;
-  const problem = observed.problems[0];
-  if (problem) return draft.wait(problem.reason, problem.message);
-  if (!settled(draft, desired.since)) return draft.wait('Settling', `revision ${desired.revision} was seen; its writes are given ${spec.revisions.settle} to be complete`);
+  if (desired.revision === status.stable?.revision) return false;
+  // An edited slot is filled afresh; it must not keep the next revision from that.
+  const problem = observed.problems.find((item) => item.reason !== 'SlotEdited');
+  if (problem) return refuse(draft, problem.reason, problem.message);
+  if (!settled(draft, desired.since)) return refuse(draft, 'Settling', `revision ${desired.revision} was seen; its writes are given ${spec.revisions.settle} to be complete`);
   const quarantined = status.quarantined?.find((item) => item.revision === desired.revision);
   if (quarantined && desired.retry) status.quarantined = status.quarantined?.filter((item) => item !== quarantined);
-  else if (quarantined) return draft.wait('Quarantined', `revision ${desired.revision} failed at ${quarantined.at}: ${quarantined.reason}; commit a change, or run: sluice retry ${observed.name}`);
-  if (spec.suspend) return draft.wait('Suspended', 'spec.suspend is true; set it to false to release the new revision');
-  if (draft.replicas === 0) return draft.wait('NoReplicas', 'the number of replicas is 0; the release starts when it rises');
-  if (begin(draft, desired.revision, desired.provenance)) advance(draft);
+  else if (quarantined) return refuse(draft, 'Quarantined', `revision ${desired.revision} failed at ${quarantined.at}: ${quarantined.reason}; commit a change, or run: sluice retry ${observed.name}`);
+  if (spec.suspend) return refuse(draft, 'Suspended', 'spec.suspend is true; set it to false to release the new revision');
+  if (draft.replicas === 0) return refuse(draft, 'NoReplicas', 'the number of replicas is 0; the release starts when it rises');
+  return true;
+}
+
+function refuse(draft: Draft, reason: Reason, message: string): false {
+  draft.wait(reason, message);
+  return false;
 }
 
 /** What must hold at any time: weights, selectors and scale as decided, whoever changed them. */
@@ -88,29 +117,28 @@ function maintain(draft: Draft): void {
     retire(draft, otherSlot(stable.slot));
   } else restoreRunRoutes(draft);
   const slot = draft.slot(stable.slot);
-  if (slot.revision === stable.revision && slot.replicas !== draft.replicas && draft.replicas > 0)
+  // Somebody who asks for no pods at all gets none, but not in the middle of a run.
+  if (slot.revision === stable.revision && slot.replicas !== draft.replicas && (draft.replicas > 0 || !run))
     draft.do({ type: 'scaleSlot', slot: stable.slot, replicas: draft.replicas, why: 'the stable version has the number of pods that is asked for' });
   if (slot.revision === undefined) draft.do({ type: 'keepRevision', revision: stable.revision }, { type: 'fillSlot', slot: stable.slot, revision: stable.revision, replicas: draft.replicas });
   draft.do({ type: 'createSlotServices' });
   if (observed.target && (observed.target.replicas !== 0 || !observed.target.overlaid)) draft.do({ type: 'overlayTarget' });
 }
 
-/** Without a run, everything goes to the stable slot. */
+/** Without a run, everything goes to the stable slot, as far as its pods can carry it. */
 function restoreIdleRoutes(draft: Draft): void {
   const { stable } = draft.status;
-  if (!stable) return;
-  if ((draft.weights?.[stable.slot] !== 100 || !draft.observed.routes.consistent) && draft.slot(stable.slot).endpoints > 0)
-    draft.do({ type: 'setWeights', weights: { blue: stable.slot === 'blue' ? 100 : 0, green: stable.slot === 'green' ? 100 : 0 } });
-  if (draft.observed.service.selects !== stable.slot && draft.slot(stable.slot).endpoints > 0) draft.do({ type: 'selectService', slots: [stable.slot] });
+  if (!stable || draft.slot(stable.slot).endpoints === 0) return;
+  const { weights: live, consistent } = draft.observed.routes;
+  const weights = towards(draft, stable.slot);
+  if (weights && (live?.[stable.slot] !== 100 || !consistent) && (weights[stable.slot] !== live?.[stable.slot] || !consistent)) draft.do({ type: 'setWeights', weights });
+  if (draft.observed.service.selects !== stable.slot) draft.do({ type: 'selectService', slots: [stable.slot] });
 }
 
-/** During a run, callers outside the mesh stay with the stable slot; after the last step the routes stay with the new one. */
+/** During a run, callers outside the mesh stay with the stable slot until the routes have all gone to the new one. */
 function restoreRunRoutes(draft: Draft): void {
   const { run, canary, phase } = draft.status;
-  if (!run || !canary || run.ending) return;
+  if (!run || !canary || run.ending || phase === 'Finalising') return;
   const stable = otherSlot(canary.slot);
-  const lost = draft.weights?.[canary.slot] !== 100 || !draft.observed.routes.consistent;
-  if (phase === 'Finalising' && lost && draft.slot(canary.slot).endpoints > 0)
-    draft.do({ type: 'setWeights', weights: { [canary.slot]: 100, [stable]: 0 } as Record<'blue' | 'green', number> });
-  if (phase !== 'Finalising' && draft.observed.service.selects !== stable && draft.slot(stable).endpoints > 0) draft.do({ type: 'selectService', slots: [stable] });
+  if (draft.observed.service.selects !== stable && draft.slot(stable).endpoints > 0) draft.do({ type: 'selectService', slots: [stable] });
 }

@@ -1,22 +1,30 @@
 import type { HistoryEntry, Provenance, Reason, RunResult } from '../api/index.js';
 import type { Draft } from './draft.js';
 import { describeCommit, tell } from './messages.js';
+import { clip } from './text.js';
 import { iso } from './time.js';
 
 const MAX_HISTORY = 10;
 const MAX_QUARANTINED = 20;
 
-/** Provenance fields of a record that may hold more. */
+/** Characters of a commit's name, and of its author, subject and source, that the status keeps. */
+const MAX_COMMIT = 64;
+const MAX_WORDS = 256;
+const MAX_COMMITS = 20;
+
+/** Provenance fields of a record that may hold more, as long as the status may keep them: they were written by others. */
 export function provenanceOf(from: Provenance): Provenance {
-  const { commit, commits, author, subject, source } = from;
-  return Object.fromEntries(Object.entries({ commit, commits, author, subject, source }).filter(([, value]) => value !== undefined));
+  const short = (text: string | undefined, max: number): string | undefined => (text === undefined ? undefined : clip(text, max));
+  const commits = from.commits?.slice(0, MAX_COMMITS).map((commit) => clip(commit, MAX_COMMIT));
+  const fields = { commit: short(from.commit, MAX_COMMIT), commits, author: short(from.author, MAX_WORDS), subject: short(from.subject, MAX_WORDS), source: short(from.source, MAX_WORDS) };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 /** Decide how the run ends. It is told when traffic is where it belongs; until then the decision stands, whatever else happens. */
 export function conclude(draft: Draft, result: RunResult, reason: Reason, message: string, by?: string): void {
   const { run } = draft.status;
   if (!run || run.ending) return;
-  run.ending = { result, reason, message: message.slice(0, 512), at: iso(draft.now), ...(by ? { by } : {}) };
+  run.ending = { result, reason, message: clip(message, 512), at: iso(draft.now), ...(by ? { by } : {}) };
   delete draft.status.nextStepTime;
   delete draft.status.deadline;
 }
@@ -29,7 +37,8 @@ const VERB = {
   Cancelled: 'cancelled',
 } as const;
 
-function quarantine(draft: Draft, entry: HistoryEntry): void {
+/** It does not start again by itself. */
+export function quarantine(draft: Draft, entry: Pick<HistoryEntry, 'revision' | 'message' | 'endedAt' | 'commit'>): void {
   const others = (draft.status.quarantined ?? []).filter((item) => item.revision !== entry.revision);
   draft.status.quarantined = [
     { revision: entry.revision, reason: entry.message, at: entry.endedAt, ...(entry.commit ? { commit: entry.commit } : {}) },
@@ -65,5 +74,6 @@ export function close(draft: Draft): void {
   delete draft.status.step;
   delete draft.status.nextStepTime;
   delete draft.status.deadline;
+  delete draft.status.serviceSince;
   draft.status.canaryWeight = 0;
 }

@@ -1,9 +1,14 @@
 import type { CanaryMessage, Provenance } from '../api/index.js';
 import type { Draft } from './draft.js';
+import { digest } from './revision.js';
+import { clip } from './text.js';
 import { iso } from './time.js';
 
 const RANK = { info: 0, warn: 1, error: 2 } as const;
 const MAX_MESSAGES = 20;
+const MAX_TEXT = 1024;
+/** Characters of a sender in an id: the status keeps 128 of the whole. */
+const MAX_SENDER = 64;
 /** Prefix that tells a webhook from an alert in `status.messages[].to`. */
 export const HOOK_PREFIX = 'webhook/';
 
@@ -13,6 +18,11 @@ export function describeCommit(provenance: Provenance): string {
   const by = provenance.author ? ` by ${provenance.author}` : '';
   const subject = provenance.subject ? `: "${provenance.subject}"` : '';
   return `commit ${provenance.commit.slice(0, 7)}${by}${subject}`;
+}
+
+function senderOf(draft: Draft): string {
+  const sender = `${draft.observed.namespace}/${draft.observed.name}`;
+  return sender.length <= MAX_SENDER ? sender : `${sender.slice(0, MAX_SENDER - 13)}~${digest(sender).slice(0, 12)}`;
 }
 
 const ENDINGS = new Set<CanaryMessage['event']>(['Succeeded', 'Failed', 'Superseded', 'Cancelled']);
@@ -33,14 +43,14 @@ export function tell(
   if (ENDINGS.has(event))
     for (const hook of draft.spec.analysis.webhooks ?? []) if (hook.type === 'post-rollout') to.push(HOOK_PREFIX + hook.name);
   if (to.length === 0) return;
-  const id = `${draft.observed.namespace}/${draft.observed.name}/${run ?? about?.revision ?? draft.now.toString(36)}/${event}`;
+  const id = `${senderOf(draft)}/${run ?? draft.now.toString(36)}/${event}`;
   const messages = (draft.status.messages ??= []);
   if (messages.some((message) => message.id === id)) return;
   messages.push({
     id,
     event,
     severity,
-    text: text.slice(0, 1024),
+    text: clip(text, MAX_TEXT),
     at: iso(draft.now),
     to,
     ...(about?.revision ? { revision: about.revision } : {}),

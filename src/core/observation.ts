@@ -11,7 +11,7 @@ export interface SlotObservation {
   ready: number;
   /** Ready endpoints of its Service. */
   endpoints: number;
-  /** Pods that exist at all, terminating ones included (trap K10). */
+  /** Pods that exist and are not being deleted (trap K10): those that go take no new requests. */
   pods: number;
   /** Why pods do not become ready, in the pod's own words: `ImagePullBackOff: …`. */
   failure?: string;

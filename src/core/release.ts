@@ -1,6 +1,6 @@
 import type { Draft } from './draft.js';
 import { close, conclude } from './endings.js';
-import { takeBack } from './run.js';
+import { takeBack } from './traffic.js';
 import { empty } from './slots.js';
 import { iso, ms } from './time.js';
 

@@ -24,11 +24,12 @@ export function recordSlots(draft: Draft): void {
 
 /**
  * Bring `name` to hold `revision` with `replicas` pods. A slot takes another revision only while it has no weight, its drain has
- * passed and it runs no pods. Returns true once its Deployment holds the revision and asks for the pods.
+ * passed and it runs no pods; one that somebody edited holds another revision, whatever its label says. Returns true once its
+ * Deployment holds the revision and asks for the pods.
  */
 export function prepareSlot(draft: Draft, name: SlotName, revision: string, replicas: number): boolean {
   const slot = draft.slot(name);
-  if (slot.revision === revision) {
+  if (slot.revision === revision && slot.edited === undefined) {
     if (slot.replicas < replicas) draft.do({ type: 'scaleSlot', slot: name, replicas, why: `${replicas} pods for revision ${revision}` });
     return slot.replicas >= replicas;
   }

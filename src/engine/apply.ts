@@ -222,14 +222,14 @@ async function finishAction({ cache, writer, canary, now }: ApplyContext, effect
 type RevisionContext = Pick<ApplyContext, 'writer' | 'canary'>;
 interface StoredConfig {
   kind: string;
-  snapshot: string | null;
+  snapshot?: string | null;
 }
 const configsOf = (revision: KubeObject): StoredConfig[] => (revision['data'] as { configs?: StoredConfig[] } | undefined)?.configs ?? [];
 
 /** Delete a revision with the frozen configuration that no other revision uses. */
 async function deleteRevision({ writer, canary }: RevisionContext, revision: KubeObject, used: Set<string>): Promise<void> {
   for (const { kind, snapshot } of configsOf(revision)) {
-    if (snapshot === null || used.has(`${kind}/${snapshot}`)) continue;
+    if (typeof snapshot !== 'string' || used.has(`${kind}/${snapshot}`)) continue;
     const object: KubeObject = { apiVersion: 'v1', kind, metadata: { name: snapshot, namespace: canary.metadata.namespace ?? '' } };
     await writer.delete(snapshotResource(kind), object);
   }

@@ -124,7 +124,10 @@ export class Revisions {
 
 const dataSchema = z.object({
   template: podTemplateSchema,
-  configs: z.array(z.object({ kind: z.enum(['ConfigMap', 'Secret']), name: z.string(), snapshot: z.string().nullable() })),
+  configs: z.array(
+    // Servers may drop a null.
+    z.object({ kind: z.enum(['ConfigMap', 'Secret']), name: z.string(), snapshot: z.string().nullish().transform((name) => name ?? null) }),
+  ),
 });
 
 /** The ControllerRevision that keeps a revision, and the frozen copies of its configuration. Content is named by hash: creating twice is harmless. */

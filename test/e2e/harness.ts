@@ -26,7 +26,16 @@ export interface Told {
   revision?: string;
 }
 
-export type WorldOptions = Partial<Omit<SandboxOptions, 'kubeconfig' | 'envoy' | 'prometheus' | 'startController' | 'keep'>>;
+export interface WorldOptions extends Partial<Omit<SandboxOptions, 'kubeconfig' | 'envoy' | 'prometheus' | 'startController' | 'keep'>> {
+  /** The VirtualService whose weights are recorded; default is the generated one. */
+  virtualService?: string;
+}
+
+/** A machine that is busy with other things makes answers slow; only a version that is slow by itself must fail. */
+const METRICS = [
+  { name: 'request-success-rate', thresholdRange: { min: 99 }, minSamples: 10 },
+  { name: 'request-duration', thresholdRange: { max: 2_500 } },
+];
 
 /** Everything real: control plane, mesh proxy and Prometheus, with Sluice in a process of its own and a record of all that happens. */
 export class World {
@@ -59,6 +68,7 @@ export class World {
       const sandbox = await startSandbox({
         rps: 100,
         ...options,
+        analysis: { metrics: METRICS, ...options.analysis },
         keep: join(dir, 'sandbox'),
         kubeconfig: plane.kubeconfig,
         envoy: parts.envoy,
@@ -66,7 +76,7 @@ export class World {
         onMessage: (message) => messages.push(message),
         onProblem: (problem) => void appendFile(join(dir, 'problems.log'), `${new Date().toISOString()} ${problem}\n`),
         startController: async (needs) => {
-          recorder = await Recorder.start(plane.client);
+          recorder = await Recorder.start(plane.client, options.virtualService);
           return (controller = await ControllerProcess.start(needs));
         },
       });

@@ -41,8 +41,11 @@ export class Recorder {
   readonly canaries: Version<Canary>[] = [];
   readonly #ending = new AbortController();
 
-  static async start(client: KubeClient): Promise<Recorder> {
-    const recorder = new Recorder();
+  /** `key` of the VirtualService whose weights are looked at. */
+  private constructor(readonly key: string) {}
+
+  static async start(client: KubeClient, virtualService = 'reviews'): Promise<Recorder> {
+    const recorder = new Recorder(`default/${virtualService}`);
     await Promise.all([
       recorder.#watch(client, Resources.VirtualService, recorder.virtualServices),
       recorder.#watch(client, Resources.EndpointSlice, recorder.endpointSlices),
@@ -66,10 +69,10 @@ export class Recorder {
     this.#ending.abort();
   }
 
-  /** The weights of every version of a VirtualService that was written after `since` (unix milliseconds), in order. */
-  splits(since = 0, name = 'reviews'): Split[] {
+  /** The weights of every version of the VirtualService that was written after `since` (unix milliseconds), in order. */
+  splits(since = 0): Split[] {
     return this.virtualServices
-      .filter(({ key, at, deleted }) => key === `default/${name}` && at >= since && !deleted)
+      .filter(({ key, at, deleted }) => key === this.key && at >= since && !deleted)
       .flatMap(({ object, order, at }) => {
         const weights = weightsOf(object);
         return weights ? [{ ...weights, order, at }] : [];
@@ -77,8 +80,8 @@ export class Recorder {
   }
 
   /** The weights that changed, in order: what the versions before and after have in common is one entry. */
-  changes(since = 0, name = 'reviews'): Split[] {
-    return this.splits(since, name).filter((split, index, all) => index === 0 || split.blue !== all[index - 1]?.blue);
+  changes(since = 0): Split[] {
+    return this.splits(since).filter((split, index, all) => index === 0 || split.blue !== all[index - 1]?.blue);
   }
 
   /** Ready endpoints of a slot when a version with this order was written. */
@@ -127,7 +130,7 @@ export class Recorder {
       const weights = this.splits()
         .filter((split) => split.order <= order)
         .at(-1);
-      const routed = this.virtualServices.findLast((version) => version.key === 'default/reviews' && version.order <= order);
+      const routed = this.virtualServices.findLast((version) => version.key === this.key && version.order <= order);
       if (!weights || routed?.deleted || !weightsOf(routed?.object)) continue;
       for (const slot of ['blue', 'green'] as const)
         if (weights[slot] > 0) expect(this.ready(slot, order), `ready endpoints of slot ${slot}, which has ${weights[slot]} %, after a change of ${key}`).toBeGreaterThan(0);

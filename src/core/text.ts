@@ -1,0 +1,6 @@
+/** At most `max` UTF-16 units of a text, and never half of a character: the API server would store another text than was sent. */
+export function clip(text: string, max: number): string {
+  if (text.length <= max) return text;
+  const cut = text.slice(0, max);
+  return /[\uD800-\uDBFF]$/.test(cut) ? cut.slice(0, -1) : cut;
+}

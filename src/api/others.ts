@@ -87,6 +87,7 @@ export const gitSourceStatus = z.object({
   observedGeneration: z.int().optional(),
   fetchedCommit: z.string().max(64).optional().describe('Newest commit of the reference that was fetched.'),
   appliedCommit: z.string().max(64).optional().describe('Newest commit all of whose objects were applied.'),
+  recentCommits: z.array(z.string().max(64)).max(20).optional().describe('Commits that were applied, or came with one that was, newest first.'),
   author: z.string().max(256).optional(),
   subject: z.string().max(256).optional(),
   lastSyncTime: instant().optional(),

@@ -56,6 +56,14 @@ export async function commitsSince({ call, commit }: LocalRepository, previous: 
     });
 }
 
+/** The newest `max` commits that came since `previous`, newest first, whatever they touched; the commit alone where `previous` is unknown. */
+export async function commitsBrought({ call, commit }: LocalRepository, previous: string | undefined, max: number): Promise<string[]> {
+  if (previous === undefined || !/^[0-9a-f]{40,64}$/.test(previous) || previous === commit) return [commit];
+  if (!(await isAncestor({ call, commit }, previous))) return [commit];
+  const output = await runGit(['rev-list', `--max-count=${max}`, `${previous}..${commit}`, '--'], call);
+  return output.split('\n').filter(Boolean);
+}
+
 async function isAncestor({ call, commit }: LocalRepository, previous: string): Promise<boolean> {
   try {
     await runGit(['merge-base', '--is-ancestor', previous, commit], call);

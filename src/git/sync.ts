@@ -3,7 +3,7 @@ import type { KubeObject } from '../kube/types.js';
 import { applyObjects, type AppliedMemory, type ApplyContext } from './apply.js';
 import { credentialsDigest, readCredentials, type GitCredentials } from './credentials.js';
 import type { ReadResult, Repositories } from './fetch.js';
-import { commitsSince, describeCommit, type CommitInfo, type TouchingCommit } from './history.js';
+import { commitsBrought, commitsSince, describeCommit, type CommitInfo, type TouchingCommit } from './history.js';
 import type { InventoryEntry } from './identity.js';
 import { MAX_OBJECTS, renderTree, type ObjectFailure, type Rendered } from './manifests.js';
 import { leftGit, pruneObjects } from './prune.js';
@@ -13,6 +13,7 @@ import type { SourcePlan } from './spec.js';
 import type { Outcome } from './status.js';
 
 const MAX_FAILURES = 20;
+const MAX_RECENT = 20;
 /** Everything is applied again after so many intervals, and not sooner than a minute, in case somebody changed it by hand. */
 const INTERVALS_PER_REPAIR = 10;
 const SHORTEST_REPAIR_MS = 60_000;
@@ -53,6 +54,8 @@ export interface SyncResult {
 interface Reading {
   head: CommitInfo;
   since: TouchingCommit[];
+  /** Commits that this one brings along, itself first. */
+  brought: string[];
   rendered: Rendered | SyncError;
 }
 
@@ -120,6 +123,7 @@ async function readSource(
       read: async (repository) => ({
         head: await describeCommit(repository),
         since: previous === undefined ? [] : await commitsSince(repository, previous, plan.path),
+        brought: await commitsBrought(repository, previous, MAX_RECENT),
         rendered: await renderTree(repository, plan.path, plan.defaultNamespace).catch((error: unknown) => {
           // A commit that cannot be used was read all the same.
           if (error instanceof SyncError) return error;
@@ -169,7 +173,7 @@ async function applyReading(
   source: GitSource,
   plan: SourcePlan,
   force: boolean,
-  { head, since }: Reading,
+  { head, since, brought }: Reading,
   { objects, failures: unreadable }: Rendered,
 ): Promise<SyncResult> {
   const inventory = source.status?.inventory ?? [];
@@ -211,7 +215,7 @@ async function applyReading(
   const all = [...failures, ...pruned.failures];
   const status: Partial<GitSourceStatus> = {
     ...base,
-    ...(failures.length === 0 ? { appliedCommit: head.sha } : {}),
+    ...(failures.length === 0 ? { appliedCommit: head.sha, recentCommits: recent(source, brought) } : {}),
     inventory: [...applied.inventory.toSorted(byId), ...pruned.kept].slice(0, MAX_OBJECTS),
     failures: all.slice(0, MAX_FAILURES),
   };
@@ -225,6 +229,10 @@ async function applyReading(
     all.length > unreadable.length,
   );
 }
+
+/** Commits whose objects are in the cluster, or were; a force-push leaves those that it dropped. */
+const recent = (source: GitSource, brought: string[]): string[] =>
+  [...new Set([...brought, ...(source.status?.recentCommits ?? [])])].slice(0, MAX_RECENT);
 
 /** @param failed something is worth trying again before the next commit. */
 function remember(

@@ -197,9 +197,12 @@ describe('sluice wait', () => {
     expect(await waiting.code).toBe(0);
   });
 
-  it('ends well for a commit that reached the cluster and changed nothing here', async () => {
+  it.each([
+    ['is the newest', { appliedCommit: COMMIT_3 }],
+    ['was followed by others before anybody looked', { appliedCommit: COMMIT_1, recentCommits: [COMMIT_1, COMMIT_3] }],
+  ])('ends well for a commit that reached the cluster, changed nothing here and %s', async (_, status) => {
     const { waiting } = begin(idle, '--commit', COMMIT_3.slice(0, 9));
-    putSource(world, gitSource('shop', { appliedCommit: COMMIT_3 }));
+    putSource(world, gitSource('shop', status));
     // The grace begins when the commit is seen; until then time moves for nothing.
     let ended = false;
     void waiting.code.then(() => (ended = true));

@@ -35,6 +35,7 @@ describe('a source that is followed', () => {
     expect(world.cluster.source().status).toMatchObject({
       fetchedCommit: second,
       appliedCommit: second,
+      recentCommits: [second, first],
       author: 'Bob',
       subject: 'Reviews v2',
       objects: 1,

@@ -145,12 +145,12 @@ class Follower {
     return promise;
   }
 
-  /** A GitSource names only its newest commit, so that ours was there once is remembered. */
+  /** A GitSource names only its newest commits, so that ours was there once is remembered. */
   #noteApplied(source: GitSource | undefined, look: () => void): void {
     if (
       this.target.kind !== 'commit' ||
       this.#appliedAt !== undefined ||
-      !source?.status?.appliedCommit?.startsWith(this.target.commit)
+      !appliedBy(source, this.target.commit)
     )
       return;
     this.#appliedAt = this.io.now();
@@ -180,6 +180,9 @@ class Follower {
     else this.io.out(text);
   }
 }
+
+const appliedBy = (source: GitSource | undefined, commit: string): boolean =>
+  [source?.status?.appliedCommit, ...(source?.status?.recentCommits ?? [])].some((known) => known?.startsWith(commit));
 
 function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   let resolve: (value: T) => void = () => {};

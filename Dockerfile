@@ -1,5 +1,5 @@
 # Compiled JavaScript does not depend on the platform, so the compiler may run on another base than the result.
-FROM node:24-slim AS build
+FROM node:26-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts
@@ -7,12 +7,12 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npm run build
 
-FROM node:24-alpine AS dependencies
+FROM node:26-alpine AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force
 
-FROM node:24-alpine
+FROM node:26-alpine
 # ssh refuses to run for a user that /etc/passwd does not know.
 RUN apk add --no-cache git openssh-client-default \
   && addgroup -g 65532 sluice \

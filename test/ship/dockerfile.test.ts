@@ -74,7 +74,7 @@ describe('Dockerfile', () => {
   });
 
   it('names images without a registry, and pins the major version of Node', () => {
-    for (const { base } of all) expect(base).toMatch(/^node:24-(slim|alpine)$/);
+    for (const { base } of all) expect(base).toMatch(/^node:26-(slim|alpine)$/);
   });
 
   it('installs exactly the locked packages, runs none of their scripts, and leaves those for development out', () => {

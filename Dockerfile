@@ -14,11 +14,12 @@ RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force
 
 FROM node:26-alpine
 # ssh refuses to run for a user that /etc/passwd does not know.
-RUN apk add --no-cache git openssh-client-default \
+RUN apk add --no-cache git openssh-client-default kustomize gnupg \
   && addgroup -g 65532 sluice \
   && adduser -D -H -h /tmp -G sluice -u 65532 sluice \
   && rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /opt/yarn-* /usr/local/bin/yarn /usr/local/bin/yarnpkg
-ENV NODE_ENV=production HOME=/tmp
+# Young garbage takes up to three times the semi-space, in MiB.
+ENV NODE_ENV=production HOME=/tmp NODE_OPTIONS=--max-semi-space-size=8
 WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist

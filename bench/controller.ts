@@ -7,6 +7,8 @@ import { answers, freePorts, startDaemon, type Daemon } from '../test/real/proce
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const READY_MS = 60_000;
+/** What the Dockerfile tells Node with NODE_OPTIONS. */
+const AS_IN_THE_IMAGE = ['--max-semi-space-size=8'];
 
 export interface RunningController {
   daemon: Daemon;
@@ -44,7 +46,15 @@ export async function startController(options: {
   const url = `http://127.0.0.1:${port}`;
   const flags = ['--kubeconfig', options.kubeconfig, '--metrics-server', options.metricsServer, '--listen', `127.0.0.1:${port}`];
   const profile = options.profile ? ['--cpu-prof', `--cpu-prof-dir=${options.profile}`] : [];
-  const args = [...profile, options.program, 'controller', ...flags, '--data-dir', path.join(options.dir, 'data')];
+  const args = [
+    ...AS_IN_THE_IMAGE,
+    ...profile,
+    options.program,
+    'controller',
+    ...flags,
+    '--data-dir',
+    path.join(options.dir, 'data'),
+  ];
   const daemon = startDaemon('controller', process.execPath, args, { dir: options.dir });
   await daemon.ready(() => answers(`${url}/readyz`), READY_MS);
   return { daemon, counters: async () => sumByName(await (await fetch(`${url}/metrics`)).text()) };

@@ -7,19 +7,19 @@ export const INTERVAL_MS = 10_000;
 export const DRAIN_MS = 5_000;
 export const STEPS = 5;
 /** Requests of ours under way at once. */
-const PARALLEL = 48;
+const PARALLEL = 32;
 
 export const appName = (index: number): string => `app-${String(index).padStart(3, '0')}`;
 export const slotServices = (count: number): string[] =>
   Array.from({ length: count }, (_, index) => ['blue', 'green'].map((slot) => `${appName(index)}-${slot}`)).flat();
 
 /** Runs a task per number below `count`, many at once. Rejects with the first error, when all under way have ended. */
-export async function forEachApp(count: number, task: (index: number) => Promise<unknown>): Promise<void> {
+export async function forEachApp(count: number, task: (index: number) => Promise<unknown>, parallel = PARALLEL): Promise<void> {
   let next = 0;
   const worker = async (): Promise<void> => {
     while (next < count) await task(next++);
   };
-  const ended = await Promise.allSettled(Array.from({ length: Math.min(PARALLEL, count) }, worker));
+  const ended = await Promise.allSettled(Array.from({ length: Math.min(parallel, count) }, worker));
   for (const result of ended) if (result.status === 'rejected') throw result.reason;
 }
 
@@ -34,26 +34,31 @@ export async function createNamespace(client: KubeClient, name: string): Promise
 export async function createFleet(client: KubeClient, count: number): Promise<void> {
   await createNamespace(client, NAMESPACE);
   await forEachApp(count, async (index) => {
-    await client.create(Resources.Deployment, deployment(appName(index)));
-    await client.create(Resources.Service, service(appName(index)));
-    await client.create(SluiceResources.Canary, canary(appName(index)));
+    await createWorkload(client, NAMESPACE, appName(index));
+    await client.create(SluiceResources.Canary, canary(NAMESPACE, appName(index)));
   });
 }
 
+/** A Deployment of one pod and its Service. */
+export async function createWorkload(client: KubeClient, namespace: string, name: string): Promise<void> {
+  await client.create(Resources.Deployment, deployment(namespace, name));
+  await client.create(Resources.Service, service(namespace, name));
+}
+
 /** What a commit does: another image. Resolves with the time at which the request left, in unix milliseconds. */
-export async function release(client: KubeClient, index: number, version: string): Promise<number> {
+export async function release(client: KubeClient, namespace: string, index: number, version: string): Promise<number> {
   const at = Date.now();
   const patch = { spec: { template: { spec: { containers: [{ name: 'app', image: `app:${version}` }] } } } };
-  await client.patch(Resources.Deployment, NAMESPACE, appName(index), patch, 'strategic', { fieldManager: 'bench' });
+  await client.patch(Resources.Deployment, namespace, appName(index), patch, 'strategic', { fieldManager: 'bench' });
   return at;
 }
 
-const meta = (name: string) => ({ namespace: NAMESPACE, name, labels: { app: name } });
+const meta = (namespace: string, name: string) => ({ namespace, name, labels: { app: name } });
 
-const deployment = (name: string): KubeObject => ({
+const deployment = (namespace: string, name: string): KubeObject => ({
   apiVersion: 'apps/v1',
   kind: 'Deployment',
-  metadata: meta(name),
+  metadata: meta(namespace, name),
   spec: {
     replicas: 1,
     selector: { matchLabels: { app: name } },
@@ -64,14 +69,15 @@ const deployment = (name: string): KubeObject => ({
   },
 });
 
-const service = (name: string): KubeObject => ({
+const service = (namespace: string, name: string): KubeObject => ({
   apiVersion: 'v1',
   kind: 'Service',
-  metadata: meta(name),
+  metadata: meta(namespace, name),
   spec: { selector: { app: name }, ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
 });
 
-function canary(name: string): Canary {
+/** Five steps of ten seconds, and a short drain. */
+export function canary(namespace: string, name: string): Canary {
   const spec = {
     targetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name },
     service: { port: 80, targetPort: 8080 },
@@ -79,5 +85,5 @@ function canary(name: string): Canary {
     revisions: { drainFor: `${DRAIN_MS / 1000}s`, warmFor: '0s' },
   };
   // The API server fills in the defaults.
-  return { apiVersion: API_VERSION, kind: 'Canary', metadata: meta(name), spec: spec as Canary['spec'] };
+  return { apiVersion: API_VERSION, kind: 'Canary', metadata: meta(namespace, name), spec: spec as Canary['spec'] };
 }

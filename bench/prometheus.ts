@@ -47,15 +47,18 @@ export interface MetricsStandIn {
  */
 export async function startMetricsStandIn(namespace: string, services: string[]): Promise<MetricsStandIn> {
   const refused = JSON.stringify({ status: 'error', errorType: 'bad_data', error: 'the bench does not know this query' });
-  const bodies = new Map(Object.keys(SERIES).map((series) => [series, vector(series, namespace, services)]));
+  const wholes = new Map(Object.keys(SERIES).map((series) => [series, vector(series, namespace, services)]));
   let queries = 0;
   const server = createServer((request, response) => {
     let body = '';
     request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
     request.on('end', () => {
       const form = new URLSearchParams(body);
-      const series = /^sum by \([a-z_,]+\) \(\((istio_[a-z_]+)\{/.exec(form.get('query') ?? '')?.[1] ?? '';
-      const parts = form.get('query')?.includes(`destination_service_namespace="${namespace}"`) ? bodies.get(series) : undefined;
+      const query = form.get('query') ?? '';
+      const series = /^sum by \([a-z_,]+\) \(\((istio_[a-z_]+)\{/.exec(query)?.[1] ?? '';
+      const names = /destination_service_name=~?"([^"]+)"/.exec(query)?.[1]?.split('|');
+      const known = query.includes(`destination_service_namespace="${namespace}"`) && series in SERIES;
+      const parts = known ? (names ? vector(series, namespace, names) : wholes.get(series)) : undefined;
       queries += 1;
       response.writeHead(parts ? 200 : 400, { 'content-type': 'application/json' });
       response.end(parts ? parts.join(form.get('time') ?? '0') : refused);

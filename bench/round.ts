@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { appName, DRAIN_MS, forEachApp, INTERVAL_MS, release, STEPS } from './fleet.js';
+import { appName, DRAIN_MS, forEachApp, INTERVAL_MS, NAMESPACE, release, STEPS } from './fleet.js';
 import { auditPosition, requestsSince, type Requests } from './audit.js';
 import { percentile } from './percentile.js';
 import type { World } from './world.js';
@@ -21,12 +21,14 @@ export interface Round {
   success: { p50: number; p99: number };
   requests: Requests;
   metricQueries: number;
+  /** Decisions made, by the controller's own count. */
+  decisions: number;
   cpuSeconds: number;
   /** Share of one core over the round, 0..1. */
   cpuShare: number;
   rssPeak: number;
-  /** CPU seconds of everything else: etcd, API server, kube-controller-manager. */
-  controlPlaneCpuSeconds: number;
+  /** CPU seconds of everybody else on the machine that had a part in it, the bench itself included. */
+  othersCpuSeconds: Record<string, number>;
   wallSeconds: number;
 }
 
@@ -37,12 +39,15 @@ export async function runRound(world: World, releases: number, version: string):
   const before = {
     audit: await auditPosition(plane.auditLogPath),
     queries: metrics.queries(),
+    decisions: await decisionsOf(world),
     cpu: await controller.daemon.cpuSeconds(),
-    plane: await planeCpu(world),
+    others: await othersCpu(world),
   };
   const started = performance.now();
   const memory = sampleMemory(world);
-  await forEachApp(releases, async (index) => timeline.changed(appName(index), await release(plane.client, index, version)));
+  await forEachApp(releases, async (index) =>
+    timeline.changed(appName(index), await release(plane.client, NAMESPACE, index, version)),
+  );
   while (timeline.pending().length > 0 && performance.now() < started + ROUND_MS) await sleep(SAMPLE_MS);
   const times = timeline.take();
   // The old version is taken down before the release has cost all that it costs.
@@ -69,10 +74,11 @@ export async function runRound(world: World, releases: number, version: string):
     success: both(done.map((one) => (one.succeededAt ?? 0) - one.changedAt)),
     requests: await requestsSince(plane.auditLogPath, before.audit),
     metricQueries: metrics.queries() - before.queries,
+    decisions: (await decisionsOf(world)) - before.decisions,
     cpuSeconds,
     cpuShare: cpuSeconds / wallSeconds,
     rssPeak: await memory.stop(),
-    controlPlaneCpuSeconds: (await planeCpu(world)) - before.plane,
+    othersCpuSeconds: difference(await othersCpu(world), before.others),
     wallSeconds,
   };
 }
@@ -87,10 +93,23 @@ export async function measureIdle(world: World, seconds: number): Promise<{ rss:
   return { rss: await daemon.rss(), cpuShare, requests: await requestsSince(world.plane.auditLogPath, audit) };
 }
 
-async function planeCpu({ plane }: World): Promise<number> {
-  const each = await Promise.all(Object.values(plane.daemons).map((daemon) => daemon.cpuSeconds()));
-  return each.reduce((sum, one) => sum + one, 0);
+const decisionsOf = async ({ controller }: World): Promise<number> =>
+  (await controller.counters()).get('sluice_reconciles_total') ?? 0;
+
+async function othersCpu({ plane, node }: World): Promise<Record<string, number>> {
+  const { apiserver, etcd, controllerManager } = plane.daemons;
+  const { user, system } = process.cpuUsage();
+  return {
+    'kube-apiserver': await apiserver.cpuSeconds(),
+    etcd: await etcd.cpuSeconds(),
+    'kube-controller-manager': await controllerManager.cpuSeconds(),
+    node: await node.cpuSeconds(),
+    bench: (user + system) / 1e6,
+  };
 }
+
+const difference = (after: Record<string, number>, before: Record<string, number>): Record<string, number> =>
+  Object.fromEntries(Object.entries(after).map(([name, seconds]) => [name, seconds - (before[name] ?? 0)]));
 
 function sampleMemory({ controller }: World): { stop(): Promise<number> } {
   let running = true;

@@ -1,16 +1,8 @@
 import { z } from 'zod';
 import { duration, objectName, opaqueObject, withRules } from './common.js';
+import { sessionAffinity, steps, trafficMatches } from './strategy.js';
 
 const weight = () => z.int().min(1).max(100);
-
-const step = z.object({
-  weight: weight().describe('Share of the traffic for the canary, in percent.'),
-  hold: duration().optional().describe('How long the canary keeps this weight at least; default is `analysis.interval`.'),
-  approve: z
-    .boolean()
-    .optional()
-    .describe('Wait at this weight until somebody approves (`sluice approve NAME`). The deadline does not run meanwhile.'),
-});
 
 const thresholdRange = withRules(
   z.object({
@@ -96,14 +88,26 @@ export const analysis = withRules(
     ])
       .optional()
       .describe('The weights, one step each.'),
-    steps: withRules(z.array(step).min(1).max(50), [
-      {
-        rule: 'self.map(s, s.weight).isSorted() && self.all(s, self.exists_one(x, x.weight == s.weight))',
-        message: 'the weights of steps must increase from step to step',
-      },
-    ])
+    steps: steps().optional().describe('The explicit plan; the short forms compile to it.'),
+    iterations: z
+      .int()
+      .min(1)
+      .max(1000)
       .optional()
-      .describe('The explicit plan; the short forms compile to it.'),
+      .describe('Checks that must pass before all traffic moves at once: with `match` an A/B test, without it blue/green.'),
+    match: trafficMatches()
+      .optional()
+      .describe('With `iterations`: requests that go to the canary, all others stay. With `stepWeight` or `stepWeights`: only these requests are divided.'),
+    mirror: z
+      .boolean()
+      .optional()
+      .describe('Send copies of the requests to the canary and throw its answers away: before the first weight, or in all iterations of blue/green.'),
+    mirrorWeight: weight().optional().describe('Percent of the requests that are mirrored; default 100.'),
+    sessionAffinity: sessionAffinity.optional().describe('A user who was sent to the new version stays there while the release runs.'),
+    verifyShare: z
+      .boolean()
+      .optional()
+      .describe('A weight is left only when the canary got that share of the requests, as far as their number can tell. The deadline runs meanwhile.'),
     warmup: duration().default('60s').describe('Latency is judged only on requests this long after the first weight: caches and compilers need time. Errors count at once.'),
     primaryReadyThreshold: z.int().min(1).max(100).default(100).describe('Percent of the stable pods that must be ready for the run to advance.'),
     canaryReadyThreshold: z.int().min(1).max(100).default(100).describe('Percent of the canary pods that must be ready before a weight is raised (rounded up).'),
@@ -113,9 +117,13 @@ export const analysis = withRules(
   }),
   [
     {
-      rule: '(has(self.stepWeight) ? 1 : 0) + (has(self.stepWeights) ? 1 : 0) + (has(self.steps) ? 1 : 0) == 1',
-      message: 'exactly one of stepWeight, stepWeights and steps is needed',
+      rule: '(has(self.stepWeight) ? 1 : 0) + (has(self.stepWeights) ? 1 : 0) + (has(self.steps) ? 1 : 0) + (has(self.iterations) ? 1 : 0) == 1',
+      message: 'exactly one of stepWeight, stepWeights, steps and iterations is needed',
     },
+    { rule: '!has(self.steps) || (!has(self.match) && !has(self.mirror) && !has(self.mirrorWeight))', message: 'with steps, write match and mirror in the step that they are for' },
+    { rule: '!has(self.mirrorWeight) || (has(self.mirror) && self.mirror)', message: 'mirrorWeight goes with mirror: true only' },
+    { rule: '!has(self.mirror) || !self.mirror || !has(self.match)', message: 'mirror and match go together in steps only' },
+    { rule: '!has(self.sessionAffinity) || !has(self.iterations)', message: 'sessionAffinity goes with weights; iterations never divide the same users' },
     { rule: '!has(self.maxWeight) || has(self.stepWeight)', message: 'maxWeight goes with stepWeight only' },
     { rule: '!has(self.maxWeight) || self.maxWeight >= self.stepWeight', message: 'maxWeight must not be below stepWeight' },
   ],
@@ -182,8 +190,33 @@ const revisions = z.object({
   drainFor: duration().default('30s').describe('How long a slot keeps its pods after its weight became 0: proxies learn late.'),
   warmFor: duration().default('5m').describe('How long the previous version stays at full scale after a promotion.'),
   settle: duration().default('1s').describe('How long the target and its configuration must be quiet before a revision is taken: one commit is several writes.'),
+  allow: z
+    .array(z.enum(['Recreate', 'HostPort', 'Volume']))
+    .max(3)
+    .optional()
+    .describe('What would keep two versions from running beside each other, and is known not to do so here: `strategy.type: Recreate`, a `hostPort`, a PersistentVolumeClaim that both would write.'),
   configs: z.array(configReference).max(50).optional().describe('Exceptions; by default ConfigMaps are tracked and Secrets are shared.'),
 });
+
+const onRollback = z.object({
+  git: z
+    .enum(['none', 'revert', 'pullRequest'])
+    .default('none')
+    .describe('What goes back to the branch that brought the revision: nothing, a commit that undoes it, or a pull request with one.'),
+});
+
+const onPromotion = withRules(
+  z.object({
+    git: z.enum(['none', 'tag', 'branch']).default('none').describe('Put a tag on the promoted commit, or move a branch to it (fast-forward only).'),
+    name: z
+      .string()
+      .max(200)
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._/{} -]*$/)
+      .optional()
+      .describe('Of the tag or branch; `{{ canary }}`, `{{ namespace }}`, `{{ revision }}` and `{{ commit }}` are filled in.'),
+  }),
+  [{ rule: "self.git == 'none' || has(self.name)", message: 'git needs the name of the tag or branch' }],
+);
 
 /** `Canary.spec`. Names, units and meanings follow Flagger's where Flagger has the concept. */
 export const canarySpec = z.object({
@@ -215,11 +248,12 @@ export const canarySpec = z.object({
   revisions: revisions
     .default({ history: 10, drainFor: '30s', warmFor: '5m', settle: '1s' })
     .describe('How revisions are made, kept and taken down.'),
+  onRollback: onRollback.optional().describe('What happens beside the quarantine when a revision is taken back.'),
+  onPromotion: onPromotion.optional().describe('What happens in Git when a revision is promoted.'),
 });
 export type CanarySpec = z.infer<typeof canarySpec>;
 export type MetricSpec = z.infer<typeof metric>;
 export type WebhookSpec = z.infer<typeof webhook>;
 export type AlertSpec = z.infer<typeof alert>;
 export type AnalysisSpec = z.infer<typeof analysis>;
-export type StepSpec = z.infer<typeof step>;
 export type ServiceSpec = z.infer<typeof service>;

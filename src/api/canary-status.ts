@@ -72,7 +72,7 @@ const run = z.object({
   firstWeightAt: instant().optional(),
   weights: shortList(z.int(), 60),
   held: z.object({ by: text(253), reason: text(512), at: instant() }).optional().describe('Set while a person holds the run.'),
-  approvedWeight: z.int().optional().describe('The highest weight that a person has approved.'),
+  approvedStep: text(64).optional().describe('The step that a person has approved: its weight, and what more it has.'),
   promote: text(253).optional().describe('Who asked for promotion without the remaining steps.'),
   gates: shortList(text(80), 20).optional().describe('Webhooks that have let this run pass.'),
   failures: z.record(z.string().max(63), z.int()).optional().describe('Failed checks per metric.'),
@@ -87,7 +87,7 @@ const slot = z.object({
 });
 export type SlotRecord = z.infer<typeof slot>;
 
-const quarantined = z.object({ revision: text(64), reason: text(512), at: instant(), commit: text(64).optional() });
+const quarantined = z.object({ revision: text(64), reason: text(512), at: instant(), commit: text(64).optional(), again: text(64).optional().describe('Another commit that brought it after it had failed; told once.') });
 
 const message = z.object({
   id: text(128).describe('Unique per message; receivers may drop what they have seen.'),
@@ -101,6 +101,23 @@ const message = z.object({
   to: shortList(text(80), 40).describe('Alerts and post-rollout webhooks that have not accepted it yet.'),
 });
 export type Message = z.infer<typeof message>;
+
+export const WRITE_BACKS = ['revert', 'pullRequest', 'tag', 'branch'] as const;
+const writeBack = z.object({
+  kind: z.enum(WRITE_BACKS),
+  state: z.enum(['Pending', 'Done', 'Skipped']).describe('`Skipped`: nothing was written, for the reason in `message`.'),
+  run: text(64).describe('The run that asked for it.'),
+  revision: text(64).describe('The revision that is told of: the failed or the promoted one.'),
+  stable: text(64).optional().describe('The revision that served when it was asked for.'),
+  stableCommit: text(64).optional(),
+  commit: text(64).optional().describe('The commit that brought the revision.'),
+  source: text(256).optional().describe('GitSource as NAMESPACE/NAME.'),
+  written: text(64).optional().describe('The commit that was pushed.'),
+  url: text(512).optional().describe('The pull request.'),
+  message: text(512).optional(),
+  at: instant().describe('When it was asked for.'),
+});
+export type WriteBack = z.infer<typeof writeBack>;
 
 export const PHASES = [
   'Initializing',
@@ -121,6 +138,7 @@ export const canaryStatus = z.object({
   phase: z.enum(PHASES).optional().describe("Flagger's names."),
   canaryWeight: z.int().min(0).max(100).default(0).describe('Share of the traffic that the canary has now, in percent.'),
   failedChecks: z.int().default(0),
+  iterations: z.int().optional().describe('Checks of the step that passed.'),
   replicas: z.int().optional().describe('Pods of the slots that have weight; read by autoscalers.'),
   selector: text(1024).optional().describe('Selects those pods; read by autoscalers.'),
   seededReplicas: z.int().optional().describe('The number of pods in force; restores `spec.replicas` when a replace drops it.'),
@@ -133,12 +151,17 @@ export const canaryStatus = z.object({
       index: z.int().min(0),
       of: z.int(),
       weight: z.int(),
+      more: text(24).optional().describe('Tells apart the steps of one weight that differ in match, mirror, fault or replicas.'),
       startedAt: instant().optional().describe('When the weight was in force; unset while it is still on its way.'),
     })
     .optional(),
   nextStepTime: instant().optional(),
   deadline: instant().optional().describe('The run is taken back when it has made no progress by then.'),
   slots: z.object({ blue: slot.optional(), green: slot.optional() }).optional(),
+  origin: z
+    .object({ key: text(64), hash: text(64), revision: text(64) })
+    .optional()
+    .describe('What Git wants: when it was written last, its hash now, and the name that it keeps through upgrades.'),
   adoptedAt: instant().optional().describe('When callers were first routed through the slots.'),
   releasing: z
     .object({ targetReadyAt: instant().optional(), routesReturnedAt: instant().optional(), serviceReturnedAt: instant().optional() })
@@ -151,6 +174,7 @@ export const canaryStatus = z.object({
   quarantined: shortList(quarantined, 20).optional().describe('Revisions that failed; they run again only on `retry`.'),
   actions: shortList(text(64), 20).optional().describe('Names of the CanaryActions that were carried out, newest first.'),
   messages: shortList(message, 20).optional().describe('Messages on their way.'),
+  writeBacks: shortList(writeBack, 10).optional().describe('What goes, or went, back to Git, newest first.'),
   conditions: conditions().optional(),
 });
 export type CanaryStatus = z.infer<typeof canaryStatus>;

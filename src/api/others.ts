@@ -43,6 +43,37 @@ const reference = withRules(
   ],
 );
 
+const writeBack = z.object({
+  secretRef: localReference()
+    .optional()
+    .describe('Secret of the kind that `spec.secretRef` names, with credentials that may push; default is `spec.secretRef`.'),
+  author: z
+    .object({ name: z.string().min(1).max(128), email: z.string().min(1).max(254) })
+    .optional()
+    .describe('Author of the commits; default is `Sluice <sluice@sluice.invalid>`.'),
+  host: z
+    .object({
+      type: z.enum(['github', 'gitlab', 'gitea', 'bitbucket', 'azure']).describe('`gitea` is Forgejo too; `bitbucket` is Bitbucket Cloud; `azure` is Azure DevOps.'),
+      api: z
+        .string()
+        .max(2048)
+        .regex(/^https?:\/\//)
+        .optional()
+        .describe('Base address of its API; default follows from `spec.url`.'),
+      repository: z.string().max(512).optional().describe('OWNER/NAME at the host; default follows from `spec.url`.'),
+      secretRef: localReference().optional().describe('Secret with `token` (or `username` and `password`); default is the one that pushes.'),
+      statuses: z.boolean().default(true).describe('Tell the commit how its release goes.'),
+    })
+    .optional()
+    .describe('The Git host, for commit statuses and pull requests.'),
+  link: z
+    .string()
+    .max(1024)
+    .regex(/^https?:\/\//)
+    .optional()
+    .describe('Where statuses lead to; `{{ namespace }}`, `{{ canary }}`, `{{ revision }}` and `{{ commit }}` are filled in.'),
+});
+
 /** `GitSource.spec`. */
 export const gitSourceSpec = z.object({
   url: z
@@ -67,6 +98,18 @@ export const gitSourceSpec = z.object({
   apply: z.boolean().default(true).describe('False: only watch the repository; another tool applies it.'),
   prune: z.boolean().default(true).describe('Delete what left the repository.'),
   suspend: z.boolean().default(false),
+  verify: z
+    .object({ secretRef: localReference().describe('Secret with public keys, under any names: ssh keys, one a line, or armoured OpenPGP keys.') })
+    .optional()
+    .describe('Apply only commits that one of these keys signed.'),
+  webhook: z
+    .object({
+      type: z.enum(['github', 'gitlab', 'gitea', 'bitbucket', 'azure', 'generic']),
+      secretRef: localReference().describe('Secret with `token`: what the host signs with, or sends along.'),
+    })
+    .optional()
+    .describe('Let the Git host announce pushes at `/git-hooks/NAMESPACE/NAME` of the controller.'),
+  writeBack: writeBack.optional().describe('How verdicts go back to the repository.'),
 });
 export type GitSourceSpec = z.infer<typeof gitSourceSpec>;
 

@@ -16,6 +16,7 @@ export const Reasons = {
   TemplateNotFound: 'A MetricTemplate that the analysis names does not exist.',
   ProviderNotFound: 'An AlertProvider that the analysis names does not exist.',
   SecretNotFound: 'A Secret that is referred to does not exist or lacks a key.',
+  Singleton: 'Two versions of the target cannot run beside each other; the message says why.',
   ConfigUnreadable: 'A ConfigMap or Secret that the pods need could not be read; that is not a change.',
   RevisionMissing: 'The ControllerRevision of the stable version is gone.',
   SlotEdited: 'Somebody changed the template of a slot.',
@@ -34,6 +35,7 @@ export const Reasons = {
   ApplyingWeights: 'The weights are being written.',
   Analysing: 'The weight is held and its traffic is judged at the next check.',
   NotEnoughData: 'Too few requests were seen to judge; the step waits.',
+  ShareNotReached: 'The canary gets another share of the requests than its weight says; the step waits.',
   MetricsUnavailable: 'The metrics server cannot be asked; the step waits and the deadline runs.',
   ChecksFailing: 'Checks failed, fewer than the threshold; the weight stays.',
   PromotingTraffic: 'All traffic moves to the new version.',
@@ -62,7 +64,11 @@ export const Reasons = {
   CheckFailed: 'A check failed.',
   ActionRefused: 'A CanaryAction could not be carried out.',
   OverlayRestored: 'Another manager had reset a field that a release depends on; it was put back.',
+  MutableImage: 'An image has the tag `latest` or none: what was analysed may not be what runs tomorrow.',
+  Restarted: '`kubectl rollout restart` of the target: the pods of the stable slot are replaced in place.',
   NotificationFailed: 'A message could not be delivered.',
   Released: 'The target was given back.',
+  WrittenBack: 'The verdict is in Git: as a revert, a pull request, a tag or a branch.',
+  WriteBackSkipped: 'The verdict did not go back to Git; the message says why.',
 } as const;
 export type Reason = keyof typeof Reasons;

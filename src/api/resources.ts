@@ -55,10 +55,18 @@ export const Annotations = {
   source: `${GROUP}/source`,
   /** RFC 3339 with milliseconds: when the sync wrote the object. */
   syncedAt: `${GROUP}/synced-at`,
+  /** The commit whose trailer `Sluice-Retry: true` asks for another run of a quarantined revision. */
+  retry: `${GROUP}/retry`,
+  /** The revision that the commit makes, where another tool applied it: with another one in place, the provenance is unknown. */
+  confirmed: `${GROUP}/confirmed-revision`,
   /** Asks a GitSource for a sync now; any new value does. */
   syncRequested: `${GROUP}/sync-requested`,
+  /** A Git host announced a push: look at the repository soon. `TIME COMMIT`. */
+  syncHint: `${GROUP}/sync-hint`,
   /** `disabled` keeps an object when it leaves Git. */
   prune: `${GROUP}/prune`,
+  /** Which leader works on the object: no write that an earlier one has made up its mind to can succeed any more. */
+  epoch: `${GROUP}/epoch`,
   /** When the slot's revision was last rolled in place (kubectl rollout restart). */
   restartedAt: 'kubectl.kubernetes.io/restartedAt',
 } as const;

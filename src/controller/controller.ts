@@ -1,25 +1,20 @@
 import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
-import { overlayManifest } from '../core/overlay.js';
 import { createCache, type Cache } from '../engine/cache.js';
-import type { EvidenceOptions } from '../engine/evidence.js';
-import { Outbox } from '../engine/outbox.js';
-import { WorkQueue } from '../engine/queue.js';
-import { Reconciler } from '../engine/reconciler.js';
-import { Revisions } from '../engine/revisions.js';
-import { NamedSecrets } from '../engine/secrets.js';
+import { Receipts } from '../engine/outbox.js';
 import { sweepActions } from '../engine/sweep.js';
-import { Triggers } from '../engine/triggers.js';
 import { Writer } from '../engine/writer.js';
-import { createGitSourceReconciler } from '../git/index.js';
+import type { HookCaller, Notifier } from '../engine/ports.js';
 import { createHookCaller } from '../hooks/index.js';
-import { createEventRecorder, createLeaderElector, type KubeClient, type KubeObject } from '../kube/index.js';
-import { createIstioRouter } from '../mesh/istio/index.js';
+import { createEventRecorder, createLeaderElector, type KubeClient, type LeaderElectorOptions } from '../kube/index.js';
 import { createMetricsSource } from '../metrics/index.js';
 import { createNotifier } from '../notify/index.js';
 import { startHttpServer } from '../server/http.js';
 import type { ControllerMetrics } from '../server/metrics.js';
+import { startEngine } from './engine.js';
+import { GitSide } from './git.js';
+import { gitHooks } from './git-hooks.js';
 
 /** What `sluice controller` can be told; every field is a flag. */
 export interface ControllerOptions {
@@ -36,7 +31,7 @@ export interface ControllerOptions {
   dataDir: string;
   /** Length of the shared windows of evidence, milliseconds. */
   metricsGridMs?: number;
-  leaderElection?: { namespace: string; leaseDurationMs?: number };
+  leaderElection?: Pick<LeaderElectorOptions, 'namespace' | 'leaseDurationMs' | 'clock'>;
   allowCrossNamespace?: boolean;
   allowLinkLocal?: boolean;
   /** Shown in messages. */
@@ -53,21 +48,21 @@ export async function runController(options: ControllerOptions, signal: AbortSig
   const cache = createCache(client, { namespace: options.namespace, onError: (error) => logger.debug({ error: String(error) }, 'a watch was interrupted; it is resumed') });
   const metrics = options.metrics(cache);
   let ready = false;
-  const server = await startHttpServer({ listen: options.listen, registry: metrics.registry, ready: () => ready });
+  const server = await startHttpServer({ listen: options.listen, registry: metrics.registry, ready: () => ready, post: gitHooks(client, cache, options.now ?? Date.now) });
   onListening?.(server.url);
   try {
     cache.start(signal);
     await Promise.race([cache.whenSynced(), aborted(signal)]);
     ready = true;
     logger.info({ server: client.server, listen: server.url, identity }, 'caches are in');
-    const work = { ...options, cache, identity, controllerMetrics: metrics };
-    if (!options.leaderElection) return await lead(work, signal, () => {});
+    const work = { ...options, cache, identity, controllerMetrics: metrics, receipts: new Receipts() };
+    if (!options.leaderElection) return await lead(work, signal, { assertLeading: () => {} });
     const elector = createLeaderElector({ client, name: 'sluice-controller', identity, ...options.leaderElection, onError: (error) => logger.warn({ error: String(error) }, 'the Lease could not be renewed; it is tried again') });
     await elector.run(signal, {
       onStartedLeading: (leaseSignal) => {
         metrics.leading(true);
         logger.info({ identity }, 'leading');
-        return lead(work, leaseSignal, () => elector.assertLeading());
+        return lead(work, leaseSignal, { assertLeading: () => elector.assertLeading(), epoch: `${elector.transitions()}.${identity}` });
       },
       onStoppedLeading: () => {
         metrics.leading(false);
@@ -89,101 +84,69 @@ interface Work extends ControllerOptions {
   cache: Cache;
   identity: string;
   controllerMetrics: ControllerMetrics;
+  receipts: Receipts;
+}
+
+/** One term of leadership. */
+interface Term {
+  /** Throws when somebody else may lead by now. */
+  assertLeading: () => void;
+  /** Unlike that of any other term of anybody; unset when nobody else can lead. */
+  epoch?: string;
 }
 
 /** Everything that writes. Stops when the signal aborts: at shutdown, or when the lease is lost. */
-async function lead(work: Work, signal: AbortSignal, assertLeading: () => void): Promise<void> {
+async function lead(work: Work, signal: AbortSignal, { assertLeading, epoch }: Term): Promise<void> {
   if (signal.aborted) return;
   const { client, cache, logger, controllerMetrics } = work;
   const now = work.now ?? Date.now;
   const egress = { allowLinkLocal: work.allowLinkLocal ?? false };
   const metrics = createMetricsSource({ clock: { now }, gridMs: work.metricsGridMs, egress, onQuery: ({ ok }) => controllerMetrics.query(ok) });
-  const hooks = createHookCaller({ egress });
-  const writer = new Writer(client, assertLeading);
-  const recorder = createEventRecorder({ client, component: 'sluice', instance: work.identity, now, onError: (error) => logger.debug({ error: String(error) }, 'an event was not written') });
-  let triggers: Triggers | undefined;
-  const secrets = new NamedSecrets(client, signal, (namespace, name) => triggers?.secretChanged(namespace, name));
-  const allowCrossNamespace = work.allowCrossNamespace ?? false;
-  const evidence: EvidenceOptions = { cache, metrics, hooks, secrets, metricsServer: work.metricsServer, allowCrossNamespace };
-  const router = createIstioRouter();
-  const outbox = new Outbox({
-    cache,
-    notifier: createNotifier({ egress }),
-    hooks,
-    secrets,
-    now,
-    allowCrossNamespace,
-    ...(work.cluster ? { cluster: work.cluster } : {}),
-    onDone: (key, at) => queue.addAt(key, at),
-    onFailure: (canary, receiver, message, final) => {
-      logger.warn({ namespace: canary.metadata.namespace, canary: canary.metadata.name, receiver }, message);
-      if (final) recorder.event(canary, 'Warning', 'NotificationFailed', `${receiver}: ${message}`);
+  // A former leader calls nobody: what it would say has been said by its successor, or is not true any more.
+  const receivers = { hooks: createHookCaller({ egress }), notifier: createNotifier({ egress }) };
+  const hooks: HookCaller = {
+    call: async (webhook, payload) => {
+      assertLeading();
+      return receivers.hooks.call(webhook, payload);
     },
-  });
-  const reconciler = new Reconciler({
+  };
+  const notifier: Notifier = {
+    send: async (provider, notification) => {
+      assertLeading();
+      return receivers.notifier.send(provider, notification);
+    },
+  };
+  const writer = new Writer(client, assertLeading);
+  const recorder = createEventRecorder({ client, beforeSend: assertLeading, component: 'sluice', instance: work.identity, now, onError: (error) => logger.debug({ error: String(error) }, 'an event was not written') });
+  const git = new GitSide({ client, cache, logger, recorder, egress, dataDir: work.dataDir, assertLeading, signal, now, ...(work.cluster ? { cluster: work.cluster } : {}) });
+  const engine = startEngine({
+    client,
     cache,
-    router,
     writer,
-    revisions: new Revisions(cache, secrets, now),
-    outbox,
-    evidence,
+    metrics,
+    hooks,
+    notifier,
     recorder,
     now,
     logger,
+    signal,
+    ...(epoch === undefined ? {} : { epoch }),
+    metricsServer: work.metricsServer,
+    allowCrossNamespace: work.allowCrossNamespace ?? false,
+    receipts: work.receipts,
+    ...(work.cluster ? { cluster: work.cluster } : {}),
+    ...(work.concurrency ? { concurrency: work.concurrency } : {}),
+    gitWriter: (secrets) => git.writer(secrets),
     onDecision: (canary, decision, dueAt) => controllerMetrics.decision(canary, decision, dueAt, now()),
+    onReconcileFailed: () => controllerMetrics.reconcileFailed(),
   });
-  const queue: WorkQueue = new WorkQueue(
-    async (key, turn) => {
-      const at = await reconciler.reconcile(key, turn);
-      if (at !== undefined) queue.addAt(key, at);
-    },
-    {
-      concurrency: work.concurrency ?? 32,
-      now,
-      onError: (key, error) => {
-        controllerMetrics.reconcileFailed();
-        logger.warn({ canary: key, error: error instanceof Error ? error.message : String(error) }, 'tried again soon');
-      },
-    },
-  );
-  const unsubscribe = (triggers = new Triggers(cache, (key) => queue.add(key))).start();
-  for (const canary of cache.canaries.list()) queue.add(`${canary.metadata.namespace ?? ''}/${canary.metadata.name}`);
-  const overlay = (manifest: KubeObject, live: KubeObject): KubeObject =>
-    manifest.kind === 'VirtualService' ? router.overlay(manifest, live) : overlayManifest(manifest, live);
-  const git = createGitSourceReconciler({
-    client,
-    informers: {
-      gitSources: cache.gitSources,
-      secret: async (namespace, name) => {
-        const secret = await secrets.load(namespace, name);
-        return secret === 'absent' ? undefined : secret;
-      },
-      cached: (resource, namespace, name) => cachedObject(cache, resource.kind, namespace, name),
-    },
-    overlay,
-    dataDir: work.dataDir,
-    logger,
-    assertLeading,
-  });
-  await git.start();
+  await git.start(engine);
   const stopSweeping = sweepActions({ cache, writer, now, onError: (error) => logger.debug({ error: String(error) }, 'an old action was not removed') });
   await aborted(signal);
-  unsubscribe();
+  engine.stop();
   stopSweeping();
-  queue.stop();
   await git.stop();
   metrics.close();
+  for (const receiver of Object.values(receivers)) receiver.close();
   await recorder.flush();
-}
-
-function cachedObject(cache: Cache, kind: string, namespace: string | undefined, name: string): KubeObject | undefined {
-  const informers: Record<string, { get(namespace: string | undefined, name: string): KubeObject | undefined }> = {
-    Deployment: cache.deployments,
-    Service: cache.services,
-    ConfigMap: cache.configMaps,
-    VirtualService: cache.virtualServices,
-    DestinationRule: cache.destinationRules,
-    Canary: cache.canaries,
-  };
-  return informers[kind]?.get(namespace, name);
 }

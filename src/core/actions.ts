@@ -1,7 +1,7 @@
 import type { Draft } from './draft.js';
 import { conclude, quarantine } from './endings.js';
 import type { ActionObservation } from './observation.js';
-import { compilePlan } from './plan.js';
+import { compilePlan, findStep, stepName } from './plan.js';
 import { digest } from './revision.js';
 import { clip } from './text.js';
 import { iso } from './time.js';
@@ -34,9 +34,10 @@ const approve: Handler = (draft) => {
   const { run, step, phase } = draft.status;
   if (!run) return noRun;
   if (run.ending) return `the run is already ending: ${run.ending.result}`;
-  const asks = step && compilePlan(draft.spec.analysis).some((item) => item.approve && item.weight === step.weight);
+  const plan = compilePlan(draft.spec.analysis);
+  const asks = step && plan[findStep(plan, step) ?? -1]?.approve;
   if (!step || !asks) return 'no step waits for an approval';
-  run.approvedWeight = step.weight;
+  run.approvedStep = stepName(step);
   if (phase === 'WaitingPromotion') {
     draft.status.phase = 'Progressing';
     draft.status.nextStepTime = iso(draft.now);

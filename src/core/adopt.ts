@@ -1,7 +1,7 @@
 import type { SlotName } from '../api/index.js';
 import type { Draft } from './draft.js';
 import { provenanceOf } from './endings.js';
-import { describeCommit, tell } from './messages.js';
+import { describeCommit, tell, warnOfMutableImages } from './messages.js';
 import type { DesiredRevision } from './observation.js';
 import { SLOTS } from './names.js';
 import { prepareSlot } from './slots.js';
@@ -23,7 +23,8 @@ export function adopt(draft: Draft): void {
   draft.do({ type: 'createSlotServices' });
   if (!prepareSlot(draft, stable.slot, stable.revision, draft.replicas)) return draft.wait('Adopting', `slot ${stable.slot} is being filled with revision ${stable.revision}`);
   if (draft.replicas === 0) return draft.wait('NoReplicas', 'the target has 0 replicas; it is adopted when they rise');
-  const led = draft.weights?.[stable.slot] === 100;
+  // Routes that lead to the slot, or did so before somebody else reset them, wait for nothing but a pod.
+  const led = draft.weights?.[stable.slot] === 100 || status.adoptedAt !== undefined;
   if ((led || slotReady(draft, stable.slot)) && routesLead(draft, stable.slot) && serviceLeads(draft, stable.slot)) finish(draft);
 }
 
@@ -41,8 +42,10 @@ function routesLead(draft: Draft, name: SlotName): boolean {
     draft.wait('Adopting', `no pod in slot ${name} is ready any more`);
     return false;
   }
-  if (draft.weights?.[name] !== 100 || !draft.observed.routes.consistent) {
+  if (!draft.plainly(name, 100)) {
     draft.do({ type: 'setWeights', weights: { blue: name === 'blue' ? 100 : 0, green: name === 'green' ? 100 : 0 } });
+    // The target goes on until the proxies had time to learn of this, too.
+    delete draft.status.serviceSince;
     draft.wait('Adopting', 'routes are being led through the slots');
     return false;
   }
@@ -51,18 +54,19 @@ function routesLead(draft: Draft, name: SlotName): boolean {
 }
 
 function serviceLeads(draft: Draft, name: SlotName): boolean {
-  if (draft.observed.service.selects !== name) {
+  if (!draft.serviceSelects(name)) {
     draft.do({ type: 'selectService', slots: [name] });
+    delete draft.status.serviceSince;
     draft.wait('Adopting', 'callers outside the mesh are led to the stable slot');
     return false;
   }
   draft.status.serviceSince ??= iso(draft.now);
-  return passed(draft, ms(draft.status.serviceSince), 'callers outside the mesh are given time to learn of it');
+  return passed(draft, ms(draft.status.serviceSince), 'callers outside the mesh are given time to learn of it', draft.serviceDrainMs);
 }
 
 /** True once `drainFor` has passed: the bound on how late a proxy learns. */
-function passed(draft: Draft, since: number | undefined, meanwhile: string): boolean {
-  const until = (since ?? draft.now) + draft.drainMs;
+function passed(draft: Draft, since: number | undefined, meanwhile: string, drainMs = draft.drainMs): boolean {
+  const until = (since ?? draft.now) + drainMs;
   draft.wakeAt(until);
   if (draft.now >= until) return true;
   draft.wait('Adopting', meanwhile);
@@ -86,11 +90,18 @@ function choose(draft: Draft): boolean {
   return true;
 }
 
-/** While nothing is routed yet, the target's latest revision is the one to adopt. */
+/**
+ * While nothing is routed yet, the target's latest revision is the one to adopt. But callers of its Service may be with the pods
+ * of the slot already, which carry the same labels: while the target's own are not ready, what the slot holds is adopted.
+ */
 function followTarget(draft: Draft, desired: DesiredRevision | undefined): void {
   const { stable } = draft.status;
-  if (!stable || !desired || desired.revision === stable.revision || (draft.weights?.[stable.slot] ?? 0) > 0) return;
-  draft.status.stable = { ...provenanceOf(desired.provenance), revision: desired.revision, slot: stable.slot };
+  if (!stable || draft.status.adoptedAt !== undefined || (draft.weights?.[stable.slot] ?? 0) > 0) return;
+  const slot = draft.slot(stable.slot);
+  const { readyReplicas = 0, replicas = 0 } = draft.observed.target ?? {};
+  if (slot.endpoints > 0 && readyReplicas < Math.max(1, replicas)) {
+    if (slot.revision !== undefined && slot.revision !== stable.revision) draft.status.stable = { revision: slot.revision, slot: stable.slot };
+  } else if (desired && desired.revision !== stable.revision) draft.status.stable = { ...provenanceOf(desired.provenance), revision: desired.revision, slot: stable.slot };
 }
 
 /** The number of pods in force, remembered before anything is scaled (trap K7). */
@@ -129,4 +140,5 @@ function finish(draft: Draft): void {
   const text = `${observed.name} adopted: revision ${stable.revision}, ${describeCommit(stable)}, serves from slot ${stable.slot}`;
   tell(draft, 'Initialized', 'info', text, stable);
   draft.event('Normal', 'Adopted', text);
+  warnOfMutableImages(draft);
 }

@@ -14,6 +14,7 @@ const SHEDDERS: ((status: CanaryStatus) => boolean)[] = [
   ({ quarantined }) => shorten(quarantined, (item) => item.reason.length > SHORT && (item.reason = clip(item.reason, SHORT)) !== ''),
   ({ checks }) => shorten(checks, (check) => check.message.length > SHORT && (check.message = clip(check.message, SHORT)) !== ''),
   ({ messages }) => shorten(messages, (message) => message.text.length > 2 * SHORT && (message.text = clip(message.text, 2 * SHORT)) !== ''),
+  ({ writeBacks }) => popSettled(writeBacks),
   ({ knownGood }) => pop(knownGood, 5),
   ({ messages }) => messages !== undefined && messages.length > 1 && messages.shift() !== undefined,
   ({ quarantined }) => pop(quarantined, 5),
@@ -23,6 +24,12 @@ const SHEDDERS: ((status: CanaryStatus) => boolean)[] = [
 /** Apply `change` to the last item that it changes. */
 const shorten = <T>(items: T[] | undefined, change: (item: T) => boolean): boolean => [...(items ?? [])].reverse().some((item) => change(item));
 const pop = <T>(items: T[] | undefined, keep: number): boolean => items !== undefined && items.length > keep && items.pop() !== undefined;
+
+/** What is still to be written is never forgotten. */
+function popSettled(items: CanaryStatus['writeBacks']): boolean {
+  const last = items?.findLastIndex((item) => item.state !== 'Pending') ?? -1;
+  return items !== undefined && items.length > 3 && last >= 0 && items.splice(last, 1).length > 0;
+}
 
 const bytes = (status: CanaryStatus): number => Buffer.byteLength(JSON.stringify(status));
 

@@ -34,7 +34,9 @@ export function towards(draft: Draft, name: SlotName): Weights | undefined {
   const all = { [name]: 100, [other]: 0 } as Weights;
   if (draft.slot(other).endpoints === 0 || refusal(draft, all) === undefined) return all;
   const covered = Math.floor((100 * slot.ready) / Math.max(1, draft.replicas));
-  const share = Math.min(100, Math.max(draft.weights?.[name] ?? 0, covered));
+  // Whatever is missing stays where it is: the other side never gets more than it has.
+  const rest = Math.min(draft.weights?.[other] ?? 0, 100 - covered, 100 - (draft.weights?.[name] ?? 0));
+  const share = 100 - Math.max(0, rest);
   return { [name]: share, [other]: 100 - share } as Weights;
 }
 

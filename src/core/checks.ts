@@ -89,8 +89,13 @@ export function windows(draft: Draft, stepStartedAt: number): { metric: string; 
   });
 }
 
-/** Keep the checks in the status, newest first. Only the newest keep their query: it is the longest part, and repeats itself. */
-export function remember(draft: Draft, checks: Check[]): void {
-  const older = (draft.status.checks ?? []).map(({ query: _query, ...check }) => check);
+/**
+ * Keep the checks in the status, newest first, or put them in the place of the newest of the same metrics. Only the newest keep
+ * their query: it is the longest part, and repeats itself.
+ */
+export function remember(draft: Draft, checks: Check[], replace: boolean): void {
+  const known = draft.status.checks ?? [];
+  const replaced = new Set(replace ? checks.map(({ metric }) => known.find((item) => item.metric === metric)) : []);
+  const older = known.filter((item) => !replaced.has(item)).map(({ query: _query, ...check }) => check);
   draft.status.checks = [...checks, ...older].slice(0, MAX_CHECKS);
 }

@@ -34,7 +34,7 @@ function ready(draft: Draft): void {
   if (!status.adoptedAt) return set(draft, 'Ready', 'False', 'Adopting', draft.progress?.message ?? 'the target is being adopted');
   const serving = SLOTS.some((name) => (draft.weights?.[name] ?? 0) > 0 && draft.slot(name).endpoints > 0);
   if (!serving) return set(draft, 'Ready', 'False', 'NoReadyEndpoints', 'no slot that has traffic has a ready endpoint; see the pods of both slots');
-  set(draft, 'Ready', 'True', 'Serving', `revision ${status.stable?.revision} serves from slot ${status.stable?.slot}`);
+  set(draft, 'Ready', 'True', 'Serving', `revision ${status.stable?.revision} serves from slot ${status.stable?.slot}${(draft.observed.routes.warnings ?? []).map((words) => `; ${words}`).join('')}`);
 }
 
 /** Metrics that cannot be judged until somebody mends their query. */

@@ -1,16 +1,19 @@
-import { durationMs, type Reason } from '../api/index.js';
+import { durationMs, type CanaryStatus, type Reason } from '../api/index.js';
 import { handleActions } from './actions.js';
 import { adopt, seed } from './adopt.js';
 import { bound } from './bounds.js';
-import { towards } from './capacity.js';
 import { summarise } from './conditions.js';
 import { Draft } from './draft.js';
 import { conclude } from './endings.js';
+import { describeCommit, tell } from './messages.js';
 import { otherSlot } from './names.js';
 import type { Decision, DecisionInput, DesiredRevision } from './observation.js';
+import { learnProvenance } from './provenance.js';
+import { nameForeignManager } from './quarrel.js';
 import { release } from './release.js';
 import { advance, begin } from './run.js';
-import { recordSlots, retire } from './slots.js';
+import { recordSlots, restart, retire } from './slots.js';
+import { leadToStable } from './traffic.js';
 
 /**
  * What to do next with one Canary. Pure: the same input gives the same decision, in the controller, in `sluice explain` and in
@@ -24,7 +27,7 @@ export function decide(input: DecisionInput): Decision {
   else if (!draft.status.adoptedAt || draft.status.phase === 'Initializing') adoptOrExplain(draft);
   else serve(draft);
   if (draft.needs.metrics.length > 0 || draft.needs.hooks.length > 0)
-    return { status: structuredClone(input.status), effects: [], events: [], needs: draft.needs };
+    return { status: input.status, effects: [], events: [], needs: draft.needs };
   summarise(draft);
   bound(draft.status);
   return draft.finish();
@@ -48,9 +51,11 @@ function adoptOrExplain(draft: Draft): void {
 
 /** An adopted Canary: people first, then the run or the wish for one, then what must hold at any time. */
 function serve(draft: Draft): void {
+  nameForeignManager(draft);
   handleActions(draft);
   seed(draft);
   reconsider(draft);
+  learnProvenance(draft);
   if (draft.status.run) advance(draft);
   // A run that has just ended leaves room for the next wish at once: nothing may change any more that would wake us.
   if (!draft.status.run) wish(draft);
@@ -95,11 +100,24 @@ function startable(draft: Draft, desired: DesiredRevision): boolean {
   if (problem) return refuse(draft, problem.reason, problem.message);
   if (!settled(draft, desired.since)) return refuse(draft, 'Settling', `revision ${desired.revision} was seen; its writes are given ${spec.revisions.settle} to be complete`);
   const quarantined = status.quarantined?.find((item) => item.revision === desired.revision);
-  if (quarantined && desired.retry) status.quarantined = status.quarantined?.filter((item) => item !== quarantined);
-  else if (quarantined) return refuse(draft, 'Quarantined', `revision ${desired.revision} failed at ${quarantined.at}: ${quarantined.reason}; commit a change, or run: sluice retry ${observed.name}`);
+  // One retry per commit: when it fails too, the revision is quarantined with that commit, and stays so.
+  if (quarantined && desired.retry && quarantined.commit !== desired.provenance.commit) status.quarantined = status.quarantined?.filter((item) => item !== quarantined);
+  else if (quarantined) {
+    tellAgain(draft, desired, quarantined);
+    return refuse(draft, 'Quarantined', `revision ${desired.revision} failed at ${quarantined.at}: ${quarantined.reason}; commit a change, or run: sluice retry ${observed.name}`);
+  }
   if (spec.suspend) return refuse(draft, 'Suspended', 'spec.suspend is true; set it to false to release the new revision');
   if (draft.replicas === 0) return refuse(draft, 'NoReplicas', 'the number of replicas is 0; the release starts when it rises');
   return true;
+}
+
+/** Somebody, often a machine, commits what failed once more: it does not run, and people hear of it once. */
+function tellAgain(draft: Draft, desired: DesiredRevision, quarantined: NonNullable<CanaryStatus['quarantined']>[number]): void {
+  const { commit } = desired.provenance;
+  if (commit === undefined || commit === quarantined.commit || quarantined.again !== undefined || quarantined.commit === undefined) return;
+  quarantined.again = commit;
+  const text = `${draft.observed.name}: ${describeCommit(desired.provenance)} brings revision ${desired.revision} again, which failed at ${quarantined.at} and is not released: ${quarantined.reason}`;
+  tell(draft, 'Waiting', 'warn', text, { ...desired.provenance, revision: desired.revision }, `again-${desired.revision}`);
 }
 
 function refuse(draft: Draft, reason: Reason, message: string): false {
@@ -113,8 +131,9 @@ function maintain(draft: Draft): void {
   const { stable, run, canary } = status;
   if (!stable || draft.needs.metrics.length > 0 || draft.needs.hooks.length > 0) return;
   if (!run && !canary) {
-    restoreIdleRoutes(draft);
+    leadToStable(draft);
     retire(draft, otherSlot(stable.slot));
+    if (draft.slot(stable.slot).revision === stable.revision) restart(draft, stable.slot);
   } else restoreRunRoutes(draft);
   const slot = draft.slot(stable.slot);
   // Somebody who asks for no pods at all gets none, but not in the middle of a run.
@@ -122,23 +141,17 @@ function maintain(draft: Draft): void {
     draft.do({ type: 'scaleSlot', slot: stable.slot, replicas: draft.replicas, why: 'the stable version has the number of pods that is asked for' });
   if (slot.revision === undefined) draft.do({ type: 'keepRevision', revision: stable.revision }, { type: 'fillSlot', slot: stable.slot, revision: stable.revision, replicas: draft.replicas });
   draft.do({ type: 'createSlotServices' });
+  // An autoscaler that found no number would make it the least one (trap K7).
+  if (observed.attached === false && draft.spec.replicas !== undefined) draft.do({ type: 'attach', stable: stable.slot });
   if (observed.target && (observed.target.replicas !== 0 || !observed.target.overlaid)) draft.do({ type: 'overlayTarget' });
-}
-
-/** Without a run, everything goes to the stable slot, as far as its pods can carry it. */
-function restoreIdleRoutes(draft: Draft): void {
-  const { stable } = draft.status;
-  if (!stable || draft.slot(stable.slot).endpoints === 0) return;
-  const { weights: live, consistent } = draft.observed.routes;
-  const weights = towards(draft, stable.slot);
-  if (weights && (live?.[stable.slot] !== 100 || !consistent) && (weights[stable.slot] !== live?.[stable.slot] || !consistent)) draft.do({ type: 'setWeights', weights });
-  if (draft.observed.service.selects !== stable.slot) draft.do({ type: 'selectService', slots: [stable.slot] });
 }
 
 /** During a run, callers outside the mesh stay with the stable slot until the routes have all gone to the new one. */
 function restoreRunRoutes(draft: Draft): void {
   const { run, canary, phase } = draft.status;
   if (!run || !canary || run.ending || phase === 'Finalising') return;
+  // Before its first step the canary has nothing, whoever gave it something.
+  if (!draft.status.step && phase !== 'Promoting') return leadToStable(draft);
   const stable = otherSlot(canary.slot);
-  if (draft.observed.service.selects !== stable && draft.slot(stable).endpoints > 0) draft.do({ type: 'selectService', slots: [stable] });
+  if (!draft.serviceSelects(stable) && draft.slot(stable).endpoints > 0) draft.do({ type: 'selectService', slots: [stable] });
 }

@@ -1,8 +1,13 @@
 import { durationMs, type CanarySpec, type CanaryStatus, type Reason, type SlotName, type SlotRecord } from '../api/index.js';
-import type { Weights } from './evidence.js';
+import type { RouteExtras, Weights } from './evidence.js';
 import { otherSlot } from './names.js';
 import type { Decision, DecisionEvent, DecisionInput, Effect, Needs, Observation, SlotObservation } from './observation.js';
+import { cloneJson } from './per-object.js';
+import { withLastingName } from './origin.js';
 import { ms } from './time.js';
+
+/** What records in caches of DNS and targets of load balancers may take, in milliseconds. */
+const SLOW_SERVICE_MS = 60_000;
 
 /**
  * One decision while it is being made. The status is a private copy; nothing outside is touched. Facts in the status come
@@ -23,8 +28,9 @@ export class Draft {
 
   constructor(input: DecisionInput) {
     this.spec = input.spec;
-    this.status = structuredClone(input.status);
-    this.observed = input.observed;
+    this.status = cloneJson(input.status);
+    const { desired } = input.observed;
+    this.observed = desired ? { ...input.observed, desired: withLastingName(this.status, desired) } : input.observed;
     this.now = input.now;
   }
 
@@ -46,12 +52,33 @@ export class Draft {
   get replicas(): number {
     return this.spec.replicas ?? this.status.seededReplicas ?? this.observed.target?.userReplicas ?? 1;
   }
+  /** The last write failed. What counts from a write then counts from when it is seen: else each attempt would change the status. */
+  get writesFail(): boolean {
+    return this.observed.writeError !== undefined || this.observed.refused !== undefined;
+  }
   get drainMs(): number {
     return durationMs(this.spec.revisions.drainFor);
+  }
+  /** How late callers outside the mesh learn that their Service selects other pods. */
+  get serviceDrainMs(): number {
+    return Math.max(this.drainMs, this.observed.service.slow ? SLOW_SERVICE_MS : 0);
   }
   /** Weights in force; before adoption nothing is. */
   get weights(): Weights | undefined {
     return this.observed.routes.weights;
+  }
+  /** What the routes do beside the weights. */
+  get extras(): RouteExtras | undefined {
+    return this.observed.routes.extras;
+  }
+  /** True when the routes give a slot this weight, the same everywhere, and do nothing else. */
+  plainly(name: SlotName, weight: number): boolean {
+    return this.weights?.[name] === weight && this.observed.routes.consistent && this.extras === undefined;
+  }
+  /** True when the Services for callers outside the mesh select this, or there are none that could. */
+  serviceSelects(what: 'target' | 'marked' | SlotName | 'both'): boolean {
+    const { selects } = this.observed.service;
+    return selects === what || selects === 'none';
   }
   slot(name: SlotName): SlotObservation {
     return this.observed.slots[name];

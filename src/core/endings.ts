@@ -3,6 +3,7 @@ import type { Draft } from './draft.js';
 import { describeCommit, tell } from './messages.js';
 import { clip } from './text.js';
 import { iso } from './time.js';
+import { askForWriteBack } from './write-back.js';
 
 const MAX_HISTORY = 10;
 const MAX_QUARANTINED = 20;
@@ -65,6 +66,7 @@ export function close(draft: Draft): void {
   };
   draft.status.history = [entry, ...(draft.status.history ?? [])].slice(0, MAX_HISTORY);
   if (result === 'Failed') quarantine(draft, entry);
+  askForWriteBack(draft, entry);
   const text = `${draft.observed.name} ${VERB[result]}: revision ${canary.revision}, ${describeCommit(canary)}. ${message}`;
   tell(draft, result, SEVERITY[result], text, canary, run.id);
   draft.event(result === 'Failed' ? 'Warning' : 'Normal', reason as Reason, text);
@@ -72,6 +74,7 @@ export function close(draft: Draft): void {
   delete draft.status.run;
   delete draft.status.canary;
   delete draft.status.step;
+  delete draft.status.iterations;
   delete draft.status.nextStepTime;
   delete draft.status.deadline;
   delete draft.status.serviceSince;

@@ -1,7 +1,22 @@
 import type { Reason, SlotName } from '../api/index.js';
+import type { StepExtras } from './plan.js';
 
 /** Share of the traffic per slot, in percent. The two always sum to 100. */
 export type Weights = Record<SlotName, number>;
+
+/** A cookie that ties a user to a version, and what a browser is told of it. */
+export interface AffinityCookie {
+  name: string;
+  value: string;
+  /** `Max-Age=86400; Path=/`. */
+  attributes: string;
+}
+
+/** What the routes do for the canary beside the weights. Its answers, and the requests that the canary itself sends, belong to `slot`. */
+export interface RouteExtras extends StepExtras {
+  slot: SlotName;
+  affinity?: { canary: AffinityCookie; stable?: AffinityCookie };
+}
 
 /** What a person must fix. */
 export interface Problem {

@@ -20,6 +20,12 @@ export function describeCommit(provenance: Provenance): string {
   return `commit ${provenance.commit.slice(0, 7)}${by}${subject}`;
 }
 
+/** The same tag may name another image when a pod starts again, and nothing can analyse that. */
+export function warnOfMutableImages(draft: Draft): void {
+  const { desired, name } = draft.observed;
+  if (desired?.mutableImages?.length) draft.event('Warning', 'MutableImage', `${name} revision ${desired.revision} uses ${desired.mutableImages.join(', ')}; use a tag of its own per build, or a digest`);
+}
+
 function senderOf(draft: Draft): string {
   const sender = `${draft.observed.namespace}/${draft.observed.name}`;
   return sender.length <= MAX_SENDER ? sender : `${sender.slice(0, MAX_SENDER - 13)}~${digest(sender).slice(0, 12)}`;

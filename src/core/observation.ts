@@ -1,5 +1,5 @@
 import type { CanarySpec, CanaryStatus, Provenance, SlotName, Verb, WebhookSpec } from '../api/index.js';
-import type { HookAnswer, Measurement, Problem, Weights } from './evidence.js';
+import type { HookAnswer, Measurement, Problem, RouteExtras, Weights } from './evidence.js';
 
 /** A slot as the cluster shows it. */
 export interface SlotObservation {
@@ -19,6 +19,10 @@ export interface SlotObservation {
   exceeded: boolean;
   /** Somebody else changed the template; who and what. */
   edited?: string;
+  /** The `kubectl rollout restart` that its template carries. */
+  restartedAt?: string;
+  /** When the oldest of its pods was made, unix milliseconds. */
+  oldestPod?: number;
 }
 
 /** The revision that the target and its tracked configuration make now. */
@@ -27,6 +31,10 @@ export interface DesiredRevision {
   provenance: Provenance;
   /** Unix milliseconds since when this is what the cluster says. */
   since: number;
+  /** Moves whenever somebody writes what the revision is made from; unset when that is not known. */
+  origin?: string;
+  /** Images that may be other images tomorrow: those with the tag `latest`, or none. */
+  mutableImages?: string[];
   /** The commit asks to run a quarantined revision again. */
   retry?: boolean;
 }
@@ -40,12 +48,29 @@ export interface Observation {
   /** Our finalizer is on the Canary. */
   finalizer: boolean;
   /** Undefined when the target does not exist. */
-  target?: { replicas: number; readyReplicas: number; overlaid: boolean; userReplicas: number };
+  target?: { replicas: number; readyReplicas: number; overlaid: boolean; userReplicas: number; /** Ready pods of its own that carry the mark of the hand-over. */ marked?: number; /** RFC 3339, as `kubectl rollout restart` writes it. */ restartedAt?: string };
   desired?: DesiredRevision;
   slots: Record<SlotName, SlotObservation>;
-  routes: { weights?: Weights; consistent: boolean; foreignManager?: string };
-  /** What the Services for callers outside the mesh select; undefined when they disagree. */
-  service: { selects?: 'target' | SlotName | 'both' };
+  routes: {
+    weights?: Weights;
+    extras?: RouteExtras;
+    /** Slots that any route or mirror leads to, whatever the weights say. */
+    reaches?: SlotName[];
+    /** What of the user's does not reach the slots, in words. */
+    warnings?: string[];
+    consistent: boolean;
+    /** Unix milliseconds since when these weights have been seen; undefined when this process never saw others. */
+    since?: number;
+    foreignManager?: string;
+  };
+  /** What the Services for callers outside the mesh select; `marked` are the target's own pods, `none` when there is no such Service, undefined when they disagree. */
+  service: {
+    selects?: 'target' | 'marked' | SlotName | 'both' | 'none';
+    /** Callers of one of them learn late of another selector: a headless Service, or a load balancer in front of it (trap K5). */
+    slow?: boolean;
+  };
+  /** True when budgets and autoscalers speak of the slots, or of the target again while the Canary goes. */
+  attached?: boolean;
   /** What a person must fix. Whatever serves goes on serving. */
   problems: Problem[];
   actions: ActionObservation[];
@@ -71,7 +96,7 @@ export interface ActionObservation {
 /** Evidence that a decision lacks; the engine gathers it and decides again. */
 export interface Needs {
   /** Judge these metrics over [from, to], unix milliseconds. */
-  metrics: { metric: string; from: number; to: number }[];
+  metrics: { metric: string; from: number; to: number; /** Who counted: the callers' proxies, unless only the canary's own can. */ reporter?: 'destination' }[];
   hooks: WebhookSpec[];
 }
 
@@ -83,9 +108,16 @@ export type Effect =
   | { type: 'createSlotServices' }
   | { type: 'fillSlot'; slot: SlotName; revision: string; replicas: number }
   | { type: 'scaleSlot'; slot: SlotName; replicas: number; why: string }
-  | { type: 'setWeights'; weights: Weights }
+  | { type: 'restartSlot'; slot: SlotName; at: string }
+  | { type: 'setWeights'; weights: Weights; extras?: RouteExtras }
   | { type: 'selectService'; slots: SlotName[] }
+  /** Mark the pods of the target itself, and lead Services to those alone: while the slots' pods live, the user's labels do not tell them apart. */
+  | { type: 'markTarget' }
+  | { type: 'selectTarget' }
+  | { type: 'unmarkTarget' }
   | { type: 'overlayTarget' }
+  /** Budgets and autoscalers: of the slots, `stable` being the one that serves; without it, of the target. */
+  | { type: 'attach'; stable?: SlotName }
   | { type: 'restoreTarget'; replicas: number }
   | { type: 'releaseRoutes' }
   | { type: 'releaseServices' }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Annotations } from '../api/index.js';
 import type { KubeObject } from '../kube/types.js';
+import { perObject } from './per-object.js';
 
 /**
  * A few fields of the user's own objects must say something else while a Canary manages them. One annotation remembers what the
@@ -21,7 +22,7 @@ const memo = z.object({
 type Memo = z.infer<typeof memo>;
 
 /** The overlay that lies on an object; undefined for none or one that is not of this kind. */
-export function readOverlay(object: KubeObject): Memo | undefined {
+export const readOverlay = perObject((object: KubeObject): Memo | undefined => {
   const text = object.metadata.annotations?.[Annotations.overlay];
   if (text === undefined) return undefined;
   try {
@@ -29,7 +30,7 @@ export function readOverlay(object: KubeObject): Memo | undefined {
   } catch {
     return undefined;
   }
-}
+});
 
 const segments = (pointer: string): string[] =>
   pointer

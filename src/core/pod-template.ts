@@ -108,6 +108,14 @@ export function configReferences(template: PodTemplate): ConfigReference[] {
   return [...found.values()];
 }
 
+const MAX_IMAGES = 5;
+
+/** Images with the tag `latest` or none, and no digest: what they name may change without any change in the template. */
+export function mutableImages({ spec }: PodTemplate): string[] {
+  const images = [...spec.containers, ...(spec.initContainers ?? [])].flatMap(({ image }) => image ?? []);
+  return [...new Set(images)].filter((image) => defaultPullPolicy(image) === 'Always' && !image.includes('@')).slice(0, MAX_IMAGES);
+}
+
 /** The template with references renamed, for pods that must read frozen copies. */
 export const renameConfigs = (template: PodTemplate, rename: Rename): PodTemplate => visitTemplate(template, (kind, name) => rename(kind, name));
 

@@ -4,7 +4,7 @@ import { held, progressDeadline } from './gates.js';
 import { otherSlot } from './names.js';
 import { keepWarm, prepareSlot } from './slots.js';
 import { iso, ms } from './time.js';
-import { noteWeight, shift, takeBack } from './traffic.js';
+import { goalOf, inForce, noteWeight, rulesOf, shift, shiftTo, takeBack } from './traffic.js';
 
 /** All traffic to the canary, capacity first. */
 export function promote(draft: Draft): void {
@@ -17,13 +17,13 @@ export function promote(draft: Draft): void {
     status.deadline = progressDeadline(draft);
     delete status.nextStepTime;
   }
-  if (draft.weights?.[canary.slot] === 100 && draft.observed.routes.consistent) {
+  if (draft.plainly(canary.slot, 100)) {
     status.phase = 'Finalising';
     delete status.deadline;
     delete status.serviceSince;
     return finalise(draft);
   }
-  if (shift(draft, 100)) return draft.wait('PromotingTraffic', `all traffic moves to revision ${canary.revision}`);
+  if (prepareSlot(draft, canary.slot, canary.revision, draft.replicas) && shift(draft, 100)) return draft.wait('PromotingTraffic', `all traffic moves to revision ${canary.revision}`);
   restoreStep(draft);
 }
 
@@ -31,7 +31,8 @@ export function promote(draft: Draft): void {
 function restoreStep(draft: Draft): void {
   const { step, canary } = draft.status;
   if (!step || !canary || draft.slot(draft.stableSlot).endpoints === 0) return;
-  if (draft.weights?.[canary.slot] !== step.weight || !draft.observed.routes.consistent) shift(draft, step.weight);
+  const goal = goalOf(draft, rulesOf(draft, step));
+  if (!inForce(draft, goal)) shiftTo(draft, goal);
 }
 
 /**
@@ -47,18 +48,19 @@ export function finalise(draft: Draft): void {
   if (slot.endpoints === 0) return loseEndpoints(draft);
   // An autoscaler may want more pods while the drain runs.
   prepareSlot(draft, canary.slot, canary.revision, draft.replicas);
-  if ((draft.weights?.[canary.slot] !== 100 || !draft.observed.routes.consistent) && !shift(draft, 100)) return;
-  const { selects } = draft.observed.service;
-  const narrowed = selects === canary.slot && status.serviceSince !== undefined;
-  if ((selects !== 'both' && !narrowed) || status.serviceSince === undefined) {
-    // The clock starts with the write, and again when the write turns out not to be in force.
+  if (!draft.plainly(canary.slot, 100) && !shift(draft, 100)) return;
+  const narrowed = draft.serviceSelects(canary.slot) && status.serviceSince !== undefined;
+  if (!draft.serviceSelects('both') && !narrowed) {
+    // The clock starts when the write is seen, and again when it turns out not to be in force: a write may take its time.
+    delete status.serviceSince;
     draft.do({ type: 'selectService', slots: ['blue', 'green'] });
-    status.serviceSince = iso(draft.now);
+    return draft.wait('Draining', 'callers outside the mesh are led to both versions');
   }
-  const drainedAt = (ms(status.serviceSince) ?? draft.now) + draft.drainMs;
+  status.serviceSince ??= iso(draft.now);
+  const drainedAt = (ms(status.serviceSince) ?? draft.now) + draft.serviceDrainMs;
   draft.wakeAt(drainedAt);
   if (draft.now < drainedAt) return draft.wait('Draining', `all traffic is at revision ${canary.revision}; the old version finishes its requests for ${draft.spec.revisions.drainFor}`);
-  if (selects !== canary.slot) {
+  if (!draft.serviceSelects(canary.slot)) {
     draft.do({ type: 'selectService', slots: [canary.slot] });
     return draft.wait('Draining', 'callers outside the mesh are given the new version');
   }
@@ -81,7 +83,9 @@ function succeed(draft: Draft): void {
   const { canary, run } = status;
   if (!canary || !run) return;
   const reason = run.promote ? 'PromotedByUser' : run.skipAnalysis ? (status.knownGood?.includes(canary.revision) ? 'KnownGood' : 'AnalysisSkipped') : 'Promoted';
-  const evidence = status.checks?.filter((item) => item.verdict === 'Pass' && item.value !== undefined).slice(0, 2) ?? [];
+  const checks = status.checks ?? [];
+  const newest = checks.filter((item, index) => checks.findIndex(({ metric }) => metric === item.metric) === index);
+  const evidence = newest.filter((item) => item.verdict === 'Pass' && item.value !== undefined).slice(0, 3);
   const words = evidence.length > 0 ? `Last checks: ${evidence.map((item) => item.message).join('; ')}` : 'No metric was judged';
   conclude(draft, 'Succeeded', reason, words, run.promote);
   const old = status.stable;

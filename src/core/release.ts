@@ -1,6 +1,8 @@
 import type { Draft } from './draft.js';
 import { close, conclude } from './endings.js';
-import { takeBack } from './traffic.js';
+import { SLOTS } from './names.js';
+import type { Effect } from './observation.js';
+import { leadToStable, takeBack } from './traffic.js';
 import { empty } from './slots.js';
 import { iso, ms } from './time.js';
 
@@ -10,22 +12,43 @@ import { iso, ms } from './time.js';
  */
 export function release(draft: Draft): void {
   const { status, observed } = draft;
-  if (!status.stable) return draft.do({ type: 'releaseRoutes' }, { type: 'releaseServices' }, { type: 'deleteSlots' }, { type: 'removeFinalizer' });
+  if (!status.stable || nothingLeft(draft)) return leave(draft);
   if (status.run) {
     conclude(draft, 'Cancelled', 'CanaryDeleted', 'the Canary was deleted');
-    takeBack(draft);
+    // Once the routes are gone there is nothing to take back.
+    if (draft.weights) takeBack(draft);
+    else close(draft);
     if (status.run) return draft.wait('TakingBack', 'the run ends before the target is given back');
-    close(draft);
   }
   if (status.phase !== 'Terminating') announce(draft);
   status.phase = 'Terminating';
-  // The Service that is given back selects by the user's labels only: nothing but stable and target may match it.
+  // Callers may be handed over from the stable slot only.
   if (!emptied(draft, draft.freeSlot)) return;
-  if (targetServes(draft) && routesReturned(draft) && servicesReturned(draft)) {
+  if (targetServes(draft) && routesReturned(draft) && servicesMoved(draft) && slotsGone(draft)) {
     draft.event('Normal', 'Released', `${observed.name} given back: ${draft.spec.targetRef.kind} ${draft.spec.targetRef.name} serves by itself`);
-    draft.do({ type: 'releaseRoutes' }, { type: 'deleteSlots' }, { type: 'removeFinalizer' });
+    draft.do({ type: 'releaseRoutes' }, ...detach(draft), { type: 'deleteSlots' }, { type: 'releaseServices' }, { type: 'unmarkTarget' }, { type: 'removeFinalizer' });
   }
 }
+
+/** The slots go on serving until the target's own pods can: a template that never starts keeps the Canary, and says so. */
+function unlikeStable(draft: Draft): string {
+  const { stable } = draft.status;
+  const { desired } = draft.observed;
+  if (!desired || !stable || desired.revision === stable.revision) return '';
+  return `; they are of revision ${desired.revision}, not of the stable ${stable.revision}, which serves meanwhile: if they cannot start, apply a template that can`;
+}
+
+/** Neither the target nor a slot is there any more, as in a namespace that is being deleted: there is nobody to hand over to, or from. */
+const nothingLeft = ({ observed }: Draft): boolean => observed.target === undefined && SLOTS.every((name) => observed.slots[name].revision === undefined);
+
+function leave(draft: Draft): void {
+  conclude(draft, 'Cancelled', 'CanaryDeleted', 'the Canary was deleted');
+  close(draft);
+  draft.do({ type: 'releaseRoutes' }, { type: 'releaseServices' }, ...detach(draft), { type: 'deleteSlots' }, { type: 'removeFinalizer' });
+}
+
+/** Budgets and autoscalers speak of the target again. */
+const detach = ({ observed }: Draft): Effect[] => (observed.attached === false ? [{ type: 'attach' }] : []);
 
 function announce(draft: Draft): void {
   const { stable } = draft.status;
@@ -37,6 +60,8 @@ function announce(draft: Draft): void {
 function emptied(draft: Draft, name: 'blue' | 'green'): boolean {
   const slot = draft.slot(name);
   if (slot.revision === undefined || (slot.replicas === 0 && slot.pods === 0)) return true;
+  // Somebody may have changed the routes or a Service meanwhile: then callers would never leave it.
+  if (draft.weights && !draft.drained(name)) leadToStable(draft);
   empty(draft, name);
   draft.wait('EmptyingSlot', `slot ${name} is emptied first`);
   return false;
@@ -50,7 +75,7 @@ function targetServes(draft: Draft): boolean {
   const replicas = Math.max(draft.replicas, target.userReplicas);
   if (target.overlaid || target.replicas < replicas) draft.do({ type: 'restoreTarget', replicas });
   if (!steps.targetReadyAt && target.readyReplicas < replicas) {
-    draft.wait('TakingBack', `${target.readyReplicas} of ${replicas} pods of ${draft.spec.targetRef.kind} ${draft.spec.targetRef.name} are ready`);
+    draft.wait('TakingBack', `${target.readyReplicas} of ${replicas} pods of ${draft.spec.targetRef.kind} ${draft.spec.targetRef.name} are ready${unlikeStable(draft)}`);
     return false;
   }
   steps.targetReadyAt ??= iso(draft.now);
@@ -67,18 +92,48 @@ function routesReturned(draft: Draft): boolean {
   return passed(draft, steps.routesReturnedAt);
 }
 
-function servicesReturned(draft: Draft): boolean {
+/**
+ * The labels that the user's Services select are on the slots' pods too. So callers are led to the pods of the target alone, and
+ * only when proxies know that, the slots' pods go: nobody calls a pod that is being stopped.
+ */
+function servicesMoved(draft: Draft): boolean {
   const steps = (draft.status.releasing ??= {});
-  if (draft.observed.service.selects !== 'target' && !steps.serviceReturnedAt) {
-    draft.do({ type: 'releaseServices' });
-    return false;
-  }
+  draft.do(...detach(draft));
+  if (SLOTS.every((name) => draft.slot(name).pods === 0)) return true;
+  if (!(draft.observed.target ? ledToTarget(draft) : ledAway(draft))) return false;
   steps.serviceReturnedAt ??= iso(draft.now);
-  return passed(draft, steps.serviceReturnedAt);
+  return passed(draft, steps.serviceReturnedAt, draft.serviceDrainMs);
 }
 
-function passed(draft: Draft, since: string): boolean {
-  const until = ms(since) + draft.drainMs;
+/** All ready pods of the target are marked, and Services select by the mark. The clock starts again when somebody undoes that. */
+function ledToTarget(draft: Draft): boolean {
+  if (draft.observed.service.selects === 'none') return true;
+  const { readyReplicas, marked = 0 } = draft.observed.target ?? { readyReplicas: 0 };
+  const unmarked = marked < readyReplicas;
+  if (unmarked) draft.do({ type: 'markTarget' });
+  if (draft.serviceSelects('marked')) return true;
+  delete draft.status.releasing?.serviceReturnedAt;
+  if (!unmarked && marked > 0) draft.do({ type: 'selectTarget' });
+  else draft.wait('TakingBack', `${marked} of ${readyReplicas} ready pods of ${draft.spec.targetRef.kind} ${draft.spec.targetRef.name} are marked for the Services`);
+  return false;
+}
+
+/** There is nobody to hand callers over to. */
+function ledAway(draft: Draft): boolean {
+  if (draft.serviceSelects('target') || draft.status.releasing?.serviceReturnedAt) return true;
+  draft.do({ type: 'releaseServices' });
+  return false;
+}
+
+function slotsGone(draft: Draft): boolean {
+  if (SLOTS.every((name) => draft.slot(name).revision === undefined && draft.slot(name).pods === 0)) return true;
+  if (SLOTS.some((name) => draft.slot(name).revision !== undefined)) draft.do({ type: 'deleteSlots' });
+  draft.wait('Draining', 'the pods of the slots finish');
+  return false;
+}
+
+function passed(draft: Draft, since: string, drainMs = draft.drainMs): boolean {
+  const until = ms(since) + drainMs;
   draft.wakeAt(until);
   if (draft.now >= until) return true;
   draft.wait('Draining', 'proxies are given time to learn of the change');

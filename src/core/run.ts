@@ -3,13 +3,14 @@ import { readyGoal } from './capacity.js';
 import type { Draft } from './draft.js';
 import { conclude, provenanceOf } from './endings.js';
 import { gatePasses, progressDeadline } from './gates.js';
-import { describeCommit, tell } from './messages.js';
+import { describeCommit, tell, warnOfMutableImages } from './messages.js';
 import { otherSlot } from './names.js';
+import { compilePlan, replicasOf } from './plan.js';
 import { finalise, promote } from './promotion.js';
 import { prepareSlot } from './slots.js';
 import { step } from './steps.js';
 import { iso, ms } from './time.js';
-import { noteWeight, takeBack } from './traffic.js';
+import { noteWeight, rulesOf, takeBack } from './traffic.js';
 
 /** Begin the run of a revision. Returns false while something has to come first. */
 export function begin(draft: Draft, revision: string, from: Provenance): boolean {
@@ -34,6 +35,7 @@ export function begin(draft: Draft, revision: string, from: Provenance): boolean
   const what = `${draft.observed.name} releasing revision ${revision}, ${describeCommit(provenance)}`;
   tell(draft, 'Started', 'info', known ? `${what}. It had been stable before and needs no analysis.` : what, draft.status.canary, draft.status.run.id);
   draft.event('Normal', 'Started', what);
+  warnOfMutableImages(draft);
   return true;
 }
 
@@ -51,8 +53,8 @@ export function advance(draft: Draft): void {
   if (run.ending) return takeBack(draft);
   if (draft.status.phase === 'Finalising') return finalise(draft);
   noteWeight(draft);
-  if (failing(draft)) return takeBack(draft);
   if (draft.replicas === 0) return rest(draft);
+  if (failing(draft)) return takeBack(draft);
   if (!startPods(draft)) return;
   if (!draft.status.step && !gatePasses(draft, 'pre-rollout', 'pre-rollout')) return;
   if (run.skipAnalysis || run.promote || draft.status.phase === 'Promoting') return promote(draft);
@@ -71,9 +73,11 @@ function failing(draft: Draft): boolean {
   if (!canary) return false;
   const slot = draft.slot(canary.slot);
   const words = slot.failure ? `: ${slot.failure}` : '';
+  // Traffic that somebody else led to pods that are only starting says nothing about them.
+  const given = draft.status.step !== undefined || draft.status.phase === 'Promoting';
   if (slot.revision === canary.revision && slot.edited && slot.pods > 0)
     conclude(draft, 'Failed', 'SlotEdited', `what was analysed is not what would be promoted: ${slot.edited}`);
-  else if ((draft.weights?.[canary.slot] ?? 0) > 0 && slot.endpoints === 0 && draft.slot(otherSlot(canary.slot)).endpoints > 0)
+  else if (given && ((draft.weights?.[canary.slot] ?? 0) > 0 || draft.extras) && slot.endpoints === 0 && draft.slot(otherSlot(canary.slot)).endpoints > 0)
     conclude(draft, 'Failed', 'PodsFailing', `no pod of the canary is ready any more${words}`);
   else if (slot.revision === canary.revision && slot.exceeded && slot.ready < slot.replicas)
     conclude(draft, 'Failed', 'PodsFailing', `${slot.ready} of ${slot.replicas} pods became ready before the Deployment's own deadline${words}`);
@@ -90,18 +94,27 @@ function failing(draft: Draft): boolean {
 const lastWords = (draft: Draft): string =>
   draft.observed.writeError ?? draft.status.checks?.[0]?.message ?? draft.status.conditions?.find((item) => item.type === 'Progressing')?.message ?? 'nothing was seen';
 
+/** Pods that the canary has in the step in force, or will have in the first one; all of them where there are no steps. */
+function podsOfStep(draft: Draft): number {
+  const { run, phase, step: current } = draft.status;
+  if (run?.skipAnalysis || run?.promote || phase === 'Promoting') return draft.replicas;
+  const plan = compilePlan(draft.spec.analysis);
+  return replicasOf(current ? rulesOf(draft, current, plan) : plan[0], draft.replicas);
+}
+
 /** True once the slot holds the revision and enough of its pods are ready to go on. */
 function startPods(draft: Draft): boolean {
   const { canary } = draft.status;
   if (!canary) return false;
   if (!draft.status.step) draft.status.deadline ??= progressDeadline(draft);
-  const filled = prepareSlot(draft, canary.slot, canary.revision, draft.replicas);
+  const wanted = podsOfStep(draft);
+  const filled = prepareSlot(draft, canary.slot, canary.revision, wanted);
   const slot = draft.slot(canary.slot);
   if (!filled) {
     draft.wait('StartingPods', `slot ${canary.slot} is being filled with revision ${canary.revision}`);
     return false;
   }
-  const goal = readyGoal(draft.replicas, draft.spec.analysis.canaryReadyThreshold);
+  const goal = readyGoal(wanted, draft.spec.analysis.canaryReadyThreshold);
   if (!draft.status.step && slot.ready < goal) {
     draft.wait('StartingPods', `${slot.ready} of ${goal} pods of revision ${canary.revision} are ready${slot.failure ? `: ${slot.failure}` : ''}`);
     return false;

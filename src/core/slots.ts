@@ -16,7 +16,8 @@ export function recordSlots(draft: Draft): void {
     const record = draft.record(name);
     if (draft.status.adoptedAt !== undefined || slot.ready === 0) delete record.readySince;
     else if (slot.replicas > 0 && slot.ready >= slot.replicas) record.readySince ??= iso(draft.now);
-    const routed = (draft.weights?.[name] ?? 0) > 0 || (draft.status.adoptedAt !== undefined && selected(draft, name));
+    const reached = (draft.weights?.[name] ?? 0) > 0 || draft.observed.routes.reaches?.includes(name);
+    const routed = reached || (draft.status.adoptedAt !== undefined && selected(draft, name));
     if (routed) delete record.unroutedSince;
     else record.unroutedSince ??= iso(draft.now);
   }
@@ -37,7 +38,7 @@ export function prepareSlot(draft: Draft, name: SlotName, revision: string, repl
     empty(draft, name);
     return false;
   }
-  if ((draft.weights?.[name] ?? 0) > 0) return false;
+  if ((draft.weights?.[name] ?? 0) > 0 || draft.observed.routes.reaches?.includes(name)) return false;
   draft.do({ type: 'keepRevision', revision }, { type: 'fillSlot', slot: name, revision, replicas });
   return false;
 }
@@ -49,6 +50,20 @@ export function empty(draft: Draft, name: SlotName): void {
   if (!draft.drained(name)) return draft.wait('EmptyingSlot', `slot ${name} still finishes requests; it is emptied ${draft.spec.revisions.drainFor} after its traffic ended`);
   if (slot.replicas > 0) draft.do({ type: 'scaleSlot', slot: name, replicas: 0, why: 'nothing routes to it any more' });
   if (slot.pods > 0) draft.wait('EmptyingSlot', `slot ${name} waits for ${slot.pods} pods of revision ${slot.revision ?? 'unknown'} to end`);
+}
+
+/**
+ * `kubectl rollout restart` of the target is not a new version: the pods of the slot are replaced in place, by its Deployment's
+ * own strategy. Pods that are younger have been restarted already.
+ */
+export function restart(draft: Draft, name: SlotName): void {
+  const at = draft.observed.target?.restartedAt;
+  const slot = draft.slot(name);
+  if (at === undefined || at === slot.restartedAt || slot.edited !== undefined) return;
+  const asked = Date.parse(at);
+  if (Number.isNaN(asked) || slot.oldestPod === undefined || slot.oldestPod >= asked) return;
+  draft.do({ type: 'restartSlot', slot: name, at });
+  draft.event('Normal', 'Restarted', `${draft.observed.name}: the pods of slot ${name} are replaced one after another, as kubectl rollout restart asked at ${at}`);
 }
 
 /** Keep the free slot warm while it should be, then empty it. */
@@ -65,5 +80,5 @@ export function retire(draft: Draft, name: SlotName): void {
 
 /** Leave a slot at full scale for `warmFor`, so that going back is one weight write. */
 export function keepWarm(draft: Draft, name: SlotName): void {
-  draft.record(name).warmUntil = iso(draft.now + durationMs(draft.spec.revisions.warmFor));
+  draft.record(name).warmUntil = iso(draft.now + Math.max(durationMs(draft.spec.revisions.warmFor), draft.observed.service.slow ? draft.serviceDrainMs : 0));
 }

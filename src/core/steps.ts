@@ -1,17 +1,22 @@
-import type { Check } from '../api/index.js';
+import type { Check, Reason } from '../api/index.js';
 import { readyGoal } from './capacity.js';
 import { isLatency, judge, remember, windows } from './checks.js';
 import type { Draft } from './draft.js';
 import { conclude } from './endings.js';
 import { gatePasses, held, hooksOf, intervalMs, lookAgain, postpone, progressDeadline } from './gates.js';
 import { tell } from './messages.js';
-import { compilePlan, nextStepIndex, type PlanStep } from './plan.js';
+import { compilePlan, moreOf, nextStepIndex, replicasOf, stepName, stepWords, type PlanStep } from './plan.js';
 import { promote } from './promotion.js';
+import { shareReached, shareWindow } from './share.js';
+import { prepareSlot } from './slots.js';
 import { clip } from './text.js';
 import { iso, ms } from './time.js';
-import { effectiveWeight, inForce, shift, takeBack } from './traffic.js';
+import { goalOf, inForce, rulesOf, shiftTo, takeBack } from './traffic.js';
 
 type Step = NonNullable<Draft['status']['step']>;
+
+/** A write that takes no longer than this is not worth another one that says so, in milliseconds. */
+const LATE_MS = 250;
 
 /** The step in force, or the first one. */
 export function step(draft: Draft): void {
@@ -19,27 +24,42 @@ export function step(draft: Draft): void {
   const { status } = draft;
   if (!status.step) {
     const first = plan[0];
-    if (!first || !stableReady(draft) || !gatePasses(draft, 'confirm-traffic-increase', `confirm-traffic-increase/${first.weight}`)) return;
+    if (!first || !stableReady(draft) || !gatePasses(draft, 'confirm-traffic-increase', gateOf(first))) return;
     goTo(draft, plan, 0);
   }
   const current = status.step;
   if (!current) return;
-  const rules = rulesOf(draft, plan, current);
-  if (current.startedAt === undefined || !inForce(draft, current.weight)) return enter(draft, current, rules);
+  const rules = rulesOf(draft, current, plan);
+  if (current.startedAt === undefined || !inForce(draft, goalOf(draft, rules))) return enter(draft, current, rules);
+  startLate(draft, current, rules);
   draft.wakeAt(ms(status.nextStepTime));
   if (held(draft)) return;
   const due = ms(status.nextStepTime) ?? draft.now;
-  if (draft.now < due) return analysing(draft, current, due);
-  const last = nextStepIndex(plan, current.weight) === undefined;
-  if (check(draft, last) === 'Pass') leave(draft, plan, current, rules);
+  if (draft.now < due) return saidBefore(draft) ? undefined : analysing(draft, current, rules, due);
+  const last = nextStepIndex(plan, current) === undefined;
+  if (check(draft, rules, last) !== 'Pass') return;
+  status.iterations = (status.iterations ?? 0) + 1;
+  leave(draft, plan, current, rules);
 }
 
-/** What the plan says of a step. By weight, not by index: the plan may have been edited since, and need not hold it any more. */
-const rulesOf = (draft: Draft, plan: PlanStep[], current: Step): PlanStep =>
-  plan.find((item) => item.weight === current.weight) ?? { weight: current.weight, holdMs: intervalMs(draft), approve: false };
+const gateOf = (next: PlanStep | undefined): string => `confirm-traffic-increase/${next ? stepName({ weight: next.weight, more: moreOf(next) }) : 100}`;
 
-const analysing = (draft: Draft, current: Step, due: number): void =>
-  draft.wait('Analysing', `weight ${draft.status.canaryWeight} %, step ${current.index + 1} of ${current.of}; the next check is due at ${iso(due)}`);
+const analysing = (draft: Draft, current: Step, rules: PlanStep, due: number): void =>
+  draft.wait('Analysing', `${inWords(draft, rules)}, step ${current.index + 1} of ${current.of}${passed(draft, rules)}; the next check is due at ${iso(due)}`);
+
+const inWords = (draft: Draft, rules: PlanStep): string => stepWords({ ...rules, ...goalOf(draft, rules) });
+const passed = (draft: Draft, rules: PlanStep): string => (rules.passes > 1 ? `, ${draft.status.iterations ?? 0} of ${rules.passes} checks passed` : '');
+
+/** What the last check, or a gate after it, waits for. It holds until it is looked at again. */
+const HOLDS = new Set<string>(['MetricsUnavailable', 'NotEnoughData', 'ChecksFailing', 'StableNotReady', 'WaitingForWebhook', 'WaitingForApproval'] satisfies Reason[]);
+
+/** Say again why the step waits: entering a step says something else, so what was said is of this step. */
+function saidBefore(draft: Draft): boolean {
+  const said = draft.status.conditions?.find((item) => item.type === 'Progressing');
+  if (!said || !HOLDS.has(said.reason)) return false;
+  draft.wait(said.reason as Reason, said.message);
+  return true;
+}
 
 function stableReady(draft: Draft): boolean {
   const slot = draft.slot(draft.stableSlot);
@@ -58,9 +78,22 @@ const stepDeadline = (draft: Draft, from: number, holdMs: number): number => fro
 function goTo(draft: Draft, plan: PlanStep[], index: number): void {
   const next = plan[index];
   if (!next) return;
-  draft.status.step = { index, of: plan.length, weight: next.weight };
+  const more = moreOf(next);
+  draft.status.step = { index, of: plan.length, weight: next.weight, ...(more === undefined ? {} : { more }) };
   draft.status.deadline = iso(stepDeadline(draft, draft.now, next.holdMs));
   delete draft.status.nextStepTime;
+}
+
+/** True once the canary has the pods that its step asks for. */
+function staffed(draft: Draft, rules: PlanStep): boolean {
+  const { canary } = draft.status;
+  if (!canary || rules.replicas === undefined) return true;
+  const wanted = replicasOf(rules, draft.replicas);
+  const goal = readyGoal(wanted, draft.spec.analysis.canaryReadyThreshold);
+  const slot = draft.slot(canary.slot);
+  if (prepareSlot(draft, canary.slot, canary.revision, wanted) && slot.ready >= goal) return true;
+  draft.wait('ScalingUp', `${slot.ready} of ${goal} pods of revision ${canary.revision} are ready`);
+  return false;
 }
 
 /**
@@ -69,31 +102,50 @@ function goTo(draft: Draft, plan: PlanStep[], index: number): void {
  */
 function enter(draft: Draft, current: Step, rules: PlanStep): void {
   const { status } = draft;
-  const weight = effectiveWeight(draft, current.weight);
+  const goal = goalOf(draft, rules);
   const first = current.startedAt === undefined;
-  if (first && held(draft)) return;
+  const given = (status.run?.weights.at(-1) ?? 0) >= current.weight && (goal.extras === undefined || draft.extras !== undefined);
+  if (!given && held(draft)) return;
   delete current.startedAt;
   delete status.nextStepTime;
-  if (!inForce(draft, current.weight) && !shift(draft, weight)) return;
+  const there = inForce(draft, goal);
+  if (!there && !(staffed(draft, rules) && shiftTo(draft, goal))) return;
+  if (!there && draft.writesFail) return draft.wait('ApplyingWeights', `${inWords(draft, rules)} is being written`);
   current.startedAt = iso(draft.now);
+  status.iterations = 0;
   lookAgain(draft, Math.min(Math.max(rules.holdMs, 1), intervalMs(draft)));
-  if (first) draft.event('Normal', 'WeightSet', `${draft.observed.name} weight ${weight} %, step ${current.index + 1} of ${current.of}`);
-  analysing(draft, current, ms(status.nextStepTime) ?? draft.now);
+  if (first) draft.event('Normal', 'WeightSet', `${draft.observed.name} ${inWords(draft, rules)}, step ${current.index + 1} of ${current.of}`);
+  analysing(draft, current, rules, ms(status.nextStepTime) ?? draft.now);
+}
+
+/** The weight came into force later than it was written down: its clock starts then. */
+function startLate(draft: Draft, current: Step, rules: PlanStep): void {
+  const { since } = draft.observed.routes;
+  if (since === undefined || since < (ms(current.startedAt) ?? 0) + LATE_MS) return;
+  current.startedAt = iso(since);
+  lookAgain(draft, Math.max(0, since - draft.now + Math.min(Math.max(rules.holdMs, 1), intervalMs(draft))));
 }
 
 type Verdict = 'Pass' | 'Wait' | 'Fail';
 
+/** Nobody's own requests reach the canary. */
+const unreached = (rules: PlanStep): boolean => rules.weight === 0 && !rules.match && rules.mirror === undefined;
+const UNREACHED = '. In this step no requests are led to the canary: mirror some (analysis.mirror), let a rollout webhook send some to its Service, or judge by webhooks only (metrics: [])';
+
+/** Copies have no caller who counts them, and load tests often run without a proxy: then the canary's own proxy is asked. */
+const reporterOf = (rules: PlanStep): { reporter?: 'destination' } => (rules.mirror !== undefined || unreached(rules) ? { reporter: 'destination' } : {});
+
 /** Judge the step once, with all the metrics and rollout webhooks. On the last step even what still warms up has to be seen. */
-function check(draft: Draft, last: boolean): Verdict {
+function check(draft: Draft, rules: PlanStep, last: boolean): Verdict {
   const { status, observed } = draft;
   const startedAt = ms(status.step?.startedAt) ?? draft.now;
   const all = windows(draft, startedAt);
-  const wanted = all.filter((window) => window.from < window.to);
+  const wanted = [...all.filter((window) => window.from < window.to), ...shareWindow(draft, rules, startedAt)];
   const hooks = [...hooksOf(draft, 'rollout'), ...hooksOf(draft, 'rollback')];
   const unasked = hooks.filter((hook) => observed.hooks?.[hook.name] === undefined);
   const unmeasured = wanted.some((window) => !observed.measurements?.some((item) => item.metric === window.metric));
   if (unmeasured || unasked.length > 0) {
-    if (unmeasured) draft.needs.metrics.push(...wanted);
+    if (unmeasured) draft.needs.metrics.push(...wanted.map((window) => ({ ...window, ...reporterOf(rules) })));
     draft.needs.hooks.push(...unasked);
     return 'Wait';
   }
@@ -105,9 +157,9 @@ function check(draft: Draft, last: boolean): Verdict {
   }
   const checks = [...metricChecks(draft, wanted), ...hookChecks(draft)];
   const verdict = worst(checks);
-  if (verdict !== 'Wait' || !sameWait(draft, checks)) remember(draft, checks);
+  remember(draft, checks, verdict === 'Wait' && sameWait(draft, checks));
   if (verdict === 'Fail') countFailure(draft, checks.filter((item) => item.verdict === 'Fail'));
-  if (verdict === 'Wait') waitForEvidence(draft, checks);
+  if (verdict === 'Wait') waitForEvidence(draft, checks, rules);
   const cold = all.find((window) => window.from >= window.to && (last || !isLatency(window.metric)));
   if (verdict !== 'Pass' || !cold) return verdict;
   postpone(draft);
@@ -133,20 +185,20 @@ function hookChecks(draft: Draft): Check[] {
 const worst = (checks: Check[]): Verdict =>
   checks.some((item) => item.verdict === 'Fail') ? 'Fail' : checks.some((item) => item.verdict !== 'Pass') ? 'Wait' : 'Pass';
 
-/** A wait that repeats itself is not written again and again. */
+/** A wait that repeats itself takes the place of the one before: the list holds more than one outage. */
 function sameWait(draft: Draft, checks: Check[]): boolean {
   const known = draft.status.checks ?? [];
   return checks.every((item) => {
     const newest = known.find((old) => old.metric === item.metric);
-    return newest?.verdict === item.verdict && newest.weight === item.weight;
+    return newest?.verdict === item.verdict && newest.weight === item.weight && newest.at >= (draft.status.step?.startedAt ?? '');
   });
 }
 
-function waitForEvidence(draft: Draft, checks: Check[]): void {
+function waitForEvidence(draft: Draft, checks: Check[], rules: PlanStep): void {
   const error = checks.find((item) => item.verdict === 'Error');
   const missing = error ?? checks.find((item) => item.verdict === 'NoData');
   postpone(draft);
-  draft.wait(error ? 'MetricsUnavailable' : 'NotEnoughData', missing?.message ?? 'there is no evidence yet');
+  draft.wait(error ? 'MetricsUnavailable' : 'NotEnoughData', `${missing?.message ?? 'there is no evidence yet'}${unreached(rules) && !error ? UNREACHED : ''}`);
 }
 
 function countFailure(draft: Draft, failed: Check[]): void {
@@ -173,17 +225,18 @@ function leave(draft: Draft, plan: PlanStep[], current: Step, rules: PlanStep): 
   const { status } = draft;
   const startedAt = ms(current.startedAt) ?? draft.now;
   const holdUntil = startedAt + rules.holdMs;
-  if (draft.now < holdUntil) {
+  if (draft.now < holdUntil || (status.iterations ?? 0) < rules.passes) {
     // The hold may have been made longer meanwhile: that alone must not exceed the deadline.
     status.deadline = iso(Math.max(ms(status.deadline) ?? 0, stepDeadline(draft, startedAt, rules.holdMs)));
-    lookAgain(draft, Math.min(intervalMs(draft), holdUntil - draft.now));
-    return analysing(draft, current, ms(status.nextStepTime) ?? draft.now);
+    lookAgain(draft, holdUntil > draft.now ? Math.min(intervalMs(draft), holdUntil - draft.now) : intervalMs(draft));
+    return analysing(draft, current, rules, ms(status.nextStepTime) ?? draft.now);
   }
-  if (rules.approve && (status.run?.approvedWeight ?? 0) < current.weight) return askApproval(draft, current.weight);
+  if (!shareReached(draft, rules)) return postpone(draft);
+  if (rules.approve && status.run?.approvedStep !== stepName(current)) return askApproval(draft, current, rules);
   if (!stableReady(draft)) return postpone(draft);
-  const nextIndex = nextStepIndex(plan, current.weight);
+  const nextIndex = nextStepIndex(plan, current);
   const next = nextIndex === undefined ? undefined : plan[nextIndex];
-  if (!gatePasses(draft, 'confirm-traffic-increase', `confirm-traffic-increase/${next?.weight ?? 100}`)) return;
+  if (!gatePasses(draft, 'confirm-traffic-increase', gateOf(next))) return;
   if (nextIndex === undefined || !next) return gatePasses(draft, 'confirm-promotion', 'confirm-promotion') ? promote(draft) : waitForPromotion(draft);
   status.phase = 'Progressing';
   goTo(draft, plan, nextIndex);
@@ -197,10 +250,10 @@ function waitForPromotion(draft: Draft): void {
   draft.status.deadline ??= progressDeadline(draft);
 }
 
-function askApproval(draft: Draft, weight: number): void {
+function askApproval(draft: Draft, current: Step, rules: PlanStep): void {
   const { status } = draft;
-  const words = `${draft.observed.name} waits for approval at weight ${weight} %: sluice approve ${draft.observed.name}`;
-  if (status.phase !== 'WaitingPromotion') tell(draft, 'Waiting', 'warn', words, status.canary, `${status.run?.id}/${weight}`);
+  const words = `${draft.observed.name} waits for approval at ${inWords(draft, rules)}: sluice approve ${draft.observed.name}`;
+  if (status.phase !== 'WaitingPromotion') tell(draft, 'Waiting', 'warn', words, status.canary, `${status.run?.id}/${stepName(current)}`);
   status.phase = 'WaitingPromotion';
   delete status.deadline;
   lookAgain(draft, intervalMs(draft));

@@ -1,8 +1,12 @@
+import type { SessionAffinity } from '../api/index.js';
 import { needed, refusal, towards } from './capacity.js';
 import type { Draft } from './draft.js';
 import { close } from './endings.js';
-import type { Weights } from './evidence.js';
+import type { AffinityCookie, RouteExtras, Weights } from './evidence.js';
+import { intervalMs } from './gates.js';
 import { otherSlot } from './names.js';
+import { compilePlan, findStep, type PlanStep, type StepExtras, type StepPlace } from './plan.js';
+import { canonicalJson, digest } from './revision.js';
 import { iso } from './time.js';
 
 const MAX_WEIGHTS = 60;
@@ -10,13 +14,13 @@ const MAX_WEIGHTS = 60;
 /** What the canary has, from the routes as they are. */
 export function noteWeight(draft: Draft): void {
   const { canary } = draft.status;
-  if (canary) recordWeight(draft, draft.weights?.[canary.slot] ?? 0);
+  if (canary) recordWeight(draft, { weight: draft.weights?.[canary.slot] ?? 0, ...(draft.extras ? { extras: draft.extras } : {}) });
 }
 
-function recordWeight(draft: Draft, weight: number): void {
+function recordWeight(draft: Draft, { weight, extras }: Goal): void {
   const { run, canary } = draft.status;
   if (!run || !canary) return;
-  if (weight > 0) {
+  if (weight > 0 || extras?.match || extras?.mirror !== undefined) {
     run.firstWeightAt ??= iso(draft.now);
     // With the intent, not with the next look: a drain must never be counted from before this weight.
     delete draft.record(canary.slot).unroutedSince;
@@ -25,39 +29,103 @@ function recordWeight(draft: Draft, weight: number): void {
   draft.status.canaryWeight = weight;
 }
 
-/** With no ready endpoint behind stable, the only weights that may be written send everything to the canary. */
-export const effectiveWeight = (draft: Draft, weight: number): number => (draft.slot(draft.stableSlot).endpoints === 0 ? 100 : weight);
+/** What the routes have to say. */
+export interface Goal {
+  /** Percent of the traffic for the canary. */
+  weight: number;
+  extras?: RouteExtras;
+}
 
-export const inForce = (draft: Draft, weight: number): boolean =>
-  draft.weights?.[draft.status.canary?.slot ?? 'green'] === effectiveWeight(draft, weight) && draft.observed.routes.consistent;
+/** What a step wants of the routes. With no ready endpoint behind stable, all that may be written is that everything goes to the canary. */
+export function goalOf(draft: Draft, step: StepExtras & { weight: number }): Goal {
+  const { canary } = draft.status;
+  if (!canary || draft.slot(otherSlot(canary.slot)).endpoints === 0) return { weight: 100 };
+  const { weight, match, mirror, fault } = step;
+  const affinity = weight > 0 && weight < 100 ? affinityOf(draft) : undefined;
+  if (!match && mirror === undefined && !fault && !affinity) return { weight };
+  const extras = { slot: canary.slot, ...(match ? { match } : {}), ...(mirror === undefined ? {} : { mirror }), ...(fault ? { fault } : {}), ...(affinity ? { affinity } : {}) };
+  return { weight, extras };
+}
 
-/** Write weights when the ready pods cover them; true when they are on their way. */
-export function shift(draft: Draft, weight: number): boolean {
+/** The cookies of a run. Their value is the run's own, so that they mean nothing to the next one. */
+function affinityOf(draft: Draft): RouteExtras['affinity'] {
+  const { sessionAffinity } = draft.spec.analysis;
+  const { run } = draft.status;
+  if (!sessionAffinity || !run) return undefined;
+  const { cookieName, primaryCookieName, ...rest } = sessionAffinity;
+  const cookie = (name: string): AffinityCookie => ({ name, value: digest(run.id).slice(0, 10), attributes: cookieAttributes(rest) });
+  return { canary: cookie(cookieName), ...(primaryCookieName === undefined ? {} : { stable: cookie(primaryCookieName) }) };
+}
+
+function cookieAttributes({ maxAge, domain, path, httpOnly, secure, partitioned, sameSite }: Omit<SessionAffinity, 'cookieName' | 'primaryCookieName'>): string {
+  const valued = Object.entries({ 'Max-Age': maxAge, Domain: domain, Path: path, SameSite: sameSite });
+  const flags = Object.entries({ HttpOnly: httpOnly, Secure: secure, Partitioned: partitioned });
+  return [...valued.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`])), ...flags.flatMap(([name, set]) => (set ? [name] : []))].join('; ');
+}
+
+/** What the plan says of the step in force; of one that an edited plan holds no more, only the weight is known. */
+export function rulesOf(draft: Draft, current: StepPlace, plan: PlanStep[] = compilePlan(draft.spec.analysis)): PlanStep {
+  const found = plan[findStep(plan, current) ?? -1];
+  return found ?? { weight: current.weight, holdMs: intervalMs(draft), approve: false, passes: 1 };
+}
+
+const sameExtras = (one: RouteExtras | undefined, other: RouteExtras | undefined): boolean => canonicalJson(one ?? null) === canonicalJson(other ?? null);
+
+export const inForce = (draft: Draft, { weight, extras }: Goal): boolean =>
+  draft.weights?.[draft.status.canary?.slot ?? 'green'] === weight && draft.observed.routes.consistent && sameExtras(draft.extras, extras);
+
+/** Everything a goal needs that is not there yet, or undefined. */
+function hindrance(draft: Draft, { weight, extras }: Goal, weights: Weights): string | undefined {
+  const { canary } = draft.status;
+  const why = refusal(draft, weights);
+  if (why !== undefined || !extras || !canary) return why;
+  const { endpoints, ready } = draft.slot(canary.slot);
+  if (endpoints === 0) return `slot ${canary.slot} has no ready endpoint`;
+  // Nobody knows what share of the requests match.
+  const need = needed(draft.replicas, Math.max(weight, extras.match?.weight ?? 0));
+  const grows = extras.match !== undefined && extras.match.weight > (draft.extras?.match?.weight ?? 0);
+  return grows && ready < need ? `slot ${canary.slot} has ${ready} of ${need} ready pods that the matching requests may need` : undefined;
+}
+
+/** Write routes when the ready pods cover them; true when they are on their way. */
+export function shiftTo(draft: Draft, goal: Goal): boolean {
   const { canary } = draft.status;
   if (!canary) return false;
+  const { weight, extras } = goal;
   const weights = { [canary.slot]: weight, [otherSlot(canary.slot)]: 100 - weight } as Weights;
-  const why = refusal(draft, weights);
+  const why = hindrance(draft, goal, weights);
   if (why !== undefined) {
     const need = needed(draft.replicas, weight);
     draft.wait('ScalingUp', `weight ${weight} % waits: ${why} (${need} of ${draft.replicas} pods)`);
     return false;
   }
-  draft.do({ type: 'setWeights', weights });
-  recordWeight(draft, weight);
+  draft.do({ type: 'setWeights', weights, ...(extras ? { extras } : {}) });
+  recordWeight(draft, goal);
   return true;
+}
+
+export const shift = (draft: Draft, weight: number): boolean => shiftTo(draft, { weight });
+
+/** Without a run, everything goes to the stable slot, as far as its pods can carry it. */
+export function leadToStable(draft: Draft): void {
+  const { stable } = draft.status;
+  if (!stable || draft.slot(stable.slot).endpoints === 0) return;
+  const weights = towards(draft, stable.slot);
+  if (weights && !draft.plainly(stable.slot, 100) && !draft.plainly(stable.slot, weights[stable.slot])) draft.do({ type: 'setWeights', weights });
+  if (!draft.serviceSelects(stable.slot)) draft.do({ type: 'selectService', slots: [stable.slot] });
 }
 
 /** Traffic returns to stable, as far as stable can carry it; then the run is closed and told. */
 export function takeBack(draft: Draft): void {
-  const { status, observed } = draft;
+  const { status } = draft;
   const { canary, run } = status;
   if (!canary || !run?.ending) return;
   if (status.phase === 'Finalising') status.phase = 'Progressing';
   const stable = otherSlot(canary.slot);
   const words = `traffic returns to the stable revision: ${run.ending.message}`;
   noteWeight(draft);
-  if (draft.weights?.[stable] === 100 && observed.routes.consistent) {
-    if (observed.service.selects === stable) {
+  if (draft.plainly(stable, 100)) {
+    if (draft.serviceSelects(stable)) {
       recordReturn(draft, canary.slot);
       return close(draft);
     }
@@ -66,11 +134,21 @@ export function takeBack(draft: Draft): void {
     return draft.wait('TakingBack', words);
   }
   const weights = towards(draft, stable);
+  if (!weights) calmDown(draft);
   if (!weights) return draft.wait('StableNotReady', `${words}; no pod of the stable revision is ready, so the weights stay as they are`);
-  if (weights[stable] !== draft.weights?.[stable] || !observed.routes.consistent) draft.do({ type: 'setWeights', weights });
+  if (!draft.plainly(stable, weights[stable])) draft.do({ type: 'setWeights', weights });
   // Callers outside the mesh need not wait for the routes.
-  if (weights[stable] === 100 && observed.service.selects !== stable) draft.do({ type: 'selectService', slots: [stable] });
+  if (weights[stable] === 100 && !draft.serviceSelects(stable)) draft.do({ type: 'selectService', slots: [stable] });
   draft.wait('TakingBack', weights[stable] < 100 ? `${words}; ${weights[stable]} % until more of its pods are ready` : words);
+}
+
+/** Traffic cannot leave the canary, but at least nothing is done to it on purpose any more. */
+function calmDown(draft: Draft): void {
+  const { extras, weights } = draft;
+  if (!weights || !extras || (extras.mirror === undefined && !extras.fault)) return;
+  const { mirror: _mirror, fault: _fault, ...kept } = extras;
+  const empty = !kept.match && !kept.affinity;
+  draft.do({ type: 'setWeights', weights, ...(empty ? {} : { extras: kept }) });
 }
 
 function recordReturn(draft: Draft, slot: 'blue' | 'green'): void {

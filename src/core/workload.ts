@@ -1,4 +1,4 @@
-import { Labels, type CanarySpec, type SlotName } from '../api/index.js';
+import { Annotations, Labels, type CanarySpec, type SlotName } from '../api/index.js';
 import type { KubeObject } from '../kube/types.js';
 import { canaryNames } from './names.js';
 import { renameConfigs, type ConfigReference, type PodTemplate } from './pod-template.js';
@@ -63,10 +63,24 @@ export function slotTemplate(identity: Identity, slot: SlotName, revision: strin
 /** Fields of the target's spec that apply to both slots without a run. */
 const SHARED_FIELDS = ['strategy', 'minReadySeconds', 'progressDeadlineSeconds', 'revisionHistoryLimit'] as const;
 
+/** When `kubectl rollout restart` was last asked for; undefined for never. */
+export function restartOf(workload: KubeObject | undefined): string | undefined {
+  const spec = workload?.['spec'] as { template?: { metadata?: { annotations?: Record<string, unknown> } } } | undefined;
+  const at = spec?.template?.metadata?.annotations?.[Annotations.restartedAt];
+  return typeof at === 'string' ? at : undefined;
+}
+
+/** `kubectl rollout restart` of the target, whose pods-to-be are as young as it asks. */
+function withRestart(template: PodTemplate, at: string | undefined): PodTemplate {
+  if (at === undefined) return template;
+  return { ...template, metadata: { ...template.metadata, annotations: { ...template.metadata?.annotations, [Annotations.restartedAt]: at } } };
+}
+
 /** The Deployment of a slot. It has no owner: what serves traffic never goes by garbage collection (trap K1). */
 export function slotDeployment(identity: Identity, slot: SlotName, revision: string, data: RevisionData, target: KubeObject | undefined, replicas: number): KubeObject {
   const targetSpec = (target?.['spec'] ?? {}) as Record<string, unknown>;
   const shared = Object.fromEntries(SHARED_FIELDS.flatMap((field) => (targetSpec[field] === undefined ? [] : [[field, targetSpec[field]]])));
+  const template = withRestart(slotTemplate(identity, slot, revision, data), restartOf(target));
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -75,7 +89,7 @@ export function slotDeployment(identity: Identity, slot: SlotName, revision: str
       namespace: identity.namespace,
       labels: { ...slotLabels(identity, slot), [Labels.revision]: revision },
     },
-    spec: { ...shared, replicas, selector: { matchLabels: slotLabels(identity, slot) }, template: slotTemplate(identity, slot, revision, data) },
+    spec: { ...shared, replicas, selector: { matchLabels: slotLabels(identity, slot) }, template },
   };
 }
 

@@ -1,12 +1,14 @@
-import { FINALIZER, Labels, SluiceResources, type Canary, type SlotName } from '../api/index.js';
+import { Annotations, FINALIZER, Labels, SluiceResources, type Canary, type SlotName } from '../api/index.js';
 import { canaryNames, SLOTS } from '../core/names.js';
 import type { Effect } from '../core/observation.js';
 import { layOver, liftOff, pointer, readOverlay, type Fields } from '../core/overlay.js';
 import { callerService, slotDeployment, slotService, type Identity } from '../core/workload.js';
-import { Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
-import { Index, keyOf, type Cache } from './cache.js';
+import { isNotFound, Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
+import { attachmentWrites } from './attachments.js';
+import { Index, keyOf, selectorOf, type Cache } from './cache.js';
 import { Terminal, Waiting } from './errors.js';
-import { callerServices, routeInput, selectorOf } from './observe.js';
+import { podLabels } from './facts.js';
+import { callerServices, markedPods, routeInput, TARGET_MARK } from './observe.js';
 import type { ObjectWrite, RoutePlan, Router } from './ports.js';
 import { readRevision, revisionObjects, snapshotResource, type Desired } from './revisions.js';
 import type { Writer } from './writer.js';
@@ -27,11 +29,11 @@ const targetOf = ({ cache, canary }: ApplyContext): KubeObject | undefined => ca
 export async function apply(context: ApplyContext, effect: Effect): Promise<void> {
   switch (effect.type) {
     case 'addFinalizer':
-      return setFinalizers(context, [...(context.canary.metadata.finalizers ?? []), FINALIZER]);
+      return setFinalizers(context, (others) => [...others, FINALIZER]);
     case 'removeFinalizer':
-      return setFinalizers(context, (context.canary.metadata.finalizers ?? []).filter((item) => item !== FINALIZER));
+      return setFinalizers(context, (others) => others);
     case 'seedReplicas':
-      await context.writer.patch(SluiceResources.Canary, context.canary, { spec: { replicas: effect.replicas } }, context.cache.canaries);
+      await context.writer.patch(SluiceResources.Canary, context.canary, versioned({ spec: { replicas: effect.replicas } }, newest(context)), context.cache.canaries);
       return;
     case 'keepRevision':
       return keepRevision(context, effect.revision);
@@ -41,16 +43,26 @@ export async function apply(context: ApplyContext, effect: Effect): Promise<void
       return fillSlot(context, effect);
     case 'scaleSlot':
       return scaleSlot(context, effect.slot, effect.replicas);
+    case 'restartSlot':
+      return restartSlot(context, effect.slot, effect.at);
     case 'setWeights':
-      return writeRoutes(context, context.router.plan(routeInput(context.cache, context.canary), effect.weights));
+      return writeRoutes(context, context.router.plan(routeInput(context.cache, context.canary), effect.weights, effect.extras));
     case 'releaseRoutes':
       return writeRoutes(context, context.router.release(routeInput(context.cache, context.canary)));
     case 'selectService':
       return selectService(context, effect.slots);
+    case 'selectTarget':
+      return layOverServices(context, TARGET_MARK);
+    case 'markTarget':
+      return markTarget(context);
+    case 'unmarkTarget':
+      return unmarkTarget(context);
     case 'releaseServices':
       return releaseServices(context);
     case 'overlayTarget':
       return overlayTarget(context);
+    case 'attach':
+      return attach(context, effect.stable);
     case 'restoreTarget':
       return restoreTarget(context, effect.replicas);
     case 'deleteSlots':
@@ -62,9 +74,13 @@ export async function apply(context: ApplyContext, effect: Effect): Promise<void
   }
 }
 
-async function setFinalizers({ writer, cache, canary }: ApplyContext, finalizers: string[]): Promise<void> {
-  const live = cache.canaries.get(canary.metadata.namespace, canary.metadata.name) ?? canary;
-  await writer.patch(SluiceResources.Canary, canary, { metadata: { finalizers, resourceVersion: live.metadata.resourceVersion } }, cache.canaries);
+/** The Canary with our own writes of this very tick. */
+const newest = ({ cache, canary }: ApplyContext): Canary => cache.canaries.get(canary.metadata.namespace, canary.metadata.name) ?? canary;
+
+async function setFinalizers(context: ApplyContext, change: (others: string[]) => string[]): Promise<void> {
+  const live = newest(context);
+  const finalizers = change((live.metadata.finalizers ?? []).filter((item) => item !== FINALIZER));
+  await context.writer.patch(SluiceResources.Canary, live, versioned({ metadata: { finalizers } }, live), context.cache.canaries);
 }
 
 async function keepRevision({ cache, writer, canary, desired }: ApplyContext, revision: string): Promise<void> {
@@ -116,7 +132,7 @@ const portsText = (service: KubeObject): string =>
 async function keepPorts({ cache, writer, canary }: ApplyContext, live: KubeObject, wanted: KubeObject): Promise<void> {
   assertOurs(live, canary);
   if (portsText(live) === portsText(wanted)) return;
-  await writer.patch(Resources.Service, live, { spec: { ports: (wanted['spec'] as { ports: unknown }).ports } }, cache.services);
+  await writer.patch(Resources.Service, live, versioned({ spec: { ports: (wanted['spec'] as { ports: unknown }).ports } }, live), cache.services);
 }
 
 async function fillSlot(context: ApplyContext, effect: Extract<Effect, { type: 'fillSlot' }>): Promise<void> {
@@ -142,7 +158,17 @@ async function scaleSlot({ cache, writer, canary }: ApplyContext, slot: SlotName
   const live = cache.deployments.get(canary.metadata.namespace, canaryNames(canary.spec).slots[slot]);
   if (!live) return;
   assertOurs(live, canary);
+  // Somebody may have given the slot weight since the watch broke.
+  if (replicas === 0 && !cache.virtualServices.following) throw new Waiting('the routes are not seen at the moment; the slot is emptied when they are');
   await writer.scale(Resources.Deployment, live, replicas, cache.deployments);
+}
+
+async function restartSlot({ cache, writer, canary }: ApplyContext, slot: SlotName, at: string): Promise<void> {
+  const live = cache.deployments.get(canary.metadata.namespace, canaryNames(canary.spec).slots[slot]);
+  if (!live) return;
+  assertOurs(live, canary);
+  const { resourceVersion } = live.metadata;
+  await writer.patch(Resources.Deployment, live, { metadata: { resourceVersion }, spec: { template: { metadata: { annotations: { [Annotations.restartedAt]: at } } } } }, cache.deployments);
 }
 
 async function writeRoutes(context: ApplyContext, plan: RoutePlan): Promise<void> {
@@ -157,15 +183,20 @@ async function writeObject({ cache, writer }: ApplyContext, write: ObjectWrite):
     | undefined;
   if (write.op === 'create') await writer.create(write.resource, write.object, into);
   else if (write.op === 'update') await writer.update(write.resource, write.object, into);
-  else await writer.delete(write.resource, write.object, { resourceVersion: write.object.metadata.resourceVersion });
+  else await writer.delete(write.resource, write.object);
 }
 
 async function selectService(context: ApplyContext, slots: SlotName[]): Promise<void> {
-  const { cache, writer, canary } = context;
   const [only] = slots;
+  return layOverServices(context, slots.length === 1 && only ? only : null);
+}
+
+/** @param slot null selects both slots. */
+async function layOverServices(context: ApplyContext, slot: SlotName | typeof TARGET_MARK | null): Promise<void> {
+  const { cache, writer, canary } = context;
   const fields: Fields = {
     [pointer('spec', 'selector', Labels.canary)]: canary.metadata.name,
-    [pointer('spec', 'selector', Labels.slot)]: slots.length === 1 && only ? only : null,
+    [pointer('spec', 'selector', Labels.slot)]: slot,
   };
   for (const service of callerServices(cache, canary, targetOf(context))) {
     if (selectorOf(service) === undefined) throw new Terminal('InvalidSpec', `Service ${service.metadata.name} has no selector; give it one that matches the pods of the target`);
@@ -179,11 +210,44 @@ function versioned(patch: Record<string, unknown>, object: KubeObject): Record<s
   return { ...patch, metadata: { ...(patch['metadata'] as object), resourceVersion: object.metadata.resourceVersion } };
 }
 
+/** Pods of the bare target are watched by nobody, so they are listed here, once per deletion; the mark brings them into the cache. */
+async function markTarget(context: ApplyContext): Promise<void> {
+  const { cache, writer, canary } = context;
+  const labels = podLabels(targetOf(context)) ?? {};
+  const labelSelector = [...Object.entries(labels).map(([key, value]) => `${key}=${value}`), `!${Labels.slot}`].join(',');
+  for (const pod of await writer.list(Resources.Pod, canary.metadata.namespace, labelSelector))
+    if (pod.metadata.deletionTimestamp === undefined) await labelPod(writer, pod, { [Labels.canary]: canary.metadata.name, [Labels.slot]: TARGET_MARK }, cache.pods);
+}
+
+async function unmarkTarget({ cache, writer, canary }: ApplyContext): Promise<void> {
+  for (const pod of markedPods(cache, canary)) await labelPod(writer, pod, { [Labels.canary]: null, [Labels.slot]: null });
+}
+
+async function labelPod(writer: Writer, pod: KubeObject, labels: Record<string, string | null>, into?: IndexedInformer<KubeObject>): Promise<void> {
+  try {
+    await writer.patch(Resources.Pod, pod, { metadata: { labels, uid: pod.metadata.uid } }, into);
+  } catch (error) {
+    // A pod that went by itself needs no mark.
+    if (!isNotFound(error)) throw error;
+  }
+}
+
 async function releaseServices(context: ApplyContext): Promise<void> {
   const { cache, writer, canary } = context;
   for (const service of callerServices(cache, canary, targetOf(context))) {
     const patch = liftOff(service);
     if (patch) await writer.patch(Resources.Service, service, versioned(patch, service), cache.services);
+  }
+}
+
+async function attach(context: ApplyContext, stable: SlotName | undefined): Promise<void> {
+  const { cache, writer, canary } = context;
+  for (const write of attachmentWrites(cache, canary, targetOf(context), stable)) {
+    const { resource, object, into } = write;
+    if (write.op === 'patch') await writer.patch(resource, object, versioned(write.patch, object), into);
+    else if (write.op === 'create') await writer.create(resource, object, into);
+    else if (write.op === 'update') await writer.update(resource, object, into);
+    else await writer.delete(resource, object);
   }
 }
 
@@ -210,13 +274,15 @@ async function deleteSlots({ cache, writer, canary }: ApplyContext): Promise<voi
   const names = new Set(Object.values(canaryNames(canary.spec).slots));
   for (const service of cache.services.byIndex(Index.canary, key)) if (names.has(service.metadata.name)) await writer.delete(Resources.Service, service);
   for (const revision of cache.revisions.byIndex(Index.canary, key)) await deleteRevision({ writer, canary }, revision, new Set());
+  // Frozen copies that no revision names: somebody died, or the target changed, between the two writes.
+  for (const config of cache.configMaps.byIndex(Index.canary, key)) if (config.metadata.labels?.[Labels.configOf]) await writer.delete(Resources.ConfigMap, config);
 }
 
 async function finishAction({ cache, writer, canary, now }: ApplyContext, effect: Extract<Effect, { type: 'finishAction' }>): Promise<void> {
   const action = cache.actions.get(canary.metadata.namespace, effect.name);
   if (!action || action.status?.result) return;
   const status = { result: effect.result, message: effect.message, at: new Date(now()).toISOString() };
-  await writer.patch(SluiceResources.CanaryAction, action, { status }, cache.actions, { subresource: 'status' });
+  await writer.patch(SluiceResources.CanaryAction, action, versioned({ status }, action), cache.actions, { subresource: 'status' });
 }
 
 type RevisionContext = Pick<ApplyContext, 'writer' | 'canary'>;

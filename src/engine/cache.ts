@@ -1,8 +1,14 @@
 import { z } from 'zod';
 import { Annotations, Labels, SluiceResources, type AlertProvider, type Canary, type CanaryAction, type GitSource, type MetricTemplate } from '../api/index.js';
+import { readOverlay } from '../core/overlay.js';
+import { perObject } from '../core/per-object.js';
 import { createInformer, Resources, type IndexedInformer, type KubeClient, type KubeObject } from '../kube/index.js';
-import type { InformerOptions } from '../kube/index.js';
+import type { InformerClock, InformerOptions } from '../kube/index.js';
 import type { Resource } from '../kube/types.js';
+import { overlaidKey, selectedKey } from './keys.js';
+import { budgetKeys, scaledDeployment } from './selecting.js';
+
+export { overlaidKey, selectedKey };
 
 /** Local copies of everything a decision reads. In steady state nothing else reads the API. */
 export interface Cache {
@@ -19,6 +25,8 @@ export interface Cache {
   revisions: IndexedInformer<KubeObject>;
   virtualServices: IndexedInformer<KubeObject>;
   destinationRules: IndexedInformer<KubeObject>;
+  budgets: IndexedInformer<KubeObject>;
+  autoscalers: IndexedInformer<KubeObject>;
   start(signal: AbortSignal): void;
   whenSynced(): Promise<void>;
 }
@@ -29,10 +37,10 @@ export const Index = {
   canary: 'canary',
   /** `NAMESPACE/CANARY/SLOT` of pods. */
   slot: 'slot',
-  /** `NAMESPACE/SERVICE` of EndpointSlices; first label of the host of DestinationRules. */
+  /** `NAMESPACE/SERVICE` of EndpointSlices; first label of the host of DestinationRules; `NAMESPACE/LABEL` of each host of VirtualServices. */
   service: 'service',
-  /** `NAMESPACE` of Services. */
-  namespace: 'namespace',
+  /** What may make a Service one that callers of a Canary use; see {@link callerKeys}. */
+  callers: 'callers',
   /** `NAMESPACE/DEPLOYMENT` of Canaries. */
   target: 'target',
 } as const;
@@ -53,7 +61,7 @@ function slotKey(object: KubeObject): string[] {
 const memo = z.object({ canaries: z.record(z.string(), z.unknown()) });
 
 /** Canaries that a VirtualService carries weights for: by label when it is generated, by overlay when it is the user's. */
-function overlaidBy(object: KubeObject): string[] {
+export function overlaidBy(object: KubeObject): string[] {
   const text = object.metadata.annotations?.[Annotations.overlay];
   if (text === undefined) return byCanary(object);
   try {
@@ -64,10 +72,44 @@ function overlaidBy(object: KubeObject): string[] {
   }
 }
 
+
+/** One key per Service: its overlay says whose it is; without one, the first of the labels that it selects leads to whose it may be. */
+function callerKeys(service: KubeObject): string[] {
+  const namespace = service.metadata.namespace ?? '';
+  const overlay = readOverlay(service);
+  if (overlay) return [overlaidKey(namespace, overlay.canary)];
+  const selector = selectorOf(service) ?? {};
+  const first = Labels.canary in selector ? Labels.canary : Object.keys(selector).sort()[0];
+  return first === undefined ? [] : [selectedKey(namespace, first, selector[first] ?? '')];
+}
+
+const selecting = z.object({ spec: z.object({ selector: z.record(z.string(), z.string()).nullish() }).optional() });
+/** What a Service selects; undefined when it selects nothing, or says so in no way that can be read. */
+export const selectorOf = perObject((service: KubeObject): Record<string, string> | undefined => selecting.safeParse(service).data?.spec?.selector ?? undefined);
+
+/** First label of every host of a VirtualService, in its namespace. */
+function hostsOf(object: KubeObject): string[] {
+  const hosts = (object['spec'] as { hosts?: unknown } | undefined)?.hosts;
+  const names = Array.isArray(hosts) ? hosts.filter((host): host is string => typeof host === 'string') : [];
+  return [...new Set(names.map((host) => `${object.metadata.namespace ?? ''}/${firstLabel(host)}`))];
+}
+export const firstLabel = (host: string): string => host.split('.')[0] ?? host;
+
 /** First label of a DestinationRule's host: rules of any namespace may be for a Service. */
 function hostOf(object: KubeObject): string[] {
   const host = (object['spec'] as { host?: unknown } | undefined)?.host;
   return typeof host === 'string' ? [host.split('.')[0] ?? host] : [];
+}
+
+/** `NAMESPACE//CANARY` whose overlay lies on an object. */
+function overlayKeys(object: KubeObject): string[] {
+  const overlay = readOverlay(object);
+  return overlay ? [overlaidKey(object.metadata.namespace ?? '', overlay.canary)] : [];
+}
+
+/** Changes with every pod, and nothing here reads it. */
+function withoutStatus({ status: _, ...object }: KubeObject): KubeObject {
+  return object as KubeObject;
 }
 
 /** Template text is most of a pod's bytes and nothing here reads it. */
@@ -79,11 +121,14 @@ export interface CacheOptions {
   /** Undefined watches all namespaces. */
   namespace?: string;
   onError?: (error: unknown) => void;
+  /** Time and chance of the informers; default is the system's. */
+  clock?: InformerClock;
+  random?: () => number;
 }
 
 export function createCache(client: KubeClient, options: CacheOptions = {}): Cache {
   const make = <T extends KubeObject>(resource: Resource<T>, more: InformerOptions<T> = {}): IndexedInformer<T> =>
-    createInformer(client, resource, { namespace: options.namespace, onError: options.onError, ...more });
+    createInformer(client, resource, { ...options, ...more });
   const cache = {
     canaries: make(SluiceResources.Canary).index(Index.target, (canary) => [`${canary.metadata.namespace}/${canary.spec?.targetRef?.name}`]),
     actions: make(SluiceResources.CanaryAction).index(Index.canary, (action) => [`${action.metadata.namespace}/${action.spec?.canary}`]),
@@ -94,12 +139,14 @@ export function createCache(client: KubeClient, options: CacheOptions = {}): Cac
     pods: make<KubeObject>(Resources.Pod, { labelSelector: Labels.canary, transform: slimPod }).index(Index.slot, slotKey),
     services: make<KubeObject>(Resources.Service)
       .index(Index.canary, byCanary)
-      .index(Index.namespace, (service) => [service.metadata.namespace ?? '']),
+      .index(Index.callers, callerKeys),
     endpointSlices: make<KubeObject>(Resources.EndpointSlice).index(Index.service, (slice) => labelKey(slice, 'kubernetes.io/service-name')),
     configMaps: make<KubeObject>(Resources.ConfigMap).index(Index.canary, byCanary),
     revisions: make<KubeObject>(Resources.ControllerRevision, { labelSelector: Labels.canary }).index(Index.canary, byCanary),
-    virtualServices: make<KubeObject>(Resources.VirtualService, { keepManagedFields: true }).index(Index.canary, overlaidBy),
+    virtualServices: make<KubeObject>(Resources.VirtualService, { keepManagedFields: true }).index(Index.canary, overlaidBy).index(Index.service, hostsOf),
     destinationRules: make<KubeObject>(Resources.DestinationRule).index(Index.service, hostOf),
+    budgets: make<KubeObject>(Resources.PodDisruptionBudget, { transform: withoutStatus }).index(Index.canary, byCanary).index(Index.callers, budgetKeys),
+    autoscalers: make<KubeObject>(Resources.HorizontalPodAutoscaler, { transform: withoutStatus }).index(Index.target, scaledDeployment).index(Index.callers, overlayKeys),
   };
   const all = Object.values(cache) as IndexedInformer<KubeObject>[];
   return {

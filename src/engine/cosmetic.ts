@@ -9,10 +9,13 @@ function withoutNumbers(side: Side | undefined): Partial<Side> | undefined {
   return kept;
 }
 
-/** What of a status a decision is made from, or a person waits for; counts of pods and the wording of conditions are left out. */
+/**
+ * What of a status a decision is made from, or a person waits for; counts of pods and the wording of conditions are left out. So is
+ * `origin`: a change that is not stored yet is worked out again.
+ */
 function essence(status: CanaryStatus | undefined): unknown {
   if (!status) return undefined;
-  const { replicas: _replicas, stable, canary, conditions, ...kept } = status;
+  const { replicas: _replicas, origin: _origin, stable, canary, conditions, ...kept } = status;
   const states = conditions?.map(({ type, status: value }) => `${type}=${value}`);
   return { ...kept, stable: withoutNumbers(stable), canary: withoutNumbers(canary), states };
 }

@@ -1,6 +1,7 @@
 import type { Canary, MetricSpec, MetricTemplate } from '../api/index.js';
 import type { HookAnswer, Measurement, Problem } from '../core/evidence.js';
 import { canaryNames, otherSlot } from '../core/names.js';
+import { SHARE_METRIC } from '../core/share.js';
 import type { Needs } from '../core/observation.js';
 import type { Cache } from './cache.js';
 import type { HookCaller, MeasureRequest, MetricsSource } from './ports.js';
@@ -19,7 +20,7 @@ export interface EvidenceOptions {
 }
 
 /** Built-in metrics need no template. */
-const BUILT_IN = new Set(['request-success-rate', 'request-duration']);
+const BUILT_IN = new Set(['request-success-rate', 'request-duration', SHARE_METRIC]);
 
 function templateOf(options: EvidenceOptions, canary: Canary, metric: MetricSpec): MetricTemplate | Problem | undefined {
   const own = canary.metadata.namespace ?? '';
@@ -37,15 +38,39 @@ function templateOf(options: EvidenceOptions, canary: Canary, metric: MetricSpec
 
 const isProblem = (value: MetricTemplate | Problem): value is Problem => 'reason' in value;
 
-/** What is wrong with the references of an analysis, checked at every use. */
-export function evidenceProblems(options: EvidenceOptions, canary: Canary): Problem[] {
-  return canary.spec.analysis.metrics.flatMap((metric) => {
+/** What is wrong with the references of a Canary, checked at every use. */
+export function referenceProblems(options: EvidenceOptions, canary: Canary): Problem[] {
+  const templates = canary.spec.analysis.metrics.flatMap((metric) => {
     const template = templateOf(options, canary, metric);
     return template && isProblem(template) ? [template] : [];
   });
+  return [...templates, ...(options.allowCrossNamespace ? [] : foreignReferences(canary))];
 }
 
-function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, from: number, to: number): MeasureRequest | Measurement {
+/** References to what belongs to other namespaces, beside those of metrics. Whoever may write a Canary need not have any rights there. */
+function foreignReferences({ metadata, spec }: Canary): Problem[] {
+  const own = metadata.namespace ?? '';
+  const refused = (field: string, namespace: string, instead: string): Problem => ({
+    reason: 'InvalidSpec',
+    message: `Canary ${metadata.name}: ${field} is in namespace ${namespace}; ${instead} in ${own}, or start the controller with --allow-cross-namespace`,
+  });
+  const alerts = (spec.analysis.alerts ?? []).flatMap(({ name, providerRef: { namespace = own } }) =>
+    namespace === own ? [] : [refused(`spec.analysis.alerts ${name}: providerRef`, namespace, 'use an AlertProvider')],
+  );
+  const gateways = (spec.service.gateways ?? []).flatMap((gateway) => {
+    const namespace = namespaceOfGateway(gateway) ?? own;
+    return namespace === own || namespace === '.' ? [] : [refused(`spec.service.gateways ${gateway}`, namespace, 'use a Gateway')];
+  });
+  return [...alerts, ...gateways];
+}
+
+/** `NAMESPACE/NAME`, or the older `NAME.NAMESPACE.svc.cluster.local`; undefined for a bare name and for `mesh`. */
+function namespaceOfGateway(gateway: string): string | undefined {
+  if (gateway.includes('/')) return gateway.slice(0, gateway.indexOf('/'));
+  return gateway.split('.')[1];
+}
+
+function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, { from, to, reporter }: Needs['metrics'][number]): MeasureRequest | Measurement {
   const { status, spec, metadata } = canary;
   const names = canaryNames(spec);
   const slot = status?.canary?.slot ?? 'green';
@@ -62,6 +87,7 @@ function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, f
     stableService: names.slots[otherSlot(slot)],
     from,
     to,
+    ...(reporter ? { reporter } : {}),
   };
   if (!template) return base;
   const { provider } = template.spec;
@@ -77,10 +103,11 @@ function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, f
 
 /** Ask for what a decision lacks: metrics and webhooks, all at once. */
 export async function gather(options: EvidenceOptions, canary: Canary, needs: Needs): Promise<{ measurements?: { metric: string; measurement: Measurement }[]; hooks?: Record<string, HookAnswer> }> {
-  const measured = needs.metrics.map(async ({ metric, from, to }) => {
-    const spec = canary.spec.analysis.metrics.find((item) => item.name === metric);
+  const measured = needs.metrics.map(async (need) => {
+    const { metric } = need;
+    const spec = metric === SHARE_METRIC ? ({ name: metric, onNoData: 'wait', onError: 'wait' } as const) : canary.spec.analysis.metrics.find((item) => item.name === metric);
     if (!spec) return { metric, measurement: { kind: 'Error', query: '', message: 'the metric is no longer in the spec', permanent: false } as const };
-    const asked = request(options, canary, spec, from, to);
+    const asked = request(options, canary, spec, need);
     return { metric, measurement: 'kind' in asked ? asked : await options.metrics.measure(asked) };
   });
   const called = needs.hooks.map(async (hook) => {

@@ -1,51 +1,26 @@
-import { z } from 'zod';
 import { FINALIZER, Labels, type Canary, type CanaryStatus, type SlotName } from '../api/index.js';
 import type { HookAnswer, Measurement, Problem } from '../core/evidence.js';
 import { canaryNames, SLOTS } from '../core/names.js';
 import type { ActionObservation, Observation, SlotObservation } from '../core/observation.js';
 import { readOverlay, userValue } from '../core/overlay.js';
+import { restartOf } from '../core/workload.js';
 import type { KubeObject } from '../kube/index.js';
-import { Index, keyOf, type Cache } from './cache.js';
+import { attachmentWrites } from './attachments.js';
+import { firstLabel, Index, keyOf, overlaidKey, selectedKey, selectorOf, type Cache } from './cache.js';
+import { isReady, podLabels, readDeployment, readyIn } from './facts.js';
 import { podFailure } from './pod-failure.js';
 import type { Router, RouteInput } from './ports.js';
 import type { Desired } from './revisions.js';
 
-const deploymentSchema = z.looseObject({
-  spec: z.looseObject({ replicas: z.int().optional(), template: z.looseObject({ metadata: z.looseObject({ labels: z.record(z.string(), z.string()).optional() }).optional() }).optional() }).optional(),
-  status: z
-    .looseObject({
-      observedGeneration: z.int().optional(),
-      readyReplicas: z.int().optional(),
-      conditions: z.array(z.looseObject({ type: z.string(), reason: z.string().optional(), status: z.string() })).optional(),
-    })
-    .optional(),
-});
-const sliceSchema = z.looseObject({
-  endpoints: z
-    .array(z.looseObject({ conditions: z.looseObject({ ready: z.boolean().nullish() }).nullish(), targetRef: z.looseObject({ name: z.string().optional() }).nullish() }))
-    .nullish(),
-});
-const podSchema = z.looseObject({
-  status: z.looseObject({ conditions: z.array(z.looseObject({ type: z.string(), status: z.string() })).optional() }).optional(),
-});
-const serviceSchema = z.looseObject({ spec: z.looseObject({ selector: z.record(z.string(), z.string()).nullish() }).optional() });
-
-export const selectorOf = (service: KubeObject): Record<string, string> | undefined => serviceSchema.safeParse(service).data?.spec?.selector ?? undefined;
+/** Value of the slot's label on pods that belong to the target itself. */
+export const TARGET_MARK = 'target';
 
 /** Ready endpoints of a Service, over all its slices. */
 export function readyEndpoints(cache: Cache, namespace: string, service: string): Set<string> {
   const names = new Set<string>();
-  for (const slice of cache.endpointSlices.byIndex(Index.service, `${namespace}/${service}`)) {
-    const { data } = sliceSchema.safeParse(slice);
-    for (const [index, endpoint] of (data?.endpoints ?? []).entries())
-      if (endpoint.conditions?.ready !== false) names.add(endpoint.targetRef?.name ?? `${slice.metadata.name}/${index}`);
-  }
+  for (const slice of cache.endpointSlices.byIndex(Index.service, `${namespace}/${service}`)) for (const name of readyIn(slice)) names.add(name);
   return names;
 }
-
-const isReady = (pod: KubeObject): boolean =>
-  pod.metadata.deletionTimestamp === undefined &&
-  (podSchema.safeParse(pod).data?.status?.conditions ?? []).some((item) => item.type === 'Ready' && item.status === 'True');
 
 function observeSlot(cache: Cache, canary: Canary, slot: SlotName): SlotObservation {
   const namespace = canary.metadata.namespace ?? '';
@@ -62,18 +37,26 @@ function observeSlot(cache: Cache, canary: Canary, slot: SlotName): SlotObservat
     endpoints: endpoints.size,
     pods: pods.length,
     ...(failure === undefined ? {} : { failure }),
+    ...oldestOf(pods),
   };
 }
 
-function observeDeployment(live: KubeObject): Pick<SlotObservation, 'revision' | 'replicas' | 'exceeded' | 'edited'> {
-  const { data } = deploymentSchema.safeParse(live);
+function oldestOf(pods: KubeObject[]): Pick<SlotObservation, 'oldestPod'> {
+  const made = pods.map((pod) => Date.parse(pod.metadata.creationTimestamp ?? '')).filter((at) => !Number.isNaN(at));
+  return made.length > 0 ? { oldestPod: Math.min(...made) } : {};
+}
+
+function observeDeployment(live: KubeObject): Pick<SlotObservation, 'revision' | 'replicas' | 'exceeded' | 'edited' | 'restartedAt'> {
+  const data = readDeployment(live);
   const current = data?.status?.observedGeneration === live.metadata.generation;
   const revision = live.metadata.labels?.[Labels.revision];
   const held = data?.spec?.template?.metadata?.labels?.[Labels.revision];
+  const restartedAt = restartOf(live);
   return {
     ...(revision === undefined ? {} : { revision }),
     replicas: data?.spec?.replicas ?? 0,
     exceeded: current && (data?.status?.conditions ?? []).some((item) => item.type === 'Progressing' && item.reason === 'ProgressDeadlineExceeded'),
+    ...(restartedAt === undefined ? {} : { restartedAt }),
     ...(revision !== undefined && held !== revision ? { edited: `Deployment ${live.metadata.name} carries template revision ${held ?? 'none'}` } : {}),
   };
 }
@@ -81,40 +64,60 @@ function observeDeployment(live: KubeObject): Pick<SlotObservation, 'revision' |
 /** Services whose selector matches the pods of the target: callers reach them, so all must select the slot that serves (trap K2). */
 export function callerServices(cache: Cache, canary: Canary, target: KubeObject | undefined): KubeObject[] {
   const namespace = canary.metadata.namespace ?? '';
-  const labels = (target && deploymentSchema.safeParse(target).data?.spec?.template?.metadata?.labels) ?? undefined;
-  const { service, slots } = canaryNames(canary.spec);
-  return cache.services.byIndex(Index.namespace, namespace).filter((item) => {
-    if (Object.values(slots).includes(item.metadata.name)) return false;
-    const overlay = readOverlay(item);
-    if (overlay) return overlay.canary === canary.metadata.name;
-    if (item.metadata.name === service) return true;
-    const selector = selectorOf(item);
-    return labels !== undefined && selector !== undefined && Object.keys(selector).length > 0 && Object.entries(selector).every(([key, value]) => labels[key] === value);
-  });
+  const labels = podLabels(target);
+  const names = canaryNames(canary.spec);
+  const own = new Set(Object.values(names.slots));
+  const found = new Set(cache.services.byIndex(Index.callers, overlaidKey(namespace, canary.metadata.name)));
+  const named = cache.services.get(namespace, names.service);
+  if (named && !readOverlay(named)) found.add(named);
+  for (const [label, value] of Object.entries(labels ?? {}))
+    for (const service of cache.services.byIndex(Index.callers, selectedKey(namespace, label, value)))
+      if (Object.entries(selectorOf(service) ?? {}).every(([key, wanted]) => labels?.[key] === wanted)) found.add(service);
+  return [...found].filter((service) => !own.has(service.metadata.name));
 }
 
-function selects(service: KubeObject, canary: Canary): 'target' | SlotName | 'both' {
+function selects(service: KubeObject, canary: Canary): 'target' | 'marked' | SlotName | 'both' {
   const selector = selectorOf(service) ?? {};
   if (selector[Labels.canary] !== canary.metadata.name) return 'target';
   const slot = selector[Labels.slot];
+  if (slot === TARGET_MARK) return 'marked';
   return slot === undefined ? 'both' : slot === 'green' ? 'green' : 'blue';
+}
+
+interface ServiceSpec {
+  clusterIP?: string;
+  type?: string;
+  externalTrafficPolicy?: string;
+}
+
+/** Its callers hold addresses of pods: from DNS, or as the targets of a load balancer. */
+function isSlow(service: KubeObject): boolean {
+  const { clusterIP, type, externalTrafficPolicy } = (service['spec'] ?? {}) as ServiceSpec;
+  return clusterIP === 'None' || type === 'LoadBalancer' || externalTrafficPolicy === 'Local';
 }
 
 function observeService(services: KubeObject[], canary: Canary): Observation['service'] {
   const answers = new Set(services.map((service) => selects(service, canary)));
   const [only] = answers;
-  return answers.size === 1 && only ? { selects: only } : {};
+  if (answers.size === 0) return { selects: 'none' };
+  return { ...(answers.size === 1 && only ? { selects: only } : {}), ...(services.some(isSlow) ? { slow: true } : {}) };
 }
 
-function observeTarget(target: KubeObject | undefined): Observation['target'] {
+/** Pods of the target itself that carry the mark of the hand-over. */
+export const markedPods = (cache: Cache, canary: Canary): KubeObject[] => cache.pods.byIndex(Index.slot, `${keyOf(canary)}/${TARGET_MARK}`);
+
+function observeTarget(target: KubeObject | undefined, marked: () => number): Observation['target'] {
   if (!target) return undefined;
-  const { data } = deploymentSchema.safeParse(target);
+  const data = readDeployment(target);
   const wished = userValue(target, '/spec/replicas');
   const readyReplicas = data?.status?.observedGeneration === target.metadata.generation ? (data?.status?.readyReplicas ?? 0) : 0;
+  const restartedAt = restartOf(target);
   return {
+    ...(restartedAt === undefined ? {} : { restartedAt }),
     replicas: data?.spec?.replicas ?? 1,
     readyReplicas,
     overlaid: readOverlay(target) !== undefined,
+    marked: marked(),
     userReplicas: typeof wished === 'number' ? wished : 1,
   };
 }
@@ -139,9 +142,11 @@ export function routeInput(cache: Cache, canary: Canary): RouteInput {
   const wanted = new Set([names.service, canary.spec.service.virtualService?.name]);
   const overlaid = cache.virtualServices.byIndex(Index.canary, keyOf(canary));
   const named = [...wanted].flatMap((name) => (name === undefined ? [] : (cache.virtualServices.get(namespace, name) ?? [])));
+  const called = (canary.spec.analysis.steps ?? []).flatMap(({ fault }) => (fault ? [fault.host] : []));
+  const hosting = [names.service, ...called].flatMap((host) => cache.virtualServices.byIndex(Index.service, `${namespace}/${firstLabel(host)}`));
   const hosts = [names.service, ...Object.values(names.slots)];
-  const rules = hosts.flatMap((host) => cache.destinationRules.byIndex(Index.service, host));
-  return { canary, names, virtualServices: [...new Set([...named, ...overlaid])], destinationRules: [...new Set(rules)] };
+  const rules = [...hosts, '*'].flatMap((host) => cache.destinationRules.byIndex(Index.service, host));
+  return { canary, names, virtualServices: [...new Set([...named, ...overlaid, ...hosting])], destinationRules: [...new Set(rules)] };
 }
 
 /** What was gathered for one tick beyond the caches. */
@@ -153,11 +158,18 @@ export interface Gathered {
   problems: Problem[];
 }
 
+/** Budgets and autoscalers are touched between the adoption and the end. */
+function isAttached(cache: Cache, canary: Canary, target: KubeObject | undefined): boolean {
+  const { adoptedAt, stable } = canary.status ?? {};
+  if (adoptedAt === undefined) return true;
+  return attachmentWrites(cache, canary, target, canary.metadata.deletionTimestamp === undefined ? stable?.slot : undefined).length === 0;
+}
+
 /** Every fact that one decision may use, from the caches alone. */
 export function observe(cache: Cache, router: Router, canary: Canary, desired: Desired, gathered: Gathered): Observation {
   const target = cache.deployments.get(canary.metadata.namespace, canary.spec.targetRef.name);
   const slots = Object.fromEntries(SLOTS.map((slot) => [slot, observeSlot(cache, canary, slot)])) as Observation['slots'];
-  const observedTarget = observeTarget(target);
+  const observedTarget = observeTarget(target, () => markedPods(cache, canary).filter(isReady).length);
   const problems = [...gathered.problems];
   if (desired && 'problem' in desired) problems.push(desired.problem);
   for (const slot of SLOTS) {
@@ -173,6 +185,7 @@ export function observe(cache: Cache, router: Router, canary: Canary, desired: D
     slots,
     routes: router.observe(routeInput(cache, canary)),
     service: observeService(callerServices(cache, canary, target), canary),
+    attached: isAttached(cache, canary, target),
     problems,
     actions: observeActions(cache, canary),
     ...(observedTarget ? { target: observedTarget } : {}),

@@ -20,9 +20,16 @@ export interface OutboxOptions {
   now: () => number;
   cluster?: string;
   allowCrossNamespace: boolean;
+  /** Of earlier terms of this process; none by default. */
+  receipts?: Receipts;
   /** A message was accepted, or given up: the Canary's outbox is shorter now. */
   onDone: (key: string, at: number) => void;
   onFailure: (canary: Canary, receiver: string, message: string, final: boolean) => void;
+}
+
+/** Asking again cannot help. */
+class Refused extends Error {
+  readonly retryable = false;
 }
 
 interface Attempt {
@@ -32,14 +39,29 @@ interface Attempt {
 }
 
 /**
+ * What is known of the messages that this process sent. It outlives a term of leadership: a process that leads again must not
+ * repeat what it sent in the term before, even when the answer comes only now.
+ */
+export class Receipts {
+  readonly delivered = new Set<string>();
+  readonly attempts = new Map<string, Attempt>();
+}
+
+/**
  * Delivers the messages that a stored status holds. A message that was accepted is remembered until the status no longer
  * holds it, so within one life it is sent once; after a crash between the two it may be sent again, with the same id.
  */
 export class Outbox {
-  readonly delivered = new Set<string>();
-  readonly #attempts = new Map<string, Attempt>();
+  readonly #receipts: Receipts;
 
-  constructor(private readonly options: OutboxOptions) {}
+  constructor(private readonly options: OutboxOptions) {
+    this.#receipts = options.receipts ?? new Receipts();
+  }
+
+  /** `MESSAGE>RECEIVER` of what was accepted. */
+  get delivered(): ReadonlySet<string> {
+    return this.#receipts.delivered;
+  }
 
   /** Start what is due; returns when to look again (unix milliseconds). */
   deliver(key: string, canary: Canary): number | undefined {
@@ -48,10 +70,11 @@ export class Outbox {
       for (const receiver of message.to) {
         const id = `${message.id}>${receiver}`;
         if (this.delivered.has(id)) continue;
-        const attempt = this.#attempts.get(id) ?? { tries: 0, nextAt: 0, underWay: false };
-        this.#attempts.set(id, attempt);
-        if (attempt.underWay) continue;
-        if (attempt.nextAt > this.options.now()) wakeAt = Math.min(wakeAt ?? Infinity, attempt.nextAt);
+        const attempt = this.#receipts.attempts.get(id) ?? { tries: 0, nextAt: 0, underWay: false };
+        this.#receipts.attempts.set(id, attempt);
+        // Its end wakes the queue that began it, which may be that of an earlier term.
+        if (attempt.underWay) wakeAt = Math.min(wakeAt ?? Infinity, this.options.now() + MAX_RETRY_MS);
+        else if (attempt.nextAt > this.options.now()) wakeAt = Math.min(wakeAt ?? Infinity, attempt.nextAt);
         else void this.#try(key, canary, message, receiver, id, attempt);
       }
     return wakeAt;
@@ -75,10 +98,11 @@ export class Outbox {
   }
 
   #finish(id: string): void {
-    this.#attempts.delete(id);
-    this.delivered.add(id);
+    this.#receipts.attempts.delete(id);
+    const { delivered } = this.#receipts;
+    delivered.add(id);
     // Far more than all outboxes hold at once; the oldest are long gone from every status.
-    if (this.delivered.size > 50_000) this.delivered.delete(this.delivered.values().next().value ?? '');
+    if (delivered.size > 50_000) delivered.delete(delivered.values().next().value ?? '');
   }
 
   async #send(canary: Canary, message: CanaryMessage, receiver: string): Promise<void> {
@@ -88,7 +112,7 @@ export class Outbox {
     if (!alert) return;
     const own = canary.metadata.namespace ?? '';
     const { name, namespace = own } = alert.providerRef;
-    if (namespace !== own && !this.options.allowCrossNamespace) throw new Error(`alert ${alert.name}: providerRef.namespace ${namespace} is another namespace, which this controller does not allow`);
+    if (namespace !== own && !this.options.allowCrossNamespace) throw new Refused(`alert ${alert.name}: providerRef.namespace ${namespace} is another namespace, which this controller does not allow`);
     const provider = this.options.cache.alertProviders.get(namespace, name);
     if (!provider) throw new Error(`alert ${alert.name}: AlertProvider ${namespace}/${name} does not exist; create it or correct providerRef`);
     const { secretRef } = provider.spec;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { perObject } from '../core/per-object.js';
 import type { KubeObject } from '../kube/index.js';
 
 const state = z.looseObject({
@@ -33,7 +34,7 @@ function containerFailure(status: z.infer<typeof containerStatus>): string | und
 }
 
 /** Why a pod does not become ready, in its own words: `container reviews: ImagePullBackOff: …`; undefined when it says nothing. */
-export function podFailure(pod: KubeObject): string | undefined {
+export const podFailure = perObject((pod: KubeObject): string | undefined => {
   const { data } = schema.safeParse(pod);
   if (!data?.status) return undefined;
   const statuses = [...(data.status.initContainerStatuses ?? []), ...(data.status.containerStatuses ?? [])];
@@ -42,7 +43,7 @@ export function podFailure(pod: KubeObject): string | undefined {
   const unscheduled = data.status.conditions?.find((item) => item.type === 'PodScheduled' && item.status === 'False');
   if (unscheduled) return `${unscheduled.reason ?? 'Unschedulable'}: ${unscheduled.message ?? ''}`.slice(0, MAX_WORDS);
   return statuses.some((status) => status.state?.running) ? unready(data.status.conditions)?.slice(0, MAX_WORDS) : undefined;
-}
+});
 
 /** A container that runs and is not ready fails its probe; the kubelet's words for that name the container. */
 function unready(conditions: z.infer<typeof condition>[] = []): string | undefined {

@@ -2,11 +2,11 @@
  * The narrow interfaces between the engine and what it drives. An adapter that lacks something throws an error that names
  * it; none of these methods may silently do nothing.
  */
-import type { Canary, MetricTemplateSpec, SlotName, WebhookSpec, AlertProviderSpec } from '../api/index.js';
-import type { HookAnswer, Measurement, Problem, Weights } from '../core/evidence.js';
+import type { Canary, MetricTemplateSpec, SlotName, WebhookSpec, AlertProviderSpec, WriteBack } from '../api/index.js';
+import type { HookAnswer, Measurement, Problem, RouteExtras, Weights } from '../core/evidence.js';
 import type { KubeObject, Resource } from '../kube/types.js';
 
-export type { HookAnswer, Measurement, Problem, Weights };
+export type { HookAnswer, Measurement, Problem, RouteExtras, Weights };
 
 /** Names of what belongs to one Canary; computed once, in `core/names.ts`. */
 export interface CanaryNames {
@@ -45,6 +45,12 @@ export interface RoutePlan {
 export interface RouteState {
   /** Undefined while the routes do not go through the slots. When several routes differ, the highest weight per destination decides. */
   weights?: Weights;
+  /** What else was asked for when the routes were last written. */
+  extras?: RouteExtras;
+  /** Slots that any route or mirror leads to. */
+  reaches?: SlotName[];
+  /** What of the user's does not reach the slots, in words; nothing is held for it. */
+  warnings?: string[];
   /** False when any routing object differs from what `plan` would write for `weights`. */
   consistent: boolean;
   /** Field manager that last wrote the destinations, when it is not Sluice. */
@@ -54,8 +60,11 @@ export interface RouteState {
 /** Moves traffic between the slots. Pure: the engine reads before and writes after. */
 export interface Router {
   observe(input: RouteInput): RouteState;
-  /** The writes that bring every route to these weights. Only destinations that belong to the Canary change. */
-  plan(input: RouteInput, weights: Weights): RoutePlan;
+  /**
+   * The writes that bring every route to these weights and, for as long as they are asked for, to these extras. Of the user's routes
+   * only destinations that belong to the Canary change.
+   */
+  plan(input: RouteInput, weights: Weights, extras?: RouteExtras): RoutePlan;
   /** The writes that give the user's routes back byte-identical and delete generated objects. */
   release(input: RouteInput): RoutePlan;
   /**
@@ -76,9 +85,11 @@ export interface MeasureRequest {
   name: string;
   target: string;
   revision: string;
-  /** Service names of the slot under test and of the stable one. */
+  /** Service names of the slot under test and of the stable one; each is also the name of the slot's Deployment. */
   service: string;
   stableService: string;
+  /** Whose counts: the callers' proxies (default), or those of the pods under test, which see copies and callers without a proxy too. */
+  reporter?: 'destination';
   /** Evidence from requests in [from, to], unix milliseconds. */
   from: number;
   to: number;
@@ -124,4 +135,19 @@ export interface Notification {
 export interface Notifier {
   /** Rejects with a message that names the provider and never holds its address or token. */
   send(provider: { name: string; spec: AlertProviderSpec; credentials?: Record<string, string> }, notification: Notification): Promise<void>;
+}
+
+/** How one write-back ended. `Skipped`: there is nothing to write, or it may not be written; the message says why. */
+export interface WriteBackOutcome {
+  state: 'Done' | 'Skipped';
+  message: string;
+  /** The commit that is in the branch now. */
+  written?: string;
+  /** The pull request. */
+  url?: string;
+}
+/** Carries verdicts back to Git. */
+export interface GitWriter {
+  /** Idempotent: what a former life pushed already is found, not repeated. Rejects with a message without secrets when it is worth trying again. */
+  write(canary: Canary, request: WriteBack): Promise<WriteBackOutcome>;
 }

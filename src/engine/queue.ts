@@ -4,6 +4,26 @@ export interface Turn {
   outside<T>(answer: Promise<T>): Promise<T | undefined>;
 }
 
+/** Calls `run` once, that many milliseconds from now; returns what calls it off. */
+export type After = (ms: number, run: () => void) => () => void;
+
+const systemTimers: After = (ms, run) => {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
+};
+
+export interface QueueOptions {
+  concurrency: number;
+  /** Unix milliseconds; default is the system's clock. */
+  now?: () => number;
+  /** Default is `setTimeout`. */
+  after?: After;
+  /** Work that was asked for while it was going on is repeated this long after it ended, in milliseconds: what it did itself is one of the reasons. Default 0. */
+  repeatAfterMs?: number;
+  random?: () => number;
+  onError: (key: string, error: unknown) => void;
+}
+
 /** Runs work per key: one at a time per key, several keys at once, a repeat for what arrives meanwhile, timers for later. */
 export class WorkQueue {
   readonly #ready = new Set<string>();
@@ -11,13 +31,13 @@ export class WorkQueue {
   readonly #running = new Map<string, () => void>();
   /** How many of these wait for somebody else. */
   #outside = 0;
-  readonly #timers = new Map<string, { at: number; timer: NodeJS.Timeout }>();
+  readonly #timers = new Map<string, { at: number; cancel: () => void }>();
   readonly #failures = new Map<string, number>();
   #stopped = false;
 
   constructor(
     private readonly work: (key: string, turn: Turn) => Promise<void>,
-    private readonly options: { concurrency: number; now?: () => number; onError: (key: string, error: unknown) => void; random?: () => number },
+    private readonly options: QueueOptions,
   ) {}
 
   get #now(): number {
@@ -39,19 +59,18 @@ export class WorkQueue {
     if (this.#stopped) return;
     const known = this.#timers.get(key);
     if (known && known.at <= at) return;
-    if (known) clearTimeout(known.timer);
+    known?.cancel();
     // setTimeout fires at once for delays beyond 2^31 ms; waking once a day is harmless.
     const delay = Math.min(Math.max(0, at - this.#now), 86_400_000);
-    const timer = setTimeout(() => {
+    const cancel = (this.options.after ?? systemTimers)(delay, () => {
       this.#timers.delete(key);
       this.add(key);
-    }, delay);
-    this.#timers.set(key, { at, timer });
+    });
+    this.#timers.set(key, { at, cancel });
   }
 
   forget(key: string): void {
-    const known = this.#timers.get(key);
-    if (known) clearTimeout(known.timer);
+    this.#timers.get(key)?.cancel();
     this.#timers.delete(key);
     this.#failures.delete(key);
     this.#ready.delete(key);
@@ -59,7 +78,7 @@ export class WorkQueue {
 
   stop(): void {
     this.#stopped = true;
-    for (const { timer } of this.#timers.values()) clearTimeout(timer);
+    for (const { cancel } of this.#timers.values()) cancel();
     this.#timers.clear();
     this.#ready.clear();
     for (const interrupt of this.#running.values()) interrupt();
@@ -98,6 +117,8 @@ export class WorkQueue {
       this.addAt(key, this.#now + backoff);
     } finally {
       this.#running.delete(key);
+      const { repeatAfterMs = 0 } = this.options;
+      if (repeatAfterMs > 0 && this.#ready.delete(key)) this.addAt(key, this.#now + repeatAfterMs);
       this.#pump();
     }
   }

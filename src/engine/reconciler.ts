@@ -2,26 +2,33 @@ import { isDeepStrictEqual } from 'node:util';
 import { canarySpec, canaryStatus, SluiceResources, type Canary, type CanaryStatus } from '../api/index.js';
 import { decide } from '../core/decide.js';
 import type { Problem } from '../core/evidence.js';
-import type { Decision, Effect, Needs } from '../core/observation.js';
+import { perObject } from '../core/per-object.js';
+import type { Decision, Effect, Needs, Observation } from '../core/observation.js';
 import { isConflict, isNotFound, type EventRecorder } from '../kube/index.js';
 import { apply, type ApplyContext } from './apply.js';
-import { Index, type Cache } from './cache.js';
+import type { Cache } from './cache.js';
 import { isCosmetic } from './cosmetic.js';
 import { Terminal, Waiting } from './errors.js';
-import { evidenceProblems, gather, type EvidenceOptions } from './evidence.js';
+import { gather, type EvidenceOptions } from './evidence.js';
+import type { Fence } from './fence.js';
 import { observe, withoutDelivered, type Gathered } from './observe.js';
 import type { Outbox } from './outbox.js';
 import type { Router } from './ports.js';
 import type { Turn } from './queue.js';
+import { problemsOf } from './problems.js';
+import { leavesDoubt, reread } from './reread.js';
 import { Revisions, type Desired } from './revisions.js';
+import type { WriteBacks } from './write-backs.js';
 import type { Writer } from './writer.js';
 
 /** A decision may ask for evidence this often within one tick: metrics, then a gate, then another. */
 const MAX_ROUNDS = 6;
 /** Soon enough for people, long enough that caches have caught up after a conflict, in milliseconds. */
 const RETRY_MS = 50;
-/** How often changes of mere numbers and wording are stored, in milliseconds. */
-const COSMETIC_MS = 2_000;
+/** Changes of mere numbers and wording are stored this late, in milliseconds: most are overtaken by one that matters. */
+const COSMETIC_MS = 3_000;
+/** Between two of them, over all Canaries: when hundreds wait at once, telling how they wait must not be what they wait for. */
+const COSMETIC_GAP_MS = 200;
 
 export interface ReconcilerOptions {
   cache: Cache;
@@ -29,6 +36,10 @@ export interface ReconcilerOptions {
   writer: Writer;
   revisions: Revisions;
   outbox: Outbox;
+  /** Absent: this process is the only one that ever writes. */
+  fence?: Fence;
+  /** Absent: nothing goes back to Git. */
+  writeBacks?: WriteBacks;
   evidence: EvidenceOptions;
   recorder: EventRecorder;
   now: () => number;
@@ -41,15 +52,34 @@ interface Memory {
   writeError?: string;
   /** An effect that only a person can make possible. It is tried again all the same: nobody has to tell us that it was mended. */
   refused?: Problem;
-  /** Unix milliseconds of the last stored status. */
-  storedAt?: number;
+  /** A write may have been carried out or not: nothing is decided before the answer is known. */
+  inDoubt?: boolean;
+  /** Unix milliseconds at which a change of mere numbers and wording that is not stored yet will be. */
+  cosmeticAt?: number;
+  /** The weights that were seen last, and since when; unknown for those that were there when this process began. */
+  routes?: { weights: string; since?: number };
   /** Evidence that was asked for and not used yet, by question: the world changed before all of it came. */
   asked: Map<string, ReturnType<typeof gather>>;
 }
 
+/** What one tick is about. */
+interface Subject {
+  /** As the server sent it. */
+  live: Canary;
+  /** The same, read and with defaults. */
+  canary: Canary;
+  memory: Memory;
+}
+
+const readStatus = perObject((canary: Canary) => canaryStatus.safeParse(canary.status ?? {}));
+
 /** One Canary at a time: observe, decide, apply. Holds nothing that a restart would miss. */
 export class Reconciler {
   readonly #memory = new Map<string, Memory>();
+  /** When the last of the changes that wait is stored, in unix milliseconds. */
+  #cosmeticAt = 0;
+  /** A spec is read once per generation, not with every status. */
+  readonly #specs = new Map<string, { of: string; read: ReturnType<typeof canarySpec.safeParse> }>();
 
   constructor(private readonly options: ReconcilerOptions) {}
 
@@ -60,39 +90,57 @@ export class Reconciler {
     const live = cache.canaries.get(key.slice(0, slash), key.slice(slash + 1));
     if (!live) {
       this.#memory.delete(key);
+      this.#specs.delete(key);
       revisions.forget(key);
       return undefined;
     }
-    const spec = canarySpec.safeParse(live.spec);
+    const spec = this.#readSpec(key, live);
     if (!spec.success) return this.#invalid(live, spec.error.issues.map((issue) => `spec.${issue.path.join('.')}: ${issue.message}`).join('; '));
-    const status = canaryStatus.safeParse(live.status ?? {});
-    const canary: Canary = { ...live, spec: spec.data, status: withoutDelivered(status.success ? status.data : canaryStatus.parse({}), this.options.outbox.delivered) };
-    return this.#tick(key, live, canary, turn);
+    const status = readStatus(live);
+    const known = withoutDelivered(status.success ? status.data : canaryStatus.parse({}), this.options.outbox.delivered);
+    const canary: Canary = { ...live, spec: spec.data, status: this.options.writeBacks?.withOutcomes(live, known) ?? known };
+    const memory: Memory = this.#memory.get(key) ?? { asked: new Map() };
+    this.#memory.set(key, memory);
+    if (!memory.inDoubt) return this.#tick(key, { live, canary, memory }, turn);
+    await reread(cache, this.options.writer, canary);
+    memory.inDoubt = false;
+    return this.options.now();
   }
 
-  async #tick(key: string, live: Canary, canary: Canary, turn: Turn): Promise<number | undefined> {
+  #readSpec(key: string, { metadata, spec }: Canary): ReturnType<typeof canarySpec.safeParse> {
+    const known = this.#specs.get(key);
+    const of = `${metadata.uid}/${metadata.generation}`;
+    if (known?.of === of && metadata.generation !== undefined) return known.read;
+    const read = canarySpec.safeParse(spec);
+    this.#specs.set(key, { of, read });
+    return read;
+  }
+
+  async #tick(key: string, { live, canary, memory }: Subject, turn: Turn): Promise<number | undefined> {
     const { cache, revisions, now } = this.options;
     const target = cache.deployments.get(canary.metadata.namespace, canary.spec.targetRef.name);
     const desired = revisions.desired(canary, target);
-    const memory: Memory = this.#memory.get(key) ?? { asked: new Map() };
-    this.#memory.set(key, memory);
-    const problems = this.#problems(canary, target !== undefined);
+    const problems = problemsOf(this.options.evidence, canary);
     const dueAt = canary.status?.nextStepTime === undefined ? undefined : Date.parse(canary.status.nextStepTime);
     const gathered = { problems, ...(memory.writeError ? { writeError: memory.writeError } : {}), ...(memory.refused ? { refused: memory.refused } : {}) };
     const decision = await this.#decide(canary, desired, gathered, memory, turn);
     // The world changed while others were asked. The queue has the key again; what they answer is used then.
     if (!decision) return undefined;
+    if (decision.effects.length > 0 && (await this.options.fence?.raise(live))) return now();
     this.options.onDecision?.(canary, decision, dueAt);
     const context: ApplyContext = { cache, router: this.options.router, writer: this.options.writer, canary, desired, now };
     // The intent first: whoever takes over after a crash between the two finds it, and carries it out.
     const stored = await this.#store(live, canary, decision, memory);
     if (stored === 'lost') return now() + RETRY_MS;
     const failed = await this.#apply(context, decision.effects, memory);
+    // What may not write any more may not speak either: the successor tells what is to be told.
+    this.options.writer.assertLeading();
     this.#record(canary, decision);
     const messagesAt = this.options.outbox.deliver(key, { ...canary, status: decision.status });
+    const writeBacksAt = this.options.writeBacks?.carryOut(key, { ...canary, status: decision.status });
     if (failed instanceof Error && !(failed instanceof Waiting) && !isConflict(failed)) throw failed;
-    const cosmeticsAt = stored === 'later' ? (memory.storedAt ?? now()) + COSMETIC_MS : undefined;
-    const wakes = [decision.wakeAt, messagesAt, cosmeticsAt, failed ? now() + RETRY_MS : undefined].filter((at) => at !== undefined);
+    const cosmeticsAt = stored === 'later' ? (memory.cosmeticAt ?? now() + COSMETIC_MS) : undefined;
+    const wakes = [decision.wakeAt, messagesAt, writeBacksAt, cosmeticsAt, failed ? now() + RETRY_MS : undefined].filter((at) => at !== undefined);
     return wakes.length > 0 ? Math.min(...wakes) : undefined;
   }
 
@@ -101,7 +149,7 @@ export class Reconciler {
     const { cache, router, now } = this.options;
     let known = gathered;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const observed = observe(cache, router, canary, desired, known);
+      const observed = withSince(observe(cache, router, canary, desired, known), memory, now());
       const decision = decide({ spec: canary.spec, status: canary.status ?? canaryStatus.parse({}), observed, now: now() });
       if (!decision.needs) {
         memory.asked.clear();
@@ -123,24 +171,13 @@ export class Reconciler {
     return answer;
   }
 
-  #problems(canary: Canary, targetExists: boolean): Problem[] {
-    const { namespace, name } = canary.metadata;
-    const { kind, name: target } = canary.spec.targetRef;
-    const problems = evidenceProblems(this.options.evidence, canary);
-    if (!targetExists) problems.push({ reason: 'TargetNotFound', message: `${kind} ${namespace}/${target} does not exist; create it or correct spec.targetRef of Canary ${name}` });
-    const older = this.options.cache.canaries
-      .byIndex(Index.target, `${namespace}/${target}`)
-      .filter((other) => other.metadata.name !== name && isOlder(other, canary))[0];
-    if (older) problems.push({ reason: 'TargetClaimed', message: `${kind} ${target} already belongs to Canary ${older.metadata.name}; delete one of the two, or correct spec.targetRef` });
-    return problems;
-  }
-
   /** In order; stops at the first that fails, because the later ones rely on it. Returns what stopped it. */
   async #apply(context: ApplyContext, effects: Effect[], memory: Memory): Promise<unknown> {
     for (const effect of effects) {
       try {
         await apply(context, effect);
       } catch (error) {
+        if (leavesDoubt(error)) memory.inDoubt = true;
         if (error instanceof Terminal) memory.refused = { reason: error.reason, message: error.message };
         else if (!(error instanceof Waiting) && !isConflict(error)) memory.writeError = `${effect.type}: ${error instanceof Error ? error.message : String(error)}`;
         return error;
@@ -156,15 +193,19 @@ export class Reconciler {
    * numbers and wording changed, and those are not written more often than people can read.
    */
   async #store(live: Canary, canary: Canary, decision: Decision, memory: Memory): Promise<'stored' | 'later' | 'lost'> {
+    const due = memory.cosmeticAt;
+    delete memory.cosmeticAt;
     if (isDeepStrictEqual(live.status, decision.status)) return 'stored';
     const { cache, writer, now } = this.options;
-    if (memory.storedAt !== undefined && now() < memory.storedAt + COSMETIC_MS && isCosmetic(live.status, decision.status)) return 'later';
+    if ((due === undefined || now() < due) && isCosmetic(live.status, decision.status)) {
+      memory.cosmeticAt = due ?? this.#nextCosmetic();
+      return 'later';
+    }
     const newest = cache.canaries.get(canary.metadata.namespace, canary.metadata.name);
     // Only our own writes may have come between: the status that we decided from must still be the one that is stored.
     if (!newest || newest.metadata.uid !== live.metadata.uid || !isDeepStrictEqual(newest.status, live.status)) return 'lost';
     try {
       await writer.update(SluiceResources.Canary, { ...newest, status: decision.status }, cache.canaries, { subresource: 'status' });
-      memory.storedAt = now();
       return 'stored';
     } catch (error) {
       if (isConflict(error) || isNotFound(error)) return 'lost';
@@ -173,6 +214,12 @@ export class Reconciler {
       if (decision.status.run?.ending) return 'later';
       throw error;
     }
+  }
+
+  /** Each that waits has its own turn, so that none is looked at in vain. */
+  #nextCosmetic(): number {
+    this.#cosmeticAt = Math.max(this.options.now() + COSMETIC_MS, this.#cosmeticAt + COSMETIC_GAP_MS);
+    return this.#cosmeticAt;
   }
 
   #record(canary: Canary, decision: Decision): void {
@@ -198,7 +245,10 @@ export class Reconciler {
   }
 }
 
-function isOlder(a: Canary, b: Canary): boolean {
-  const [x, y] = [a.metadata.creationTimestamp ?? '', b.metadata.creationTimestamp ?? ''];
-  return x === y ? a.metadata.name < b.metadata.name : x < y;
+/** Since when the weights are as they are: a write may take its time, and the clock of a step must not run meanwhile. */
+function withSince(observed: Observation, memory: Memory, now: number): Observation {
+  const weights = JSON.stringify(observed.routes.weights ?? null);
+  if (memory.routes?.weights !== weights) memory.routes = { weights, ...(memory.routes ? { since: now } : {}) };
+  const { since } = memory.routes;
+  return since === undefined ? observed : { ...observed, routes: { ...observed.routes, since } };
 }

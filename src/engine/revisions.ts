@@ -2,12 +2,14 @@ import { z } from 'zod';
 import { Annotations, Labels, type Canary, type Provenance } from '../api/index.js';
 import { revisionName } from '../core/names.js';
 import type { DesiredRevision } from '../core/observation.js';
-import { podTemplateSchema, type ConfigContent, type PodTemplate } from '../core/pod-template.js';
-import { makeRevision, snapshotName, trackedReferences, type Revision, type TrackedConfig } from '../core/revision.js';
+import { mutableImages, podTemplateSchema, type ConfigContent, type PodTemplate } from '../core/pod-template.js';
+import { singleton } from '../core/singleton.js';
+import { digest, makeRevision, snapshotName, trackedReferences, type Revision, type TrackedConfig } from '../core/revision.js';
 import type { Problem } from '../core/evidence.js';
 import type { RevisionData } from '../core/workload.js';
 import { Resources, type KubeObject } from '../kube/index.js';
 import type { Cache } from './cache.js';
+import { readTemplate } from './facts.js';
 
 export type Desired = { revision: Revision; observation: DesiredRevision } | { problem: Problem } | undefined;
 
@@ -23,10 +25,21 @@ interface Entry {
 }
 
 const strings = z.record(z.string(), z.string()).optional();
-function contentOf(object: KubeObject): ConfigContent {
+export function contentOf(object: KubeObject): ConfigContent {
   const data = strings.safeParse(object['data']).data;
   const binaryData = strings.safeParse(object['binaryData']).data;
   return { ...(data ? { data } : {}), ...(binaryData ? { binaryData } : {}) };
+}
+
+const ROTATED_TYPES = new Set(['kubernetes.io/tls', 'kubernetes.io/service-account-token', 'kubernetes.io/dockerconfigjson', 'kubernetes.io/dockercfg', 'bootstrap.kubernetes.io/token']);
+
+/** Why a Secret must not be frozen: somebody renews it (trap K6). */
+function rotatedByOthers(object: KubeObject): string | undefined {
+  if (object.kind !== 'Secret') return undefined;
+  const type = object['type'];
+  if (typeof type === 'string' && ROTATED_TYPES.has(type)) return `is of type ${type}`;
+  const owner = object.metadata.ownerReferences?.find(({ controller }) => controller);
+  return owner && `is managed by ${owner.kind} ${owner.name}`;
 }
 
 /** Provenance as our Git sync, or nobody, wrote it on an object. */
@@ -59,16 +72,19 @@ export class Revisions {
   desired(canary: Canary, target: KubeObject | undefined): Desired {
     if (!target) return undefined;
     const key = `${canary.metadata.namespace}/${canary.metadata.name}`;
-    const template = podTemplateSchema.safeParse((target['spec'] as Record<string, unknown> | undefined)?.['template']);
-    if (!template.success) return { problem: { reason: 'InvalidSpec', message: `${target.kind} ${target.metadata.name}: spec.template cannot be read: ${template.error.issues[0]?.message}` } };
-    const references = trackedReferences(canary.spec, template.data);
+    const read = readTemplate(target);
+    if ('problem' in read) return { problem: { reason: 'InvalidSpec', message: `${target.kind} ${target.metadata.name}: spec.template cannot be read: ${read.problem}` } };
+    const { template } = read;
+    const references = trackedReferences(canary.spec, template);
     const objects = references.map((reference) => ({ reference, object: this.#config(canary, reference) }));
     const versions = objects.map(({ object }) => (object === 'absent' ? '-' : (object?.metadata.resourceVersion ?? '?')));
-    const modes = JSON.stringify(canary.spec.revisions.configs ?? []);
+    const { configs = [], allow = [] } = canary.spec.revisions;
+    const modes = JSON.stringify(allow.length > 0 ? [configs, allow] : configs);
     const cacheKey = [target.metadata.uid, target.metadata.generation, target.metadata.annotations?.[Annotations.syncedAt], modes, ...versions].join('|');
     const known = this.#entries.get(key);
     if (known?.cacheKey === cacheKey) return known.desired;
-    const desired = this.#compute(canary, key, target, template.data, objects);
+    const origin = digest([target.metadata.uid, target.metadata.generation, modes, ...versions]).slice(0, 16);
+    const desired = this.#compute(canary, key, target, template, objects, origin);
     this.#entries.set(key, { cacheKey, desired });
     return desired;
   }
@@ -79,10 +95,15 @@ export class Revisions {
     return this.cache.configMaps.get(namespace, reference.name) ?? 'absent';
   }
 
-  #compute(canary: Canary, key: string, target: KubeObject, template: PodTemplate, objects: { reference: { kind: 'ConfigMap' | 'Secret'; name: string; optional: boolean }; object: KubeObject | 'absent' | undefined }[]): Desired {
+  #compute(canary: Canary, key: string, target: KubeObject, template: PodTemplate, objects: { reference: { kind: 'ConfigMap' | 'Secret'; name: string; optional: boolean }; object: KubeObject | 'absent' | undefined }[], origin: string): Desired {
     const configs: TrackedConfig[] = [];
+    const strategy = (target['spec'] as { strategy?: { type?: string } } | undefined)?.strategy?.type;
+    const twice = singleton(template, strategy, canary.spec.revisions.allow ?? []);
+    if (twice) return { problem: { reason: 'Singleton', message: `${target.kind} ${target.metadata.name}: ${twice}` } };
     for (const { reference, object } of objects) {
       const { kind, name } = reference;
+      const rotated = typeof object === 'object' ? rotatedByOthers(object) : undefined;
+      if (rotated) return { problem: { reason: 'InvalidSpec', message: `Secret ${name} ${rotated}: a frozen copy would outlive it. Correct spec.revisions.configs: use mode share` } };
       if (object === undefined) return undefined;
       if (object !== 'absent') configs.push({ kind, name, content: contentOf(object) });
       else if (reference.optional) configs.push({ kind, name, content: 'absent' });
@@ -95,16 +116,22 @@ export class Revisions {
         };
     }
     const revision = makeRevision(template, configs);
+    const mutable = mutableImages(template);
     const observation: DesiredRevision = {
       revision: revision.name,
+      origin,
+      ...(mutable.length > 0 ? { mutableImages: mutable } : {}),
       provenance: this.#provenance(canary, target, objects, revision.name),
       since: this.#seen(key, revision.name),
+      ...(target.metadata.annotations?.[Annotations.retry] ? { retry: true } : {}),
     };
     return { revision, observation };
   }
 
   /** The newest sync among what makes the revision. A change that no sync made is of unknown origin, and says so by silence. */
   #provenance(canary: Canary, target: KubeObject, objects: { object: KubeObject | 'absent' | undefined }[], revision: string): Provenance {
+    const confirmed = target.metadata.annotations?.[Annotations.confirmed];
+    if (confirmed !== undefined && confirmed !== revision) return {};
     const sources = [target, ...objects.flatMap(({ object }) => (object === undefined || object === 'absent' ? [] : [object]))];
     const found = sources.flatMap((object) => provenanceAt(object) ?? []).sort((a, b) => b.at - a.at)[0];
     if (!found) return {};

@@ -1,9 +1,11 @@
-import { Labels, type Canary } from '../api/index.js';
+import { Annotations, Labels, type Canary } from '../api/index.js';
 import { canaryNames } from '../core/names.js';
-import { configReferences, podTemplateSchema } from '../core/pod-template.js';
+import { readOverlay } from '../core/overlay.js';
+import { configReferences } from '../core/pod-template.js';
 import type { Informer, KubeObject } from '../kube/index.js';
-import { Index, keyOf, type Cache } from './cache.js';
-import { callerServices } from './observe.js';
+import { attachedCanaries } from './attachments.js';
+import { Index, keyOf, overlaidBy, selectorOf, type Cache } from './cache.js';
+import { differs, podLabels, readTemplate } from './facts.js';
 
 /** Which Canaries care for an object by its name: `Kind/NAMESPACE/NAME` → keys of Canaries. */
 class Interests {
@@ -30,6 +32,11 @@ class Interests {
   }
 }
 
+/** Not every kind counts its generations. */
+const wishes = (object: KubeObject | undefined): string => JSON.stringify([object?.['spec'], object?.metadata.annotations?.[Annotations.overlay], object?.metadata.uid]);
+const isSameSpec = (object: KubeObject | undefined, previous: KubeObject | undefined): boolean =>
+  object?.metadata.generation !== undefined && object.metadata.generation === previous?.metadata.generation && object.metadata.uid === previous.metadata.uid;
+
 /** Wakes a Canary whenever anything changed that its decision reads. */
 export class Triggers {
   readonly #interests = new Interests();
@@ -50,15 +57,19 @@ export class Triggers {
     for (const canary of cache.canaries.list()) this.#interests.set(keyOf(canary), this.#objectsOf(canary));
     const own = cache.canaries.onChange((name, canary, previous) => {
       const key = `${name.namespace ?? ''}/${name.name}`;
-      this.#interests.set(key, canary ? this.#objectsOf(canary) : []);
+      if (!isSameSpec(canary, previous)) this.#interests.set(key, canary ? this.#objectsOf(canary) : []);
       this.wake(key);
       // The next oldest Canary of the same target may take it over.
       if (!canary && previous) for (const other of cache.canaries.byIndex(Index.target, `${name.namespace ?? ''}/${previous.spec?.targetRef?.name}`)) this.wake(keyOf(other));
     });
     const actions = cache.actions.onChange((_, action, previous) => this.#wakeNamed(action ?? previous, (action ?? previous)?.spec.canary));
     const named = (['Deployment', 'ConfigMap', 'VirtualService', 'AlertProvider', 'MetricTemplate'] as const).map((kind) => this.#follow(kind));
-    const owned = [cache.pods, cache.revisions].map((informer) => informer.onChange((_, object, previous) => this.#wakeOwner(object ?? previous)));
+    const owned = [
+      cache.pods.onChange((_, pod, previous) => differs('Pod', pod, previous) && this.#wakeOwner(pod ?? previous)),
+      cache.revisions.onChange((_, revision, previous) => this.#wakeOwner(revision ?? previous)),
+    ];
     const slices = cache.endpointSlices.onChange((_, slice, previous) => {
+      if (!differs('EndpointSlice', slice, previous)) return;
       const service = (slice ?? previous)?.metadata.labels?.['kubernetes.io/service-name'];
       this.#wakeInterested('Service', (slice ?? previous)?.metadata.namespace, service);
     });
@@ -66,11 +77,17 @@ export class Triggers {
       this.#wakeInterested('Service', name.namespace, name.name);
       if (service) this.#wakeSelected(service);
     });
+    const attached = [cache.budgets, cache.autoscalers].map((informer) =>
+      informer.onChange((_, object, previous) => {
+        if (wishes(object) === wishes(previous)) return;
+        for (const one of [object, previous]) if (one) for (const key of attachedCanaries(cache, one)) this.wake(key);
+      }),
+    );
     const rules = cache.destinationRules.onChange((_, rule, previous) => {
       const host = ((rule ?? previous)?.['spec'] as { host?: unknown } | undefined)?.host;
       if (typeof host === 'string') this.#wakeInterested('Host', undefined, host.split('.')[0]);
     });
-    return [own, actions, ...named, ...owned, slices, services, rules];
+    return [own, actions, ...named, ...owned, slices, services, ...attached, rules];
   }
 
   /** A Secret that is tracked changed. */
@@ -85,8 +102,8 @@ export class Triggers {
     const { service, slots } = canaryNames(spec);
     const of = (kind: string, name: string | undefined, space = namespace): string[] => (name === undefined ? [] : [`${kind}/${space}/${name}`]);
     const target = this.cache.deployments.get(namespace, spec.targetRef.name);
-    const template = podTemplateSchema.safeParse((target?.['spec'] as Record<string, unknown> | undefined)?.['template']);
-    const configs = template.success ? configReferences(template.data) : [];
+    const read = target && readTemplate(target);
+    const configs = read && 'template' in read ? configReferences(read.template) : [];
     return [
       ...of('Deployment', spec.targetRef.name),
       ...Object.values(slots).flatMap((name) => [...of('Deployment', name), ...of('Service', name), `Host//${name}`]),
@@ -110,10 +127,13 @@ export class Triggers {
       MetricTemplate: cache.metricTemplates,
     };
     const informer = informers[kind] as Informer<KubeObject>;
-    return informer.onChange((name) => {
+    return informer.onChange((name, object, previous) => {
+      if (kind === 'Deployment' && !differs(kind, object, previous)) return;
       // A target may refer to other configuration from now on.
-      if (kind === 'Deployment') for (const canary of cache.canaries.byIndex(Index.target, `${name.namespace ?? ''}/${name.name}`)) this.#interests.set(keyOf(canary), this.#objectsOf(canary));
+      if (kind === 'Deployment' && !isSameSpec(object, previous)) for (const canary of cache.canaries.byIndex(Index.target, `${name.namespace ?? ''}/${name.name}`)) this.#interests.set(keyOf(canary), this.#objectsOf(canary));
       this.#wakeInterested(kind, name.namespace, name.name);
+      // A fault lies on objects that no field of the Canary names.
+      if (kind === 'VirtualService') for (const key of new Set([object, previous].flatMap((one) => (one ? overlaidBy(one) : [])))) this.wake(key);
     });
   }
 
@@ -132,9 +152,14 @@ export class Triggers {
   /** A Service that begins to select a target's pods must get the selector overlay before a slot is filled (trap K2). */
   #wakeSelected(service: KubeObject): void {
     if (service.metadata.labels?.[Labels.slot]) return;
+    const overlay = readOverlay(service);
+    if (overlay) return this.wake(`${service.metadata.namespace ?? ''}/${overlay.canary}`);
+    const selector = Object.entries(selectorOf(service) ?? {});
+    if (selector.length === 0) return;
     for (const canary of this.cache.canaries.list(service.metadata.namespace)) {
-      const target = this.cache.deployments.get(canary.metadata.namespace, canary.spec.targetRef.name);
-      if (canary.status?.adoptedAt && callerServices(this.cache, { ...canary, spec: { ...canary.spec } }, target).some((item) => item.metadata.name === service.metadata.name)) this.wake(keyOf(canary));
+      if (!canary.status?.adoptedAt) continue;
+      const labels = podLabels(this.cache.deployments.get(canary.metadata.namespace, canary.spec?.targetRef?.name ?? ''));
+      if (selector.every(([label, value]) => labels?.[label] === value)) this.wake(keyOf(canary));
     }
   }
 }

@@ -11,13 +11,26 @@ export const FIELD_MANAGER = 'sluice';
 export class Writer {
   constructor(
     private readonly client: KubeClient,
-    private readonly assertLeading: () => void,
+    /** Throws when this process must not act any more. */
+    readonly assertLeading: () => void,
   ) {}
+
+  /** What the server has now, laid over the local copy. A list, because the right to `get` is needed for nothing else. */
+  async reread<T extends KubeObject>(resource: Resource<T>, namespace: string | undefined, name: string, into: IndexedInformer<T>): Promise<void> {
+    const { items } = await this.client.list(resource, { namespace, fieldSelector: `metadata.name=${name}` });
+    for (const item of items) if (item.metadata.name === name) into.observe(item);
+  }
+
+  /** What the server has now; for the few objects that are not watched. */
+  async list<T extends KubeObject>(resource: Resource<T>, namespace: string | undefined, labelSelector: string): Promise<T[]> {
+    const { items } = await this.client.list(resource, { namespace, labelSelector });
+    return items;
+  }
 
   async create<T extends KubeObject>(resource: Resource<T>, object: T, into?: IndexedInformer<T>): Promise<T | undefined> {
     this.assertLeading();
     try {
-      const created = await this.client.create(resource, object, { fieldManager: FIELD_MANAGER });
+      const created = await this.client.create(resource, object, { fieldManager: FIELD_MANAGER, beforeSend: this.assertLeading });
       into?.observe(created);
       return created;
     } catch (error) {
@@ -29,7 +42,7 @@ export class Writer {
 
   async update<T extends KubeObject>(resource: Resource<T>, object: T, into?: IndexedInformer<T>, options: WriteOptions = {}): Promise<T> {
     this.assertLeading();
-    const updated = await this.client.update(resource, object, { fieldManager: FIELD_MANAGER, ...options });
+    const updated = await this.client.update(resource, object, { fieldManager: FIELD_MANAGER, beforeSend: this.assertLeading, ...options });
     into?.observe(updated);
     return updated;
   }
@@ -43,7 +56,7 @@ export class Writer {
   ): Promise<T> {
     this.assertLeading();
     const { type = 'merge', ...rest } = options;
-    const patched = await this.client.patch(resource, of.metadata.namespace, of.metadata.name, body, type, { fieldManager: FIELD_MANAGER, ...rest });
+    const patched = await this.client.patch(resource, of.metadata.namespace, of.metadata.name, body, type, { fieldManager: FIELD_MANAGER, beforeSend: this.assertLeading, ...rest });
     if (patched.kind === resource.kind) into?.observe(patched);
     return patched;
   }
@@ -56,10 +69,12 @@ export class Writer {
     into.observe({ ...of, metadata, spec: { ...(of['spec'] as object), replicas } });
   }
 
+  /** Refused when the object is no longer the one that was seen. */
   async delete(resource: Resource, of: KubeObject, options: DeleteOptions = {}): Promise<void> {
     this.assertLeading();
+    const { namespace, name, uid, resourceVersion } = of.metadata;
     try {
-      await this.client.delete(resource, of.metadata.namespace, of.metadata.name, { propagationPolicy: 'Background', ...options });
+      await this.client.delete(resource, namespace, name, { propagationPolicy: 'Background', uid, resourceVersion, beforeSend: this.assertLeading, ...options });
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }

@@ -121,7 +121,7 @@ async function applyUnlessFresh(context: ApplyContext, request: ApplyRequest, it
   const { digest, id } = item.entry;
   const key = identityKey(id);
   const remembered = request.memory.get(key);
-  const unchanged = item.before?.digest === digest && remembered?.digest === digest;
+  const unchanged = item.before?.digest === digest && remembered?.digest === digest && !retries(request, item);
   if (unchanged && context.now() - remembered.at < request.freshForMs) return false;
   await applyOne(context, request, item);
   request.memory.set(key, { digest, at: context.now() });
@@ -152,12 +152,15 @@ async function applyOne(context: ApplyContext, request: ApplyRequest, item: Item
   }
 }
 
+/** A commit that asks for a retry marks every workload of its source: which of them failed, the releases know. */
+const retries = ({ provenance }: ApplyRequest, { resource }: Item): boolean => provenance.retry === true && resource.group === 'apps';
+
 /** What is sent: the manifest, who applied it and from which commit, and Sluice's values where an overlay lies on the live object. */
 function compose(context: ApplyContext, request: ApplyRequest, item: Item, live: KubeObject | undefined): KubeObject {
   const { manifest, before, entry } = item;
   const known = liveProvenance(live);
   const same = before?.digest === entry.digest || known?.[Annotations.commit] === request.provenance.head.sha;
-  const provenance = (same ? known : undefined) ?? newProvenance(request.provenance, [entry.file, before?.file]);
+  const provenance = (same && !retries(request, item) ? known : undefined) ?? newProvenance(request.provenance, [entry.file, before?.file, ...(item.declared.files ?? [])]);
   const { source } = request;
   const complete: KubeObject = {
     ...manifest,
@@ -235,7 +238,8 @@ function describeFailure({ manifest, file, line }: Declared, request: ApplyReque
 function nextStep(error: unknown): string {
   if (!(error instanceof KubeError)) return '';
   if (error.code === 403) return '; allow it to the service account of Sluice, or take it out of the repository';
-  if (error.code === 400 || error.code === 422) return '; correct the manifest';
+  // What its schema does not know, the server calls an internal error.
+  if (error.code === 400 || error.code === 422 || /failed to create typed patch object/.test(error.message)) return '; correct the manifest';
   if (error.code === 404) return '; create its namespace, in the repository or by hand. It is tried again';
   return '; it is tried again';
 }

@@ -47,6 +47,19 @@ export interface ReadResult<T> {
   value?: T;
 }
 
+export type UseRequest = Pick<ReadRequest<never>, 'url' | 'credentials' | 'timeoutMs' | 'signal'>;
+
+/** A copy, and the ways to work in it. */
+export interface Workshop {
+  /** As given to Git. */
+  url: string;
+  local: GitCall;
+  /** In the same copy, with what speaking to the remote needs. */
+  remote: GitCall;
+  /** A private folder for files; it goes when the task ends. */
+  scratch: string;
+}
+
 /**
  * Bare copies of remote repositories, one for each address and credentials, shared by every source that has both. They are caches:
  * all of them may be deleted at any time.
@@ -86,6 +99,44 @@ export class Repositories {
         }
       }),
     );
+  }
+
+  /**
+   * Lends the copy to a task that reads and writes branches. Nobody else uses it meanwhile. Rejects with SyncError only; the task
+   * may run twice, when the copy was found broken.
+   */
+  async use<T>(request: UseRequest, task: (workshop: Workshop) => Promise<T>): Promise<T> {
+    const { url, credentials, timeoutMs } = request;
+    const key = this.keyOf(url, credentials);
+    const attempt = (): Promise<T> => this.#lend(key, request, task);
+    return this.#locks.run(key, () =>
+      this.#slots.run(async () => {
+        try {
+          return await attempt().catch(async (error: unknown) => {
+            if (!suspectsCache(error)) throw error;
+            await this.#discard(key);
+            return attempt();
+          });
+        } catch (error) {
+          throw explainFailure(error, url, credentials, timeoutMs);
+        }
+      }),
+    );
+  }
+
+  async #lend<T>(key: string, { url, credentials, timeoutMs, signal: parent }: UseRequest, task: (workshop: Workshop) => Promise<T>): Promise<T> {
+    const { signal, forget } = limited(parent, timeoutMs);
+    let home: GitHome | undefined;
+    try {
+      home = await createRemoteHome(join(this.dir, 'homes'), url, credentials);
+      const environment = gitEnvironment(home.dir, url.host);
+      const heads = await runRemoteGit(['ls-remote', '--', url.text, 'HEAD', 'refs/heads/*'], { cwd: home.dir, environment, signal });
+      const local = { ...(await this.#open(key, /^[0-9a-f]+/.exec(heads)?.[0] ?? '')), signal };
+      return await task({ url: url.text, local, remote: { cwd: local.cwd, environment, signal }, scratch: home.dir });
+    } finally {
+      forget();
+      await home?.dispose();
+    }
   }
 
   /** Deletes copies that no source uses any more. */

@@ -64,6 +64,15 @@ export async function commitsBrought({ call, commit }: LocalRepository, previous
   return output.split('\n').filter(Boolean);
 }
 
+/** True when this commit, or one since `previous`, has the trailer `Sluice-Retry: true`. */
+export async function asksForRetry({ call, commit }: LocalRepository, previous: string | undefined): Promise<boolean> {
+  const known = previous !== undefined && /^[0-9a-f]{40,64}$/.test(previous) && previous !== commit && (await isAncestor({ call, commit }, previous));
+  const range = known ? [`--max-count=${MAX_COMMITS}`, `${previous}..${commit}`] : ['-1', commit];
+  const output = await runGit(['log', '-z', '--no-show-signature', '--format=%B', ...range, '--'], call);
+  return output.split('\0').some((message) => RETRY.test(message.trimEnd().split(/\n\s*\n/).at(-1) ?? ''));
+}
+const RETRY = /^Sluice-Retry: *true *$/im;
+
 async function isAncestor({ call, commit }: LocalRepository, previous: string): Promise<boolean> {
   try {
     await runGit(['merge-base', '--is-ancestor', previous, commit], call);

@@ -8,4 +8,7 @@ export {
   type GitSourceReconcilerOptions,
   type SyncedEvent,
 } from './reconciler.js';
-export { commitTree, createBareRepository, type CommitOptions, type TreeChanges } from './repository.js';
+export { commitTree, createBareRepository, headOf, type CommitOptions, type TreeChanges } from './repository.js';
+export { createGitWriter, type GitWriterOptions } from './write-back/index.js';
+export { StatusReporter, type StatusReporterOptions } from './hosts/reporter.js';
+export { systemClock } from './schedule.js';

@@ -15,14 +15,17 @@ import { z } from 'zod';
 import { Annotations, type GitSourceStatus } from '../api/index.js';
 import type { KubeObject } from '../kube/types.js';
 import type { LocalRepository } from './fetch.js';
+import { buildKustomization, isKustomization, type Built } from './kustomize.js';
 import { SyncError } from './reasons.js';
+import { duplicateKey, excess } from './slow-yaml.js';
 import { listTree, readFiles, type TreeEntry } from './tree.js';
 
 const MAX_BYTES = 10 * 1024 * 1024;
 /** As many as the inventory in the status holds. */
 export const MAX_OBJECTS = 500;
 const MAX_ALIASES = 100;
-const KUSTOMIZATIONS = new Set(['kustomization.yaml', 'kustomization.yml', 'Kustomization']);
+/** How every pointer file of Git LFS begins. */
+const LFS_POINTER = 'version https://git-lfs.github.com/spec/v1';
 
 export type ObjectFailure = NonNullable<GitSourceStatus['failures']>[number];
 
@@ -31,6 +34,8 @@ export interface Declared {
   manifest: KubeObject;
   file: string;
   line: number;
+  /** Where it is made of more files than one. */
+  files?: string[];
 }
 
 export interface Rendered {
@@ -45,11 +50,13 @@ export interface Rendered {
  */
 export async function renderTree(repository: LocalRepository, path: string, defaultNamespace: string): Promise<Rendered> {
   const entries = (await listTree(repository, path)).filter(({ path: file }) => !isHidden(posix.relative(path, file)));
-  const kustomization = entries.find(({ path: file }) => KUSTOMIZATIONS.has(posix.basename(file)));
-  if (kustomization) {
+  const kustomizations = entries.filter(({ path: file }) => isKustomization(file));
+  if (kustomizations.some(({ path: file }) => posix.dirname(file) === (path || '.'))) return renderBuilt(await buildKustomization(repository, path), path, defaultNamespace);
+  const [nested] = kustomizations;
+  if (nested) {
     throw new SyncError(
       'InvalidManifest',
-      `${kustomization.path}: Kustomize is not supported yet; commit the output of "kubectl kustomize" and point spec.path at it. Nothing was applied`,
+      `${nested.path}: a kustomization in a folder below spec.path; point spec.path at the folder that is to be built, or add a kustomization.yaml there. Nothing was applied`,
     );
   }
   const files = entries.filter(({ kind, path: file }) => kind === 'file' && isManifest(file));
@@ -58,10 +65,27 @@ export async function renderTree(repository: LocalRepository, path: string, defa
   const failures = entries.filter(mayMatter).map(notFollowed);
   const objects: Declared[] = [];
   for (const [index, { path: file }] of files.entries()) {
-    const parsed = parseManifests(file, (contents[index] ?? Buffer.alloc(0)).toString('utf8'));
+    await somethingElse();
+    const text = (contents[index] ?? Buffer.alloc(0)).toString('utf8');
+    if (text.startsWith(LFS_POINTER)) {
+      failures.push(failure(file, 1, 'is a pointer of Git LFS, whose content is not fetched; commit the manifest itself ("git lfs untrack", then add it again)'));
+      continue;
+    }
+    const parsed = parseManifests(file, text);
     objects.push(...parsed.objects);
     failures.push(...parsed.failures);
   }
+  return bounded(objects, failures, defaultNamespace);
+}
+
+/** What Kustomize made of a folder: the file of every object is the kustomization. */
+function renderBuilt({ text, files }: Built, path: string, defaultNamespace: string): Rendered {
+  const file = posix.join(path, 'kustomization.yaml');
+  const { objects, failures } = parseManifests(file, text);
+  return bounded(objects.map((object) => ({ ...object, line: 1, files })), failures, defaultNamespace);
+}
+
+function bounded(objects: Declared[], failures: ObjectFailure[], defaultNamespace: string): Rendered {
   const unique = refuseDuplicates(objects, defaultNamespace);
   if (unique.objects.length > MAX_OBJECTS) {
     throw new SyncError(
@@ -72,8 +96,13 @@ export async function renderTree(repository: LocalRepository, path: string, defa
   return { objects: unique.objects, failures: [...failures, ...unique.failures] };
 }
 
+/** Reading takes long enough that what is due meanwhile must have its turn. */
+const somethingElse = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** Reads one file. Documents that cannot be used become failures, with their line; the others are objects. */
 export function parseManifests(file: string, text: string): Rendered {
+  const much = excess(text, 2 * MAX_OBJECTS);
+  if (much) return { objects: [], failures: [failure(file, much.line, `${much.message}. Nothing of it was applied`)] };
   const lines = new LineCounter();
   const documents = parseAllDocuments<ParsedNode>(text, {
     version: '1.1',
@@ -82,13 +111,15 @@ export function parseManifests(file: string, text: string): Rendered {
     lineCounter: lines,
     prettyErrors: false,
     logLevel: 'silent',
-    uniqueKeys: true,
+    uniqueKeys: false,
   });
   const result: Rendered = { objects: [], failures: [] };
   if (!Array.isArray(documents)) return result;
   for (const document of documents) {
     const problem = document.errors[0];
+    const twice = problem ? undefined : duplicateKey(document);
     if (problem) result.failures.push(failure(file, lines.linePos(problem.pos[0]).line, `is not YAML: ${problem.message}`));
+    else if (twice) result.failures.push(failure(file, lineOf(twice.node, lines), `is not YAML: keys must be unique, and ${JSON.stringify(twice.key.slice(0, 100))} comes twice`));
     else readDocument(document, (node) => lineOf(node, lines), file, result);
   }
   return result;

@@ -14,6 +14,8 @@ export interface Provenance {
   source: string;
   /** RFC 3339 with milliseconds. */
   at: string;
+  /** One of the commits asks for another run of what failed. */
+  retry?: boolean;
 }
 
 const KEYS = [
@@ -23,10 +25,11 @@ const KEYS = [
   Annotations.subject,
   Annotations.source,
   Annotations.syncedAt,
+  Annotations.retry,
 ] as const;
 
 /** Annotations for an object whose manifest this sync changed; `files` are where it stands and stood. */
-export function newProvenance({ head, since, source, at }: Provenance, files: (string | undefined)[]): Record<string, string> {
+export function newProvenance({ head, since, source, at, retry }: Provenance, files: (string | undefined)[]): Record<string, string> {
   const others = since
     .filter(({ sha, files: touched }) => sha !== head.sha && touched.some((file) => files.includes(file)))
     .slice(0, MAX_OTHERS);
@@ -37,6 +40,7 @@ export function newProvenance({ head, since, source, at }: Provenance, files: (s
     [Annotations.subject]: head.subject,
     [Annotations.source]: source,
     [Annotations.syncedAt]: at,
+    ...(retry ? { [Annotations.retry]: head.sha } : {}),
   };
 }
 

@@ -12,6 +12,7 @@ export const GitReasons = {
   AuthenticationFailed: 'The Git server refused the credentials, or asks for some.',
   RepositoryNotFound: 'There is no repository at spec.url.',
   RefNotFound: 'The repository does not hold the branch, tag, version or commit of spec.ref.',
+  VerificationFailed: 'The commit is not signed by a key that spec.verify trusts.',
   PathNotFound: 'spec.path is not a folder of the commit.',
   FetchFailed: 'The repository could not be read; it is tried again.',
   StorageFull: 'The disk on which repositories are cached is full.',
@@ -31,6 +32,7 @@ const FOR_PEOPLE: ReadonlySet<GitReason> = new Set<GitReason>([
   'RepositoryNotFound',
   'RefNotFound',
   'PathNotFound',
+  'VerificationFailed',
   'InvalidManifest',
   'PruneRefused',
 ]);

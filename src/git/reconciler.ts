@@ -10,11 +10,15 @@ import { SyncError } from './reasons.js';
 import { backedOff, jittered, startSchedule, systemClock, type Clock } from './schedule.js';
 import { planOf, type SourcePlan } from './spec.js';
 import { conditionsOf, statusPatch, suspendedConditions, type Outcome } from './status.js';
+import type { WitnessView } from './witness.js';
 import { newMemory, syncSource, type SyncContext, type SyncMemory, type SyncResult } from './sync.js';
 
 const DEFAULT_CONCURRENCY = 8;
 /** How long a source waits whose spec cannot be read; a change of the spec comes at once anyway. */
 const IDLE_MS = 5 * 60_000;
+/** Servers announce a push a moment before they show it. */
+const FIRST_LOOK_MS = 200;
+const MAX_LOOKS = 8;
 
 /** The part of a pino logger that is used. */
 export interface GitLogger {
@@ -43,6 +47,8 @@ export interface GitSourceReconcilerOptions {
     secret: (namespace: string, name: string) => Promise<KubeObject | undefined>;
     /** A copy that an informer holds already, to save reads; it may be stale. */
     cached?: (resource: Resource, namespace: string | undefined, name: string) => KubeObject | undefined;
+    /** For sources that only watch (`spec.apply: false`); without it they confirm nothing. */
+    view?: WitnessView;
   };
   overlay: Overlay;
   /** Folder for copies of repositories; private to this process, and may be lost at any time. */
@@ -104,6 +110,7 @@ class Reconciler implements GitSourceReconciler {
       now: () => clock.now(),
       wait: (ms) => new Promise((resolve) => void clock.after(ms, resolve)),
       repositories: this.#repositories,
+      view: informers.view ?? { canaries: () => [], target: () => undefined, config: () => undefined },
       signal: this.#stop.signal,
     };
     this.#shared = {
@@ -123,6 +130,7 @@ class Reconciler implements GitSourceReconciler {
     this.#unsubscribe = gitSources.onChange((key, object, previous) => {
       if (!object) this.#forget(key.namespace, key.name);
       else if (!previous || asksForSync(object, previous)) this.#loop(object).wake();
+      else if (hintOf(object) !== hintOf(previous)) this.#loop(object).expect(hintOf(object)?.split(' ')[1]);
     });
     for (const source of gitSources.list()) this.#loop(source).wake();
   }
@@ -179,6 +187,8 @@ class SourceLoop {
   /** Reads in a row that failed. */
   #failures = 0;
   #handledRequest: string | undefined;
+  /** A commit that was announced and not seen yet. */
+  #expected: { commit: string; looks: number } | undefined;
   cacheKey = '';
 
   constructor(
@@ -192,6 +202,12 @@ class SourceLoop {
     if (this.#stopped) return;
     this.#again = true;
     this.#running ??= this.#run().finally(() => (this.#running = undefined));
+  }
+
+  /** A commit was announced: sync now, and soon again while the server does not show it yet. */
+  expect(commit: string | undefined): void {
+    this.#expected = commit === undefined ? undefined : { commit, looks: 0 };
+    this.wake();
   }
 
   async stop(): Promise<void> {
@@ -220,8 +236,17 @@ class SourceLoop {
       }
     }
     if (this.#stopped) return;
+    waitMs = Math.min(waitMs, this.#soon());
     const spent = clock.now() - started;
     this.#cancelTimer = clock.after(Math.max(0, jittered(waitMs, (options.random ?? Math.random)()) - spent), () => this.wake());
+  }
+
+  /** The wait for an announced commit, in ms: longer each time, and in the end as long as any. */
+  #soon(): number {
+    if (!this.#expected) return Infinity;
+    const { commit, looks } = this.#expected;
+    this.#expected = this.#memory.handled?.commit === commit || looks >= MAX_LOOKS ? undefined : { commit, looks: looks + 1 };
+    return this.#expected ? FIRST_LOOK_MS * 2 ** looks : Infinity;
   }
 
   /** One sync, and its status. Gives the wait until the next one, in ms. */
@@ -348,6 +373,9 @@ class SourceLoop {
     return `${this.namespace}/${this.name}`;
   }
 }
+
+/** What a Git host announced last: `TIME COMMIT`. */
+const hintOf = ({ metadata }: GitSource): string | undefined => metadata.annotations?.[Annotations.syncHint];
 
 function asksForSync(now: GitSource, before: GitSource): boolean {
   const request = ({ metadata }: GitSource): string | undefined => metadata.annotations?.[Annotations.syncRequested];

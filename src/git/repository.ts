@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { createGitHome, gitEnvironment } from './environment.js';
+import { trailersOf } from './write-back/message.js';
 import { GitError, runGit, type GitCall } from './run.js';
 
 /** New content by path; null deletes; a link is an entry of mode 120000. */
@@ -43,6 +44,15 @@ export async function commitTree(dir: string, changes: TreeChanges, options: Com
     const input = importStream(ref, options.orphan ? undefined : parent, changes, options);
     // `get-mark` answers on standard output. `--force` only matters to `orphan`: otherwise the parent is the tip.
     return (await runGit(['fast-import', '--quiet', ...(options.orphan ? ['--force'] : [])], { ...call, input })).trim();
+  });
+}
+
+/** The newest commit of a branch of a bare repository. Rejects when there is no such branch. */
+export async function headOf(dir: string, branch = 'main'): Promise<{ head: string; subject: string; trailers: Record<string, string> }> {
+  return withGit(dir, async (call) => {
+    const output = await runGit(['log', '-1', '--no-show-signature', '--format=%H%n%B', `refs/heads/${branch}`, '--'], call);
+    const [head = '', ...message] = output.split('\n');
+    return { head, subject: message[0] ?? '', trailers: trailersOf(message.join('\n')) };
   });
 }
 

@@ -9,6 +9,8 @@ export class GitError extends Error {
     readonly command: string,
     readonly exitCode: number,
     readonly stderr: string,
+    /** Of commands that speak to a remote; as unredacted. */
+    readonly stdout = '',
   ) {
     super(`git ${command} ended with ${exitCode}`);
     this.name = 'GitError';
@@ -61,7 +63,7 @@ export function runRemoteGit(args: string[], { cwd, environment, signal }: GitCa
     child.on('close', (code) => {
       signal?.removeEventListener('abort', stop);
       if (code === 0) resolve(Buffer.concat(output).toString('utf8'));
-      else reject(new GitError(command, code ?? -1, words));
+      else reject(new GitError(command, code ?? -1, words, Buffer.concat(output).toString('utf8').slice(-MAX_WORDS)));
     });
   });
 }

@@ -18,6 +18,8 @@ export interface SourcePlan {
   defaultNamespace: string;
   apply: boolean;
   prune: boolean;
+  /** Secret with the public keys that must have signed the commit. */
+  verify?: string;
 }
 
 /** @throws SyncError InvalidSpec or InvalidUrl, naming the field. */
@@ -51,5 +53,6 @@ export function planOf({ spec, metadata }: GitSource): SourcePlan {
     defaultNamespace: data.targetNamespace ?? metadata.namespace ?? 'default',
     apply: data.apply,
     prune: data.prune,
+    ...(data.verify ? { verify: data.verify.secretRef.name } : {}),
   };
 }

@@ -1,16 +1,19 @@
 import type { GitSource, GitSourceStatus } from '../api/index.js';
-import type { KubeObject } from '../kube/types.js';
+import { isConflict, type KubeObject } from '../kube/types.js';
 import { applyObjects, type AppliedMemory, type ApplyContext } from './apply.js';
 import { credentialsDigest, readCredentials, type GitCredentials } from './credentials.js';
-import type { ReadResult, Repositories } from './fetch.js';
-import { commitsBrought, commitsSince, describeCommit, type CommitInfo, type TouchingCommit } from './history.js';
+import type { LocalRepository, ReadResult, Repositories } from './fetch.js';
+import { asksForRetry, commitsBrought, commitsSince, describeCommit, type CommitInfo, type TouchingCommit } from './history.js';
 import type { InventoryEntry } from './identity.js';
+import { requireLeading } from './leading.js';
 import { MAX_OBJECTS, renderTree, type ObjectFailure, type Rendered } from './manifests.js';
 import { leftGit, pruneObjects } from './prune.js';
 import { SyncError } from './reasons.js';
 import { backedOff } from './schedule.js';
 import type { SourcePlan } from './spec.js';
 import type { Outcome } from './status.js';
+import { readTrustedKeys, verifyCommit } from './verify.js';
+import { annotate, confirm, openQuestions, type Confirmed, type WitnessView } from './witness.js';
 
 const MAX_FAILURES = 20;
 const MAX_RECENT = 20;
@@ -25,6 +28,8 @@ export interface SyncContext extends ApplyContext {
   /** The Secret; undefined when it does not exist. */
   secret: (namespace: string, name: string) => Promise<KubeObject | undefined>;
   signal: AbortSignal;
+  /** For sources that only watch: what they look at. */
+  view: WitnessView;
 }
 
 /** What is remembered of one source between syncs. All of it may be lost: the next sync then does a little more. */
@@ -34,6 +39,8 @@ export interface SyncMemory {
   handled?: { commit: string; generation: number | undefined; outcome: Outcome; failed: boolean };
   /** Applies in a row that left failures. */
   failures: number;
+  /** Questions of a witness that were asked of a commit already. */
+  asked?: string;
   /** Unix ms: when failed objects are tried again. */
   retryAt: number;
   /** Unix ms: when everything is applied again. */
@@ -54,6 +61,12 @@ export interface SyncResult {
 interface Reading {
   head: CommitInfo;
   since: TouchingCommit[];
+  /** One of the commits asks for another run of what failed. */
+  retry: boolean;
+  /** Why the commit must not be applied. */
+  unsigned?: SyncError;
+  /** Of a source that only watches. */
+  confirmed: Confirmed[];
   /** Commits that this one brings along, itself first. */
   brought: string[];
   rendered: Rendered | SyncError;
@@ -75,22 +88,30 @@ export async function syncSource(
   if (!value) return { outcome: memory.handled?.outcome ?? synced(commit, 0), status: {} };
   const previous = source.status?.appliedCommit;
   const base = { fetchedCommit: commit, author: value.head.author, subject: value.head.subject };
-  if (value.rendered instanceof SyncError) {
+  const rendered = value.unsigned ?? value.rendered;
+  if (rendered instanceof SyncError) {
     return remember(
       context,
       memory,
       source,
       plan,
-      { outcome: value.rendered, status: base, synced: { commit, previous, changed: [], deleted: [] } },
-      false,
+      { outcome: rendered, status: base, synced: { commit, previous, changed: [], deleted: [] } },
+      // The keys may be mended without a commit.
+      value.unsigned !== undefined,
     );
   }
   if (!plan.apply) {
+    requireLeading(context);
+    await annotate(context.client, value.confirmed).catch((error: unknown) => {
+      // Somebody else wrote meanwhile: asked again at the next look.
+      if (!isConflict(error)) throw error;
+      memory.asked = undefined;
+    });
     const outcome: Outcome = {
       reason: 'Synced',
       message: `Read commit ${short(commit)}; spec.apply is false, so another tool applies it`,
     };
-    const status = { ...base, objects: value.rendered.objects.length, failures: value.rendered.failures.slice(0, MAX_FAILURES) };
+    const status = { ...base, objects: rendered.objects.length, failures: rendered.failures.slice(0, MAX_FAILURES) };
     return remember(
       context,
       memory,
@@ -100,7 +121,7 @@ export async function syncSource(
       false,
     );
   }
-  return applyReading(context, memory, source, plan, force, value, value.rendered);
+  return applyReading(context, memory, source, plan, force, value, rendered);
 }
 
 async function readSource(
@@ -118,12 +139,16 @@ async function readSource(
       credentials,
       timeoutMs: plan.timeoutMs,
       signal: context.signal,
-      wantsHistory: previous !== undefined,
-      wants: (commit) => force || isDue(memory, commit, source.metadata.generation, context.now()),
+      wantsHistory: previous !== undefined || !plan.apply,
+      wants: (commit) => force || isDue(memory, commit, source.metadata.generation, context.now()) || (!plan.apply && memory.asked !== `${commit} ${openQuestions(context.view)}`),
       read: async (repository) => ({
+        unsigned: await unsigned(context, source, plan, repository),
         head: await describeCommit(repository),
-        since: previous === undefined ? [] : await commitsSince(repository, previous, plan.path),
+        since: previous === undefined ? [] : await commitsSince(repository, previous, ''),
         brought: await commitsBrought(repository, previous, MAX_RECENT),
+        // The same commit asks once: what was applied from it says so already.
+        retry: previous !== undefined && previous !== repository.commit && (await asksForRetry(repository, previous)),
+        confirmed: plan.apply ? [] : await witness(context, memory, source, plan, repository),
         rendered: await renderTree(repository, plan.path, plan.defaultNamespace).catch((error: unknown) => {
           // A commit that cannot be used was read all the same.
           if (error instanceof SyncError) return error;
@@ -141,6 +166,24 @@ async function readSource(
     if (credentialsDigest(fresh) === credentialsDigest(credentials)) throw error;
     return attempt(fresh);
   }
+}
+
+/** The commit that is not signed as `spec.verify` wants; undefined when it is, or nothing is wanted. */
+async function unsigned(context: SyncContext, source: GitSource, { verify }: SourcePlan, repository: LocalRepository): Promise<SyncError | undefined> {
+  if (verify === undefined) return undefined;
+  try {
+    await verifyCommit(repository, readTrustedKeys(verify, await context.secret(source.metadata.namespace ?? 'default', verify)));
+    return undefined;
+  } catch (error) {
+    if (error instanceof SyncError) return error;
+    throw error;
+  }
+}
+
+async function witness(context: SyncContext, memory: SyncMemory, source: GitSource, plan: SourcePlan, repository: LocalRepository): Promise<Confirmed[]> {
+  const name = `${source.metadata.namespace ?? 'default'}/${source.metadata.name}`;
+  memory.asked = `${repository.commit} ${openQuestions(context.view)}`;
+  return confirm(repository, { name, path: plan.path, defaultNamespace: plan.defaultNamespace }, context.view, new Date(context.now()).toISOString());
 }
 
 function isDue({ handled, retryAt, repairAt }: SyncMemory, commit: string, generation: number | undefined, now: number): boolean {
@@ -173,7 +216,7 @@ async function applyReading(
   source: GitSource,
   plan: SourcePlan,
   force: boolean,
-  { head, since, brought }: Reading,
+  { head, since, retry, brought }: Reading,
   { objects, failures: unreadable }: Rendered,
 ): Promise<SyncResult> {
   const inventory = source.status?.inventory ?? [];
@@ -199,7 +242,7 @@ async function applyReading(
     defaultNamespace: plan.defaultNamespace,
     objects,
     inventory,
-    provenance: { head, since, source: `${identity.namespace}/${identity.name}`, at: new Date(context.now()).toISOString() },
+    provenance: { head, since, retry, source: `${identity.namespace}/${identity.name}`, at: new Date(context.now()).toISOString() },
     memory: memory.applied,
     freshForMs: force ? 0 : repairAfter(plan),
   });

@@ -1,5 +1,5 @@
 import http from 'node:http';
-import type { KubeConfig } from '@kubernetes/client-node';
+import type { ClientConfig } from './lean-config.js';
 
 /** How long what was read from files is used before the package is asked again, in ms. Kubelets rotate tokens minutes ahead of their expiry. */
 const REFRESH_MS = 60_000;
@@ -10,7 +10,7 @@ const IDLE_SOCKET_MS = 30_000;
 
 /** A kubeconfig (or a pod's service account) with its current context set. */
 export interface LoadedConfig {
-  config: KubeConfig;
+  config: ClientConfig;
   /** `as-groups` of the user; the package does not know them. */
   groups: string[];
 }
@@ -77,7 +77,7 @@ export function createCredentials(loaded: LoadedConfig, reload: () => Promise<Lo
   };
 }
 
-async function applyCredentials(config: KubeConfig, options: http.RequestOptions): Promise<void> {
+async function applyCredentials(config: ClientConfig, options: http.RequestOptions): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${ANSWER_TIMEOUT_MS / 1000} s`)), ANSWER_TIMEOUT_MS);
@@ -92,7 +92,7 @@ async function applyCredentials(config: KubeConfig, options: http.RequestOptions
 }
 
 /** Says what failed without the package's own words, which quote a plugin's output: a token may be in it. */
-function failure(config: KubeConfig, error: NodeJS.ErrnoException): string {
+function failure(config: ClientConfig, error: NodeJS.ErrnoException): string {
   const user = config.getCurrentUser();
   const exec = user?.exec as { command?: string } | undefined;
   if (error.syscall === 'open' && error.path) return `credentials: ${error.path} cannot be read (${error.code})`;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Resources } from './resources.js';
-import { isNotFound, type KubeClient, type KubeObject } from './types.js';
+import { isNotFound, type BeforeSend, type KubeClient, type KubeObject } from './types.js';
 
 /** An equal event within this time bumps the count of the first one, in ms. */
 const SERIES_MS = 10 * 60_000;
@@ -22,6 +22,8 @@ export interface EventRecorderOptions {
   /** New events and bumps per object and minute; more are dropped. */
   perObjectPerMinute?: number;
   now?: () => number;
+  /** Called right before each write; what it throws keeps the event from being written. */
+  beforeSend?: BeforeSend;
   /** Hears of events that could not be written. */
   onError?: (error: unknown) => void;
 }
@@ -86,7 +88,7 @@ class CoreEventRecorder implements EventRecorder {
     this.#series.delete(key);
     this.#series.set(key, { namespace, name, count: 1, lastAt: now, writtenAt: now, writtenCount: 1, body });
     this.#forgetOldest();
-    this.#enqueue(() => this.options.client.create(Resources.Event, body));
+    this.#enqueue(() => this.options.client.create(Resources.Event, body, { beforeSend: this.options.beforeSend }));
   }
 
   #repeat(key: string, series: Series, now: number): void {
@@ -114,7 +116,7 @@ class CoreEventRecorder implements EventRecorder {
     };
     this.#enqueue(async () => {
       try {
-        await this.options.client.patch(Resources.Event, series.namespace, series.name, change, 'merge');
+        await this.options.client.patch(Resources.Event, series.namespace, series.name, change, 'merge', { beforeSend: this.options.beforeSend });
       } catch (error) {
         if (!isNotFound(error)) throw error;
         // The server keeps events for an hour; the next repeat starts afresh.

@@ -8,7 +8,7 @@ export {
   type RequestRecord,
 } from './client.js';
 export { createEventRecorder, type EventRecorder, type EventRecorderOptions } from './events.js';
-export { createInformer, type IndexedInformer, type InformerOptions } from './informer.js';
+export { createInformer, type IndexedInformer, type InformerClock, type InformerOptions } from './informer.js';
 export { loadClusterAccess, type ClusterAccess, type KubeconfigOptions } from './kubeconfig.js';
 export {
   createLeaderElector,

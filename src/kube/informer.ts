@@ -27,10 +27,22 @@ export interface InformerOptions<T extends KubeObject> extends Pick<
   /** Hears of failed lists and watches, and of listeners that threw. The informer goes on by itself. */
   onError?: (error: unknown) => void;
   random?: () => number;
+  /** Time for waits and for how long a watch lived; default is the system's. */
+  clock?: InformerClock;
 }
+
+export interface InformerClock {
+  /** Monotonic ms. */
+  monotonic(): number;
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+const systemClock: InformerClock = { monotonic: () => performance.now(), sleep };
 
 /** An {@link Informer} with secondary indexes. */
 export interface IndexedInformer<T extends KubeObject> extends Informer<T> {
+  /** False while no watch is open: the copy may be old. */
+  readonly following: boolean;
   /** Adds an index; `keysOf` must depend on the object alone. Returns the informer. Throws when the name is taken. */
   index(name: string, keysOf: (object: T) => string[]): IndexedInformer<T>;
   /** Objects for which `keysOf` gave this key. Throws when there is no such index. */
@@ -52,9 +64,11 @@ class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
   readonly #store = new ObjectStore<T>();
   readonly #listeners = new Set<Listener<T>>();
   readonly #backoff: Backoff;
+  readonly #clock: InformerClock;
   readonly #syncedPromise: Promise<void>;
   #markSynced: () => void = () => {};
   #synced = false;
+  #following = false;
   #started = false;
   /** Version up to which the server told us everything; empty when only a list can help. */
   #seen = '';
@@ -67,11 +81,16 @@ class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
     private readonly options: InformerOptions<T>,
   ) {
     this.#backoff = new Backoff(options.random);
+    this.#clock = options.clock ?? systemClock;
     this.#syncedPromise = new Promise((resolve) => (this.#markSynced = resolve));
   }
 
   get synced(): boolean {
     return this.#synced;
+  }
+
+  get following(): boolean {
+    return this.#following;
   }
 
   get(namespace: string | undefined, name: string): T | undefined {
@@ -120,19 +139,19 @@ class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
 
   async #run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const started = performance.now();
+      const started = this.#clock.monotonic();
       try {
         if (!this.#seen) await this.#relist(signal);
         if (!signal.aborted) await this.#watch(signal);
         this.#backoff.reset();
         // A server that ends watches at once must not be asked in a tight loop.
-        if (performance.now() - started < 1_000) await sleep(this.#backoff.next(), signal);
+        if (this.#clock.monotonic() - started < 1_000) await this.#clock.sleep(this.#backoff.next(), signal);
       } catch (error) {
         if (signal.aborted) return;
         if (needsRelist(error)) this.#seen = '';
         if (!isExpired(error)) this.#report(error);
-        if (performance.now() - started > HEALTHY_WATCH_MS) this.#backoff.reset();
-        await sleep(this.#waitAfter(error), signal);
+        if (this.#clock.monotonic() - started > HEALTHY_WATCH_MS) this.#backoff.reset();
+        await this.#clock.sleep(this.#waitAfter(error), signal);
       }
     }
   }
@@ -171,7 +190,12 @@ class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
   async #watch(signal: AbortSignal): Promise<void> {
     const { namespace, labelSelector, fieldSelector } = this.options;
     const options = { namespace, labelSelector, fieldSelector, resourceVersion: this.#seen, signal };
-    await this.client.watch(this.resource, options, (event) => this.#onEvent(event));
+    this.#following = true;
+    try {
+      await this.client.watch(this.resource, options, (event) => this.#onEvent(event));
+    } finally {
+      this.#following = false;
+    }
   }
 
   #onEvent(event: WatchEvent<T>): void {

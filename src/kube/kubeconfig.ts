@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import type { KubeConfig } from '@kubernetes/client-node';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { createCredentials, type CredentialSource, type LoadedConfig } from './credentials.js';
+import { clientConfig, podConfig } from './lean-config.js';
 
 /** Where a pod finds its service account's token (`Accessing the API from within a Pod` of Kubernetes' documentation). */
 const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
@@ -76,15 +76,11 @@ export async function loadClusterAccess(options: KubeconfigOptions = {}): Promis
 }
 
 async function loadKubeConfig(options: KubeconfigOptions): Promise<LoadedConfig> {
-  // Imported when a cluster is wanted: the package's generated API costs about 70 MiB and most of a second.
-  const { KubeConfig } = await import('@kubernetes/client-node');
-  const config = new KubeConfig();
   const root = options.podRoot ?? '';
   if (options.kubeconfig !== undefined || options.context !== undefined || !runsInPod(root)) {
-    return loadFiles(config, kubeconfigPaths(options.kubeconfig, options.env ?? process.env), options.context);
+    return loadFiles(kubeconfigPaths(options.kubeconfig, options.env ?? process.env), options.context);
   }
-  config.loadFromCluster(root);
-  return { config, groups: [] };
+  return { config: podConfig(root), groups: [] };
 }
 
 function runsInPod(root: string): boolean {
@@ -100,7 +96,7 @@ function kubeconfigPaths(explicit: string | undefined, env: NodeJS.ProcessEnv): 
   return [path.join(env['HOME'] ?? homedir(), '.kube', 'config')];
 }
 
-async function loadFiles(config: KubeConfig, files: string[], wanted: string | undefined): Promise<LoadedConfig> {
+async function loadFiles(files: string[], wanted: string | undefined): Promise<LoadedConfig> {
   const merged = mergeFirstWins(await Promise.all(files.map(readKubeconfig)));
   const where = `kubeconfig ${files.join(', ')}`;
   const name = wanted ?? merged['current-context'];
@@ -118,9 +114,7 @@ async function loadFiles(config: KubeConfig, files: string[], wanted: string | u
     );
   }
   if (user?.exec) user.exec.env = [...(user.exec.env ?? []), await execInfo(user.exec, cluster)];
-  config.loadFromString(JSON.stringify(merged));
-  config.setCurrentContext(name);
-  return { config, groups: user?.['as-groups'] ?? [] };
+  return { config: await clientConfig(merged, name), groups: user?.['as-groups'] ?? [] };
 }
 
 /** What a credential plugin is told (`client.authentication.k8s.io`); the package leaves it out. */
@@ -181,7 +175,7 @@ async function readKubeconfig(file: string): Promise<KubeconfigFile> {
   }
   let document: unknown;
   try {
-    document = parseYaml(content);
+    document = parseYaml(content, { logLevel: 'error' });
   } catch {
     // The parser's message quotes the line, which may hold a token.
     throw new Error(`kubeconfig ${file} is not valid YAML; check it with kubectl config view`);

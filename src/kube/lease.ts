@@ -3,8 +3,9 @@ import { Resources } from './resources.js';
 import { isNotFound, type KubeClient, type KubeObject } from './types.js';
 
 const DEFAULT_LEASE_DURATION_MS = 15_000;
-const DEFAULT_RENEW_DEADLINE_MS = 10_000;
-const DEFAULT_RETRY_PERIOD_MS = 2_000;
+/** Of the lease's duration: 10 s and 2 s of 15 s, as client-go has them. */
+const RENEW_DEADLINE_SHARE = 2 / 3;
+const RETRY_PERIOD_SHARE = 2 / 15;
 /** Candidates spread their attempts by up to this factor of the retry period, as client-go does. */
 const JITTER_FACTOR = 1.2;
 
@@ -38,10 +39,11 @@ export interface LeaderElectorOptions {
   name: string;
   /** Unique per process: two with the same identity would both lead. */
   identity: string;
-  /** How long others wait after the last renewal that they saw, in ms. */
+  /** How long others wait after the last renewal that they saw, in ms; default 15 s. Servers keep whole seconds. */
   leaseDurationMs?: number;
-  /** How long we lead after our last successful renewal was sent, in ms. Less than the lease's duration. */
+  /** How long we lead after our last successful renewal was sent, in ms. Less than the lease's duration; default two thirds of it. */
   renewDeadlineMs?: number;
+  /** Between two attempts, in ms; default two fifteenths of the lease's duration. */
   retryPeriodMs?: number;
   clock?: LeaseClock;
   random?: () => number;
@@ -109,8 +111,8 @@ class LeaseElector implements LeaderElector {
 
   constructor(private readonly options: LeaderElectorOptions) {
     this.#durationMs = options.leaseDurationMs ?? DEFAULT_LEASE_DURATION_MS;
-    this.#renewDeadlineMs = options.renewDeadlineMs ?? DEFAULT_RENEW_DEADLINE_MS;
-    this.#retryMs = options.retryPeriodMs ?? DEFAULT_RETRY_PERIOD_MS;
+    this.#renewDeadlineMs = options.renewDeadlineMs ?? this.#durationMs * RENEW_DEADLINE_SHARE;
+    this.#retryMs = options.retryPeriodMs ?? this.#durationMs * RETRY_PERIOD_SHARE;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
     const lease = `lease ${options.namespace}/${options.name}`;

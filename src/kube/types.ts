@@ -60,6 +60,9 @@ export interface ListResult<T> {
 
 export type PatchType = 'merge' | 'json' | 'strategic' | 'apply';
 
+/** Called at the last moment, when the request has waited its turn: what it throws is the answer, and nothing is sent. */
+export type BeforeSend = () => void;
+
 export interface WriteOptions {
   /** `status`, `scale`, … */
   subresource?: string;
@@ -69,12 +72,16 @@ export interface WriteOptions {
   dryRun?: boolean;
   /** Server-side apply only: take fields from other managers. */
   force?: boolean;
+  beforeSend?: BeforeSend;
 }
 
 export interface DeleteOptions {
   propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
+  /** Pods only: seconds until it is killed; 0 forgets it at once. */
+  gracePeriodSeconds?: number;
   uid?: string;
   resourceVersion?: string;
+  beforeSend?: BeforeSend;
 }
 
 export interface ListOptions {

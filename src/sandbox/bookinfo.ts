@@ -15,6 +15,8 @@ export interface ReviewsVersion {
   errorRate: number;
   latencyMs: number;
   startupMs: number;
+  /** Its pods end by themselves after so long. */
+  crashAfterMs?: number;
   /** Value in the ConfigMap that the pods read. */
   config: string;
 }
@@ -64,6 +66,7 @@ function reviewsManifest(text: string, version: ReviewsVersion): string {
       ...env('ERROR_RATE', version.errorRate),
       ...env('LATENCY_MS', version.latencyMs),
       ...env('STARTUP_MS', version.startupMs),
+      ...env('CRASH_AFTER_MS', version.crashAfterMs ?? 0),
       { name: 'CONFIG', valueFrom: { configMapKeyRef: { name: 'reviews-config', key: 'greeting' } } },
     ];
   }
@@ -83,7 +86,8 @@ function canaryManifest(analysis: Record<string, unknown>, spec: Record<string, 
     revisions: SANDBOX_REVISIONS,
     analysis: overlaid(analysis),
   };
-  return stringify({ apiVersion: API_VERSION, kind: 'Canary', metadata: { name: 'reviews' }, spec: deepOverlaid(base, spec) });
+  // Whoever applies manifests reads YAML 1.1, where a bare `yes` is no text.
+  return stringify({ apiVersion: API_VERSION, kind: 'Canary', metadata: { name: 'reviews' }, spec: deepOverlaid(base, spec) }, { compat: 'yaml-1.1', aliasDuplicateObjects: false });
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -100,7 +104,7 @@ function deepOverlaid(base: Record<string, unknown>, over: Record<string, unknow
 /** The way of stepping is replaced as a whole: a script's `stepWeight` beside our `stepWeights` would be refused. */
 function overlaid(analysis: Record<string, unknown>): Record<string, unknown> {
   const base: Record<string, unknown> = { ...SANDBOX_ANALYSIS };
-  if (['stepWeight', 'stepWeights', 'steps'].some((key) => key in analysis)) delete base['stepWeights'];
+  if (['stepWeight', 'stepWeights', 'steps', 'iterations'].some((key) => key in analysis)) delete base['stepWeights'];
   return { ...base, ...analysis };
 }
 

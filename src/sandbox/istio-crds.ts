@@ -37,4 +37,6 @@ export const istioCrds = (): KubeObject[] => [
     age,
   ]),
   crd('DestinationRule', 'destinationrules', 'dr', [{ name: 'Host', type: 'string', jsonPath: '.spec.host' }, age]),
+  crd('Gateway', 'gateways', 'gw', [age]),
+  crd('ServiceEntry', 'serviceentries', 'se', [{ name: 'Hosts', type: 'string', jsonPath: '.spec.hosts' }, age]),
 ];

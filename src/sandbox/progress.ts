@@ -43,8 +43,23 @@ export class Progress {
       this.io.out(`  ${this.#paint(release.result.padEnd(10), style)} commit ${release.commit.slice(0, 7)}  revision ${release.revision}  ${release.seconds} s  weights ${release.weights.join(' → ')}\n`);
       this.io.out(`             ${release.reason}\n`);
     }
+    const { head, subject, trailers } = summary.git;
+    if (head) this.io.out(`  Git: the branch ends with ${head.slice(0, 7)} "${subject ?? ''}"${trailers?.['Sluice-Revision'] ? `, which takes revision ${trailers['Sluice-Revision']} back` : ''}\n`);
+    for (const { url, title } of summary.git.pullRequests ?? []) this.io.out(`  Git: pull request ${url} "${title}"\n`);
+    this.#seen(summary.seen);
     const { total, failed, failedOnStable } = summary.requests;
     this.io.out(`  ${total} requests, ${failed} failed, of these ${failedOnStable} on the stable version\n`);
+  }
+
+  /** Who got what, where there is more than one group of callers. */
+  #seen(seen: Summary['seen']): void {
+    if (new Set(seen.map(({ group }) => group)).size < 2) return;
+    this.io.out(`  What callers saw\n`);
+    for (const { release, stage, group, versions, failed, medianMs, returned } of seen) {
+      const shares = Object.entries(versions).sort(([a], [b]) => a.localeCompare(b)).map(([version, count]) => `${version} ${count}`);
+      const notes = [...(failed > 0 ? [`${failed} failed`] : []), ...(returned > 0 ? [`${returned} went back and forth`] : [])];
+      this.io.out(`    ${`${release > 0 ? `release ${release}, ` : ''}${stage}`.padEnd(24)} ${group.padEnd(20)} ${[...shares, ...notes, `median ${medianMs} ms`].join(', ')}\n`);
+    }
   }
 
   #changed(canary: Canary): void {

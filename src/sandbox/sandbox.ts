@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { join } from 'node:path';
@@ -12,6 +13,7 @@ import { startApiServer } from './apiserver/index.js';
 import { BookinfoRepository } from './bookinfo.js';
 import { clusterInformers, startControllers, startNode, type ClusterInformers, type RunningNode } from './cluster/index.js';
 import { Evidence } from './evidence.js';
+import { HOSTED, startGitHost, type GitHost } from './git-host.js';
 import { istioCrds } from './istio-crds.js';
 import { startEnvoyMesh } from './mesh/envoy.js';
 import { startBuiltinMesh } from './mesh/mesh.js';
@@ -21,8 +23,11 @@ import { watchMesh } from './mesh/watch.js';
 import { startExternalPrometheus, type ExternalPrometheus } from './prometheus/external.js';
 import { startPrometheus } from './prometheus/index.js';
 import { startReceiver, type ReceivedMessage } from './receiver.js';
-import { startCallers, type Callers } from './traffic/callers.js';
+import type { CallerGroup } from './script.js';
+import { Seen } from './seen.js';
 import { Tally } from './tally.js';
+import type { Callers } from './traffic/callers.js';
+import { PRODUCTPAGE, startGroups } from './traffic/group.js';
 import { Cleanup, makeWorkplace } from './workplace.js';
 
 /** What a sandbox is made of; each real part takes the place of the built-in one. */
@@ -37,6 +42,8 @@ export interface SandboxOptions {
   prometheus?: string;
   /** Requests per second from callers. */
   rps: number;
+  /** Who calls; by default one group at `rps`. */
+  callers?: CallerGroup[];
   /** Laid over the example Canary's analysis. */
   analysis?: Record<string, unknown>;
   /** Laid over the example Canary's spec, deeply. */
@@ -47,6 +54,8 @@ export interface SandboxOptions {
   withoutCanary?: boolean;
   /** How late proxies learn of a change, in milliseconds. */
   pushDelayMs?: number;
+  /** A small Git host beside the repository, for commit statuses and pull requests. */
+  gitHost?: boolean;
   /** Starts Sluice; by default it runs in this process, over HTTP like any other client of the API. */
   startController?: (needs: ControllerNeeds) => Promise<RunningController>;
   onMessage?: (message: ReceivedMessage) => void;
@@ -81,6 +90,7 @@ export interface Sandbox {
   kubeconfigPath: string;
   apiUrl: string;
   git: { url: string; dir: string };
+  gitHost?: GitHost;
   prometheusUrl: string;
   /** The real one, where there is one: it can be stopped and started again. */
   prometheus?: ExternalPrometheus;
@@ -90,8 +100,10 @@ export interface Sandbox {
   repository: BookinfoRepository;
   canaries: IndexedInformer<Canary>;
   virtualServices: IndexedInformer<KubeObject>;
-  callers: Callers;
+  callers: Pick<Callers, 'stop' | 'stats'>;
   tally: Tally;
+  /** What each group of callers saw, stage by stage. */
+  seen: Seen;
   mesh: Mesh;
   stop(): Promise<void>;
 }
@@ -145,20 +157,22 @@ async function assemble(options: SandboxOptions, cleanup: Cleanup): Promise<Sand
   const canaries = createInformer(client, SluiceResources.Canary, { namespace: NAMESPACE });
   canaries.start(ending.signal);
   const tally = new Tally(() => canaries.get(NAMESPACE, CANARY)?.status);
-  const proxy = await mesh.outbound({ workload: 'productpage', namespace: NAMESPACE, labels: { app: 'productpage', version: 'v1' } });
+  const seen = new Seen(Date.now);
+  canaries.onChange((name, changed) => name.name === CANARY && seen.follow(changed?.status));
+  const proxy = await mesh.outbound(PRODUCTPAGE);
   const start = options.startController ?? ((needs: ControllerNeeds) => startOwnController(needs, evidence, problem));
   const controller = await start({ kubeconfig: cluster.kubeconfigPath, metricsServer: prometheus.url, metricsGridMs: SCRAPE_MS, namespace: NAMESPACE, dir });
   cleanup.add('controller', () => controller.stop());
-  await createSource(client, git.url);
+  const gitHost = options.gitHost ? await startGitHost(randomBytes(16).toString('hex')) : undefined;
+  if (gitHost) cleanup.add('Git host', () => gitHost.stop());
+  await createSource(client, git.url, gitHost);
   if (withoutCanary) await answered(proxy);
   else await adopted(client, canaries);
-  const callers = startCallers({
-    url: proxy,
-    host: CANARY,
-    path: '/reviews/0',
-    rps: options.rps,
-    timeoutMs: 15_000,
-    log: (line) => evidence.write('requests', tally.count(line)),
+  const anybody: CallerGroup = { name: 'anybody', rps: options.rps, headers: {}, host: CANARY, path: '/reviews/0' };
+  const callers = await startGroups(options.callers ?? [anybody], mesh, (group, line, user) => {
+    const counted = tally.count(line);
+    evidence.write('requests', options.callers ? { group, ...counted } : counted);
+    seen.count(group, line, counted.onCanary, user);
   });
   cleanup.add('callers', () => callers.stop());
   return {
@@ -166,6 +180,7 @@ async function assemble(options: SandboxOptions, cleanup: Cleanup): Promise<Sand
     kubeconfigPath: cluster.kubeconfigPath,
     apiUrl: client.server,
     git,
+    ...(gitHost ? { gitHost } : {}),
     prometheusUrl: prometheus.url,
     ...(prometheus.external ? { prometheus: prometheus.external } : {}),
     productpageUrl: proxy,
@@ -176,6 +191,7 @@ async function assemble(options: SandboxOptions, cleanup: Cleanup): Promise<Sand
     virtualServices,
     callers,
     tally,
+    seen,
     mesh,
     stop: async () => {
       await callers.stop();
@@ -303,12 +319,20 @@ async function startOwnController(needs: ControllerNeeds, evidence: Evidence, pr
   };
 }
 
-async function createSource(client: KubeClient, url: string): Promise<void> {
+/** The Secret with which Sluice speaks to the Git host. */
+const HOST_SECRET = 'git-host';
+
+async function createSource(client: KubeClient, url: string, host: GitHost | undefined): Promise<void> {
+  const writeBack = host && { host: { type: 'gitea', api: `${host.url}/api/v1`, repository: HOSTED, secretRef: { name: HOST_SECRET } } };
+  if (host) {
+    const token = Buffer.from(host.token).toString('base64');
+    await client.create(Resources.Secret, { apiVersion: 'v1', kind: 'Secret', metadata: { name: HOST_SECRET, namespace: NAMESPACE }, data: { token } });
+  }
   const source = {
     apiVersion: API_VERSION,
     kind: 'GitSource',
     metadata: { name: 'bookinfo', namespace: NAMESPACE },
-    spec: { url, interval: '1s', ref: { branch: 'main' }, path: '.' },
+    spec: { url, interval: '1s', ref: { branch: 'main' }, path: '.', ...(writeBack ? { writeBack } : {}) },
   } as const;
   try {
     await client.create(SluiceResources.GitSource, source as never);

@@ -20,14 +20,39 @@ const commit = z.strictObject({
 });
 export type ScriptCommit = z.infer<typeof commit>;
 
+const callers = z.strictObject({
+  /** For people, in what was seen. */
+  name: z.string().min(1).max(60),
+  /** Requests per second. */
+  rps: z.number().min(0).max(2000).default(20),
+  headers: z.record(z.string(), z.string()).default({}),
+  /** So many users take turns, each with a browser that keeps cookies. */
+  users: z.int().min(1).max(1000).optional(),
+  /** Enter by this Gateway (`NAMESPACE/NAME`) instead of a sidecar. */
+  gateway: z.string().optional(),
+  /** Host that is called. */
+  host: z.string().default('reviews'),
+  path: z.string().startsWith('/').default('/reviews/0'),
+});
+export type CallerGroup = z.infer<typeof callers>;
+
 const script = z.strictObject({
   /** Requests per second from callers. */
   rps: z.number().min(0).max(2000).default(30),
   /** Laid over `spec.analysis` of the example Canary. */
   analysis: z.record(z.string(), z.unknown()).default({}),
+  /** Laid over `spec` of the example Canary, deeply. */
+  canary: z.record(z.string(), z.unknown()).optional(),
+  /** A small Git host beside the repository takes commit statuses and pull requests. */
+  gitHost: z.boolean().optional(),
+  /** Who calls; by default one group of callers at `rps`. */
+  callers: z.array(callers).min(1).max(10).optional(),
   commits: z.array(commit).min(1).max(100),
 });
-export type Script = z.infer<typeof script>;
+export type Script = z.infer<typeof script> & {
+  /** Further files of the repository, by path; an example has them beside its script. */
+  files?: Record<string, string>;
+};
 
 /**
  * Reads a script.

@@ -8,6 +8,8 @@ export interface HttpServerOptions {
   registry: Registry;
   /** The process can do its work: caches are in. */
   ready: () => boolean;
+  /** Answers what is posted; undefined for paths that are not known. */
+  post?: (path: string, request: IncomingMessage) => Promise<{ code: number; text: string } | undefined>;
 }
 
 /**
@@ -42,7 +44,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<{ url
 
 async function answer(options: HttpServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const say = (code: number, text: string, type = 'text/plain; charset=utf-8') => response.writeHead(code, { 'content-type': type }).end(text);
-  const path = (request.url ?? '/').split('?')[0];
+  const path = (request.url ?? '/').split('?')[0] ?? '/';
+  const posted = request.method === 'POST' ? await options.post?.(path, request).catch(() => ({ code: 500, text: 'internal error\n' })) : undefined;
+  if (posted) return void say(posted.code, posted.text);
   if (request.method !== 'GET' && request.method !== 'HEAD') return void say(405, 'only GET\n');
   if (path === '/healthz' || path === '/livez') return void say(200, 'ok\n');
   if (path === '/readyz') return void (options.ready() ? say(200, 'ok\n') : say(503, 'caches are not in yet\n'));

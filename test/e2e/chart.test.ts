@@ -8,7 +8,14 @@ import { API_VERSION, SluiceResources, type Canary, type CanaryAction } from '..
 import type { Io } from '../../src/cli/io.js';
 import { run } from '../../src/cli/program.js';
 import { sleep } from '../../src/kube/backoff.js';
-import { createInformer, createKubeClient, isNotFound, Resources, type KubeObject, type OwnedKubeClient } from '../../src/kube/index.js';
+import {
+  createInformer,
+  createKubeClient,
+  isNotFound,
+  Resources,
+  type KubeObject,
+  type OwnedKubeClient,
+} from '../../src/kube/index.js';
 import { startNode, type RunningNode } from '../../src/sandbox/cluster/index.js';
 import { Kinds, type Pod } from '../../src/sandbox/cluster/types.js';
 import { run as command } from '../real/commands.js';
@@ -19,7 +26,11 @@ const CONTROLLER = 'system:serviceaccount:sluice-system:sluice';
 const LONG_MS = 90_000;
 
 /** Polls until the probe gives something. */
-async function eventually<T>(probe: () => Promise<T | undefined | false>, what: string, why: () => string = () => ''): Promise<T> {
+async function eventually<T>(
+  probe: () => Promise<T | undefined | false>,
+  what: string,
+  why: () => string = () => '',
+): Promise<T> {
   const deadline = performance.now() + LONG_MS;
   for (;;) {
     const value = await probe();
@@ -40,10 +51,20 @@ const as = async (user: string): Promise<OwnedKubeClient> => {
   clients.push(client);
   return client;
 };
-const apply = (file: string): Promise<string> => command(kubectl, ['--kubeconfig', plane.kubeconfig, 'apply', '--server-side', '-f', file], { cwd: root });
+const apply = (file: string): Promise<string> =>
+  command(kubectl, ['--kubeconfig', plane.kubeconfig, 'apply', '--server-side', '-f', file], { cwd: root });
 
 function io(lines: string[], signal: AbortSignal): Io {
-  return { out: (text) => void lines.push(text), err: (text) => void lines.push(text), now: Date.now, sleep, isTTY: false, color: false, env: {}, signal };
+  return {
+    out: (text) => void lines.push(text),
+    err: (text) => void lines.push(text),
+    now: Date.now,
+    sleep,
+    isTTY: false,
+    color: false,
+    env: {},
+    signal,
+  };
 }
 
 /** Stands for scheduler and kubelets: every pod is ready at once. */
@@ -77,7 +98,12 @@ const canary = {
 } as unknown as Canary;
 
 const action = (name: string, verb: string, by: string): CanaryAction =>
-  ({ apiVersion: API_VERSION, kind: 'CanaryAction', metadata: { namespace: 'shop', name }, spec: { canary: 'reviews', verb, by } }) as CanaryAction;
+  ({
+    apiVersion: API_VERSION,
+    kind: 'CanaryAction',
+    metadata: { namespace: 'shop', name },
+    spec: { canary: 'reviews', verb, by },
+  }) as CanaryAction;
 
 beforeAll(async () => {
   ({ kubectl } = await ensureParts({ need: ['kubectl'] }));
@@ -100,15 +126,30 @@ describe('the plain manifests on a real API server', () => {
     const lines: string[] = [];
     const stop = new AbortController();
     const done = run(
-      ['controller', '--kubeconfig', plane.kubeconfigFor(CONTROLLER), '--listen', '127.0.0.1:0', '--leader-election-namespace', 'sluice-system'],
+      [
+        'controller',
+        '--kubeconfig',
+        plane.kubeconfigFor(CONTROLLER),
+        '--listen',
+        '127.0.0.1:0',
+        '--leader-election-namespace',
+        'sluice-system',
+      ],
       io(lines, stop.signal),
     );
     let seen: Canary | undefined;
     const tail = (): string => `${JSON.stringify(seen?.status?.conditions)}\n${lines.slice(-5).join('')}`;
     const live = async (): Promise<Canary> => (seen = await plane.client.get(SluiceResources.Canary, 'shop', 'reviews'));
-    const phase = (wanted: string) => eventually(async () => (await live()).status?.phase === wanted && (await live()), `phase ${wanted}`, tail);
+    const phase = (wanted: string) =>
+      eventually(async () => (await live()).status?.phase === wanted && (await live()), `phase ${wanted}`, tail);
     await phase('Initialized');
-    await plane.client.patch(Resources.Deployment, 'shop', 'reviews', { spec: { template: { metadata: { labels: { version: 'v2' } } } } }, 'merge');
+    await plane.client.patch(
+      Resources.Deployment,
+      'shop',
+      'reviews',
+      { spec: { template: { metadata: { labels: { version: 'v2' } } } } },
+      'merge',
+    );
     const promoted = await phase('Succeeded');
     expect(promoted.status?.history?.[0]).toMatchObject({ result: 'Succeeded', weights: [50, 100] });
     await plane.client.delete(SluiceResources.Canary, 'shop', 'reviews');
@@ -118,7 +159,12 @@ describe('the plain manifests on a real API server', () => {
     const refused = (await readFile(plane.auditLogPath, 'utf8'))
       .split('\n')
       .filter((line) => line.includes(`"username":"${CONTROLLER}"`) && /"code":403/.test(line))
-      .map((line) => (JSON.parse(line) as { verb: string; requestURI: string }).verb + ' ' + (JSON.parse(line) as { requestURI: string }).requestURI);
+      .map(
+        (line) =>
+          (JSON.parse(line) as { verb: string; requestURI: string }).verb +
+          ' ' +
+          (JSON.parse(line) as { requestURI: string }).requestURI,
+      );
     expect(refused).toEqual([]);
   });
 
@@ -126,13 +172,29 @@ describe('the plain manifests on a real API server', () => {
     const controller = await as(CONTROLLER);
     const slack = { namespace: 'shop', fieldSelector: 'metadata.name=slack' };
     await expect(controller.list(Resources.Secret, slack)).rejects.toMatchObject({ code: 403 });
-    const roles = await template(await ensureHelm(), root, ['--show-only', 'templates/rbac-secrets.yaml', '--set', 'secrets[0].namespace=shop', '--set', 'secrets[0].names={slack}']);
+    const roles = await template(await ensureHelm(), root, [
+      '--show-only',
+      'templates/rbac-secrets.yaml',
+      '--set',
+      'secrets[0].namespace=shop',
+      '--set',
+      'secrets[0].names={slack}',
+    ]);
     const file = path.join(plane.dir, 'secrets.yaml');
     await writeFile(file, roles);
     await apply(file);
-    await eventually(async () => controller.list(Resources.Secret, slack).then(() => true, () => false), 'the named Secret may be listed');
+    await eventually(
+      async () =>
+        controller.list(Resources.Secret, slack).then(
+          () => true,
+          () => false,
+        ),
+      'the named Secret may be listed',
+    );
     await expect(controller.list(Resources.Secret, { namespace: 'shop' })).rejects.toMatchObject({ code: 403 });
-    await expect(controller.list(Resources.Secret, { namespace: 'shop', fieldSelector: 'metadata.name=other' })).rejects.toMatchObject({ code: 403 });
+    await expect(
+      controller.list(Resources.Secret, { namespace: 'shop', fieldSelector: 'metadata.name=other' }),
+    ).rejects.toMatchObject({ code: 403 });
   });
 
   it('let only those act who may, under their own name', async () => {
@@ -169,10 +231,27 @@ describe('the plain manifests on a real API server', () => {
       await apply(file);
     }
     const [ada, bob] = [await as('ada'), await as('bob')];
-    const create = (client: OwnedKubeClient, object: CanaryAction) => client.create(SluiceResources.CanaryAction, object, { dryRun: true });
-    await eventually(async () => create(ada, action('a1', 'abort', 'ada')).then(() => true, () => false), 'ada may abort');
-    await eventually(async () => create(bob, action('b1', 'hold', 'bob')).then(() => true, () => false), 'bob may hold');
-    await expect(create(bob, action('b2', 'abort', 'bob'))).rejects.toThrow('bob may not abort Canary reviews: a role that may create canaries/abort is needed');
+    const create = (client: OwnedKubeClient, object: CanaryAction) =>
+      client.create(SluiceResources.CanaryAction, object, { dryRun: true });
+    await eventually(
+      async () =>
+        create(ada, action('a1', 'abort', 'ada')).then(
+          () => true,
+          () => false,
+        ),
+      'ada may abort',
+    );
+    await eventually(
+      async () =>
+        create(bob, action('b1', 'hold', 'bob')).then(
+          () => true,
+          () => false,
+        ),
+      'bob may hold',
+    );
+    await expect(create(bob, action('b2', 'abort', 'bob'))).rejects.toThrow(
+      'bob may not abort Canary reviews: a role that may create canaries/abort is needed',
+    );
     await expect(create(bob, action('b3', 'hold', 'ada'))).rejects.toThrow('spec.by must be the user who asks: bob');
   });
 });

@@ -3,10 +3,18 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import type { Canary, CanaryStatus, HistoryEntry, SlotName } from '../../src/api/index.js';
+import { Annotations, type Canary, type CanaryStatus, type HistoryEntry, type SlotName } from '../../src/api/index.js';
+import { Resources } from '../../src/kube/index.js';
 import { FIRST_VERSION, type ReviewsVersion } from '../../src/sandbox/bookinfo.js';
 import type { ReceivedMessage } from '../../src/sandbox/receiver.js';
-import { CANARY, NAMESPACE, startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox.js';
+import {
+  CANARY,
+  NAMESPACE,
+  startSandbox,
+  type ControllerNeeds,
+  type Sandbox,
+  type SandboxOptions,
+} from '../../src/sandbox/sandbox.js';
 import { ensureParts, startControlPlane, type ControlPlane } from '../real/index.js';
 import { ControllerProcess } from './controller-process.js';
 import { Recorder, type Split } from './recorder.js';
@@ -26,9 +34,15 @@ export interface Told {
   revision?: string;
 }
 
-export interface WorldOptions extends Partial<Omit<SandboxOptions, 'kubeconfig' | 'envoy' | 'prometheus' | 'startController' | 'keep'>> {
+export interface WorldOptions extends Partial<
+  Omit<SandboxOptions, 'kubeconfig' | 'envoy' | 'prometheus' | 'startController' | 'keep'>
+> {
   /** The VirtualService whose weights are recorded; default is the generated one. */
   virtualService?: string;
+  /** Users of the API server besides `admin`, who may do everything too. */
+  users?: string[];
+  /** How Sluice is started; by default one process without leader election. */
+  controller?: (needs: ControllerNeeds, plane: ControlPlane) => Promise<ControllerProcess>;
 }
 
 /** A machine that is busy with other things makes answers slow; only a version that is slow by itself must fail. */
@@ -60,14 +74,18 @@ export class World {
   static async start(options: WorldOptions = {}): Promise<World> {
     const parts = await ensureParts({ need: ['envoy', 'prometheus'] });
     const dir = await mkdtemp(join(tmpdir(), 'sluice-e2e-'));
-    const plane = await startControlPlane({ dir: join(dir, 'plane') });
+    const { users = [], controller: startController = (needs) => ControllerProcess.start(needs), ...rest } = options;
+    const plane = await startControlPlane({
+      dir: join(dir, 'plane'),
+      users: users.map((name) => ({ name, groups: ['system:masters'] })),
+    });
     let controller: ControllerProcess | undefined;
     let recorder: Recorder | undefined;
     const messages: ReceivedMessage[] = [];
     try {
       const sandbox = await startSandbox({
         rps: 100,
-        ...options,
+        ...rest,
         analysis: { metrics: METRICS, ...options.analysis },
         keep: join(dir, 'sandbox'),
         kubeconfig: plane.kubeconfig,
@@ -77,7 +95,7 @@ export class World {
         onProblem: (problem) => void appendFile(join(dir, 'problems.log'), `${new Date().toISOString()} ${problem}\n`),
         startController: async (needs) => {
           recorder = await Recorder.start(plane.client, options.virtualService);
-          return (controller = await ControllerProcess.start(needs));
+          return (controller = await startController(needs, plane));
         },
       });
       if (!controller || !recorder) throw new Error('the sandbox started no controller');
@@ -117,31 +135,61 @@ export class World {
   /** Commit a new version; what is not named is as in the first one. Returns the commit's id. */
   async commit(change: Partial<ReviewsVersion> = {}, message = 'Another version of reviews'): Promise<string> {
     this.#build += 1;
-    return this.sandbox.repository.release({ ...FIRST_VERSION, version: (this.#build % 3) + 1, build: this.#build, ...change }, message);
+    return this.sandbox.repository.release(
+      { ...FIRST_VERSION, version: (this.#build % 3) + 1, build: this.#build, ...change },
+      message,
+    );
   }
 
   /** Wait until a condition holds; the error says what the Canary last said. */
-  async until<T>(what: string, probe: () => T | undefined | false | Promise<T | undefined | false>, patienceMs = PATIENCE_MS): Promise<T> {
+  async until<T>(
+    what: string,
+    probe: () => T | undefined | false | Promise<T | undefined | false>,
+    patienceMs = PATIENCE_MS,
+  ): Promise<T> {
     const deadline = Date.now() + patienceMs;
     for (;;) {
       const found = await probe();
       if (found !== undefined && found !== false) return found;
       if (Date.now() > deadline) {
         const { phase, history } = this.canary?.status ?? {};
-        throw new Error(`waited ${patienceMs / 1000} s for ${what}; phase ${phase}, ${JSON.stringify(this.progressing)}, last ${JSON.stringify(history?.[0])}; the evidence is in ${this.dir}`);
+        throw new Error(
+          `waited ${patienceMs / 1000} s for ${what}; phase ${phase}, ${JSON.stringify(this.progressing)}, last ${JSON.stringify(history?.[0])}; the evidence is in ${this.dir}`,
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
 
+  /** Wait until the target is as this commit has it. */
+  async synced(commit: string): Promise<void> {
+    await this.until(
+      `commit ${commit} to be applied`,
+      async () =>
+        (await this.plane.client.get(Resources.Deployment, NAMESPACE, CANARY)).metadata.annotations?.[Annotations.commit] ===
+        commit,
+    );
+  }
+
   /** The record of the commit's release, once it has ended. */
-  async ended(commit: string): Promise<HistoryEntry> {
-    return this.until(`the end of the release of ${commit}`, () => this.canary?.status?.history?.find((entry) => entry.commit === commit));
+  async ended(commit: string, patienceMs = PATIENCE_MS): Promise<HistoryEntry> {
+    return this.until(
+      `the end of the release of ${commit}`,
+      () => this.canary?.status?.history?.find((entry) => entry.commit === commit),
+      patienceMs,
+    );
+  }
+
+  /** Wait until no release is under way: one that an earlier test left behind would mix with the next. */
+  async idle(): Promise<void> {
+    await this.until('the end of what is under way', () => this.canary?.status?.run === undefined);
   }
 
   /** Wait until a slot has this weight in the cluster. */
   async weight(slot: SlotName, weight: number, since: number): Promise<Split> {
-    return this.until(`weight ${weight} in slot ${slot}`, () => this.recorder.splits(since).find((split) => split[slot] === weight));
+    return this.until(`weight ${weight} in slot ${slot}`, () =>
+      this.recorder.splits(since).find((split) => split[slot] === weight),
+    );
   }
 
   /** The weights that a slot was given since then, in the order of the writes. */
@@ -151,6 +199,7 @@ export class World {
 
   /** Asserts that callers got the split that the routes said, at every step since then. Returns how many windows could be judged. */
   async assertSplit(slot: SlotName, since: number, until = Date.now()): Promise<number> {
+    await this.answered();
     const windows = windowsOf(await this.requests(), this.recorder.changes(since), slot, until, this.pushDelayMs);
     this.windows.push(...windows);
     return assertWindows(windows);
@@ -165,10 +214,22 @@ export class World {
     return readRequests(this.sandbox.dir);
   }
 
+  /** Wait for the answers to all that callers sent so far: those of a slow version come last, and must be counted like the others. */
+  async answered(): Promise<void> {
+    const { sent } = this.sandbox.callers.stats();
+    await this.until(
+      `the answers to the first ${sent} requests`,
+      async () => (await this.requests()).filter(({ n }) => n < sent).length === sent,
+    );
+  }
+
   /** Asserts that no request failed but by the doing of a version under test. */
   assertNothingLost(): void {
     expect(this.sandbox.tally.totals.total).toBeGreaterThan(0);
-    expect(this.sandbox.tally.totals.failedOnStable, `failed requests that no version under test answered (evidence: ${this.dir})`).toBe(0);
+    expect(
+      this.sandbox.tally.totals.failedOnStable,
+      `failed requests that no version under test answered (evidence: ${this.dir})`,
+    ).toBe(0);
   }
 
   /** What the webhook receiver was told of a revision, in order; a repetition with the same id is dropped, as a receiver would. */
@@ -176,6 +237,35 @@ export class World {
     const bodies = this.messages.flatMap(({ receiver, body }) => (receiver === 'webhook' ? [body as Told] : []));
     const about = bodies.filter((told) => told.revision === revision);
     return about.filter((told, index) => about.findIndex(({ id }) => id === told.id) === index);
+  }
+
+  /** Asserts that its receivers were told exactly this of a revision, each once. The last message may still be under way. */
+  async assertTold(revision: string, events: string[]): Promise<void> {
+    await this.until(`${events.length} messages about ${revision}`, () => this.told(revision).length >= events.length);
+    const severities: Record<string, string> = { Failed: 'error' };
+    expect(this.told(revision).map(({ event, severity }) => [event, severity])).toEqual(
+      events.map((event) => [event, severities[event] ?? 'info']),
+    );
+  }
+
+  /** Asserts that no receiver got a message twice. */
+  assertNoRepetition(): void {
+    const all = this.messages.filter(({ receiver }) => receiver === 'webhook').map(({ body }) => (body as Told).id);
+    expect(
+      all.filter((id, index) => all.indexOf(id) !== index),
+      'messages that came twice',
+    ).toEqual([]);
+  }
+
+  /** Asserts that every run that ended so far was told of once at its start and once at its end, as it ended. */
+  assertEndingsToldOnce(): void {
+    for (const { revision, run, result } of this.status.history ?? []) {
+      const ofRun = this.told(revision).filter(({ id }) => id.includes(`/${run}/`));
+      expect(
+        ofRun.map(({ event }) => event),
+        `messages about the run of ${revision}`,
+      ).toEqual(['Started', result]);
+    }
   }
 
   /** The texts that the chat was told of a revision, in order. */
@@ -193,7 +283,11 @@ export class World {
         response.on('data', (part: string) => (text += part));
         response.on('end', () => {
           const slot = response.headers['x-sluice-slot'];
-          resolve({ status: response.statusCode ?? 0, ...(typeof slot === 'string' ? { slot } : {}), body: JSON.parse(text) as Record<string, unknown> });
+          resolve({
+            status: response.statusCode ?? 0,
+            ...(typeof slot === 'string' ? { slot } : {}),
+            body: JSON.parse(text) as Record<string, unknown>,
+          });
         });
       });
       call.on('error', reject).end();

@@ -177,36 +177,16 @@ describe('input that cannot be used', () => {
     expect(await world.reason('InvalidSpec')).toContain('spec.path');
   });
 
-  it('refuses Kustomize by the name of the file', async () => {
-    await world.commit({ 'deploy/kustomization.yaml': 'resources: [a.yaml]\n', 'deploy/a.yaml': configMap('a') });
+  it('refuses a pointer of Git LFS by its name, and deletes nothing meanwhile', async () => {
+    const first = await world.commit({ 'deploy/a.yaml': configMap('a') });
     world.source();
     await world.start();
-    expect(await world.reason('InvalidManifest')).toContain('deploy/kustomization.yaml: Kustomize is not supported yet');
-    expect(world.cluster.get('ConfigMap', 'a')).toBeUndefined();
+    await world.applied(first);
+    await world.commit({ 'deploy/a.yaml': `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 120\n` });
+    expect(await world.reason('InvalidManifest')).toContain('deploy/a.yaml:1 is a pointer of Git LFS');
+    expect(world.cluster.get('ConfigMap', 'a')).toBeDefined();
   });
 
-  it.each([
-    ['url', { url: 'ext::sh -c "touch /tmp/owned"' }, 'InvalidUrl'],
-    ['url', { url: '--upload-pack=touch' }, 'InvalidUrl'],
-    ['url', { url: 'ssh://-oProxyCommand=touch/x' }, 'InvalidUrl'],
-    ['ref.branch', { ref: { branch: '--upload-pack=touch' } }, 'InvalidSpec'],
-    ['ref.branch', { ref: { branch: 'a..b' } }, 'InvalidSpec'],
-    ['ref.tag', { ref: { tag: 'v1:refs/heads/x' } }, 'InvalidSpec'],
-    ['ref.semver', { ref: { semver: 'newest' } }, 'InvalidSpec'],
-    ['schedule', { schedule: '61 * * * *' }, 'InvalidSchedule'],
-    ['timeZone', { schedule: '* * * * *', timeZone: 'Mars/Base' }, 'InvalidSchedule'],
-    ['interval', { interval: '0s' }, 'InvalidSpec'],
-  ])('refuses a hostile or impossible %s: %j', async (field, spec, reason) => {
-    await world.commit({ 'deploy/a.yaml': configMap('a') });
-    world.source(spec);
-    await world.start();
-    expect(await world.reason(reason)).toContain(`spec.${field}`);
-    expect(world.condition('Stalled')?.status).toBe('True');
-    expect(world.cluster.get('ConfigMap', 'a')).toBeUndefined();
-  });
-});
-
-describe('a repository in trouble', () => {
   it('keeps what runs when the repository vanishes, says so, and goes on when it is back', async () => {
     const first = await world.commit({ 'deploy/a.yaml': configMap('a') });
     world.source();

@@ -1,16 +1,25 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { vi } from 'vitest';
 import type { Condition, GitSource, GitSourceSpec } from '../../src/api/index.js';
 import { createGitSourceReconciler, type GitSourceReconciler, type Overlay, type SyncedEvent } from '../../src/git/index.js';
 import { commitTree, createBareRepository, type CommitOptions, type TreeChanges } from '../../src/git/repository.js';
+import { gitEnvironment } from '../../src/git/environment.js';
+import { runGit } from '../../src/git/run.js';
 import type { KubeObject } from '../../src/kube/types.js';
+import type { WitnessView } from '../../src/git/witness.js';
 import { FakeCluster } from './fake-cluster.js';
+
+/** Long enough for a machine that does much else at the same time. */
+const PATIENCE_MS = 60_000;
+vi.setConfig({ testTimeout: 180_000 });
 
 export interface WorldOptions {
   overlay?: Overlay;
   secrets?: Record<string, Record<string, string>>;
   assertLeading?: () => void;
+  view?: WitnessView;
 }
 
 /** A repository, a cluster and a reconciler between them. */
@@ -24,7 +33,7 @@ export class World {
 
   private constructor(
     readonly dir: string,
-    private readonly options: WorldOptions,
+    readonly options: WorldOptions,
   ) {
     this.secrets = options.secrets ?? {};
   }
@@ -65,7 +74,7 @@ export class World {
     const write = (fields: object, message: string): void => void this.log.push(`${message} ${JSON.stringify(fields)}`);
     this.#reconciler = createGitSourceReconciler({
       client: this.cluster.client,
-      informers: { gitSources: this.cluster.gitSources, secret: async (_, name) => this.#secret(name) },
+      informers: { gitSources: this.cluster.gitSources, secret: async (_, name) => this.#secret(name), view: this.options.view },
       overlay: this.options.overlay ?? ((manifest) => manifest),
       dataDir: this.data,
       logger: { debug: write, info: write, warn: write, error: write },
@@ -76,6 +85,11 @@ export class World {
     await this.#reconciler.start();
   }
 
+  /** Look at a source now, as when its target changed. */
+  look(name = 'shop'): void {
+    this.#reconciler?.requestSync('shop', name);
+  }
+
   async stop(): Promise<void> {
     await this.#reconciler?.stop();
     this.#reconciler = undefined;
@@ -84,6 +98,10 @@ export class World {
   async destroy(): Promise<void> {
     await this.stop();
     await rm(this.dir, { recursive: true, force: true });
+  }
+
+  async git(...args: string[]): Promise<string> {
+    return (await runGit(args, { cwd: this.repository, environment: gitEnvironment(this.dir) })).trim();
   }
 
   condition(type = 'Ready', name = 'shop'): Condition | undefined {
@@ -114,9 +132,9 @@ export class World {
   }
 }
 
-/** Polls until the condition holds; fails after eight seconds with what was expected. */
+/** Polls until the condition holds; fails with what was expected when it does not for long. */
 export async function until(holds: () => boolean, expected: () => string): Promise<void> {
-  const deadline = Date.now() + 8_000;
+  const deadline = Date.now() + PATIENCE_MS;
   while (!holds()) {
     if (Date.now() > deadline) throw new Error(`expected ${expected()}`);
     await new Promise((resolve) => setTimeout(resolve, 15));

@@ -245,7 +245,7 @@ describe('leader election', () => {
 
   it('refuses durations that cannot work', () => {
     const options = { client: server.client(), namespace: 'n', name: 'l', identity: 'i' };
-    expect(() => createLeaderElector({ ...options, leaseDurationMs: 5_000 })).toThrow(
+    expect(() => createLeaderElector({ ...options, leaseDurationMs: 5_000, renewDeadlineMs: 5_000 })).toThrow(
       'leaseDurationMs (5000) must be more than renewDeadlineMs',
     );
     expect(() => createLeaderElector({ ...options, retryPeriodMs: 9_000 })).toThrow('retryPeriodMs (9000)');

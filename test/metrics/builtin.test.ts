@@ -56,14 +56,25 @@ describe('request-success-rate', () => {
 
   it('asks for a window only when its last samples have had time to be stored', async () => {
     const { measure, server, clock } = await world(() => vector(requests('reviews-green', '200', 1)));
-    clock.at = T0 + 5_500;
-    expect(await measure({ to: T0 + 5_500 })).toMatchObject({
+    clock.at = T0 + 4_999;
+    expect(await measure({ to: T0 + 4_999 })).toMatchObject({
       kind: 'NoData',
-      message: 'no window of 5 s is complete yet between 12:00:00 and 12:00:05',
+      message: 'no window of 5 s is complete yet between 12:00:00 and 12:00:04',
     });
+    // The second window has ended and its samples are still on their way; the first is enough.
+    clock.at = T0 + 10_400;
+    expect(await measure({ to: T0 + 10_400 })).toMatchObject({ kind: 'Value', samples: 1 });
+    expect(times(server)).toEqual([T0 + 5_000]);
+  });
+
+  it('waits for the samples of the only window that has ended, rather than for the next check', async () => {
+    const { measure, server, clock } = await world(() => vector(requests('reviews-green', '200', 1)));
+    clock.at = T0 + 5_100;
+    const measured = measure({ to: T0 + 5_100 });
+    await new Promise((resolve) => setImmediate(resolve));
     expect(server.asked).toEqual([]);
-    clock.at = T0 + 6_000;
-    expect(await measure({ to: T0 + 6_000 })).toMatchObject({ kind: 'Value', samples: 1 });
+    expect(await measured).toMatchObject({ kind: 'Value', samples: 1 });
+    expect(times(server)).toEqual([T0 + 5_000]);
   });
 
   it('says which service had no requests, and when', async () => {
@@ -100,6 +111,24 @@ describe('shared evidence', () => {
     const result = await measure({ to: T0 + 15_000 });
     expect(result).toMatchObject({ samples: 3 });
     expect(times(server)).toEqual([T0 + 5_000, T0 + 10_000, T0 + 15_000]);
+  });
+
+  it('asks for few services by name, and for many at once', async () => {
+    const { measure, server } = await world(() => vector());
+    await Promise.all(['b-green', 'a-green'].map((service) => measure({ service, to: T0 + 5_000 })));
+    expect(server.asked).toHaveLength(1);
+    expect(server.asked[0]?.query).toContain('destination_service_name=~"a-green|b-green"');
+    await Promise.all(Array.from({ length: 30 }, (_, i) => measure({ service: `svc-${i}`, from: T0 + 5_000, to: T0 + 10_000 })));
+    expect(server.asked).toHaveLength(2);
+    expect(server.asked[1]?.query).not.toContain('destination_service_name=');
+  });
+
+  it('a service that joins later is asked for in the windows that are known without it, too', async () => {
+    const { measure, server } = await world(() => vector(requests('reviews-green', '200', 1), requests('ratings-green', '200', 4)));
+    await measure();
+    expect(await measure({ service: 'ratings-green' })).toMatchObject({ kind: 'Value', samples: 8 });
+    expect(server.asked).toHaveLength(4);
+    expect(server.asked[3]?.query).toContain('destination_service_name=~"ratings-green|reviews-green"');
   });
 
   it('canaries of other namespaces join the query', async () => {

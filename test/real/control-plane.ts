@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
-import { createKubeClient, Resources, type KubeObject, type OwnedKubeClient } from '../../src/kube/index.js';
+import { createKubeClient, KubeError, Resources, type KubeObject, type OwnedKubeClient } from '../../src/kube/index.js';
 import { auditPolicy } from './audit-policy.js';
 import { controlPlaneParts, ensureParts, type PartName } from './parts.js';
 import { answers, freePorts, removeTemporary, startDaemon, stopAll, temporaryFolder, type Daemon } from './process.js';
@@ -21,7 +21,7 @@ const CONTROLLERS = [
   'pod-garbage-collector-controller',
 ];
 const SERVICE_CIDR = '10.96.0.0/16';
-const CRD_TIMEOUT_MS = 30_000;
+const CRD_TIMEOUT_MS = 120_000;
 
 /** A user that the API server's token file knows. `groups` may name any; `system:masters` may do everything. */
 export interface TestUser {
@@ -38,9 +38,13 @@ export interface ControlPlaneOptions {
   users?: TestUser[];
   /** Client-side limits of kube-controller-manager, in requests a second; its own default is 20. */
   controllerManagerQps?: number;
+  /** The controllers that kube-controller-manager runs; by default all that a workload without nodes needs. */
+  controllers?: readonly string[];
   /** `--horizontal-pod-autoscaler-sync-period` and the like. */
   controllerManagerFlags?: string[];
   apiServerFlags?: string[];
+  /** Pods get a service account, as in a cluster; off by default, for pods here have no kubelet that could mount its token. */
+  serviceAccountAdmission?: boolean;
   onProgress?: (message: string) => void;
 }
 
@@ -203,8 +207,7 @@ function apiServerArguments(files: Files, etcdPort: number, securePort: number, 
     `--service-account-key-file=${files.serviceAccountKey}`,
     `--token-auth-file=${files.tokens}`,
     '--authorization-mode=RBAC',
-    // Pods here have no kubelet that could mount a token.
-    '--disable-admission-plugins=ServiceAccount',
+    ...(options.serviceAccountAdmission === true ? [] : ['--disable-admission-plugins=ServiceAccount']),
     `--audit-policy-file=${files.auditPolicy}`,
     `--audit-log-path=${files.auditLog}`,
     ...(options.apiServerFlags ?? []),
@@ -215,7 +218,7 @@ function managerArguments(files: Files, kubeconfig: string, port: number, option
   const qps = options.controllerManagerQps ?? 100;
   return [
     `--kubeconfig=${kubeconfig}`,
-    `--controllers=${CONTROLLERS.join(',')}`,
+    `--controllers=${(options.controllers ?? CONTROLLERS).join(',')}`,
     '--bind-address=127.0.0.1',
     `--secure-port=${port}`,
     `--cert-dir=${files.certificates}-manager`,
@@ -272,17 +275,22 @@ async function applyCrds(client: OwnedKubeClient, file: string): Promise<void> {
   await Promise.all(objects.map((object) => establish(client, object as KubeObject)));
 }
 
+/** On a machine that is busy an answer may take longer than a client waits; what came of the request shows at the next try. */
+const unanswered = (error: unknown): undefined => {
+  if (error instanceof KubeError && error.code === 0) return undefined;
+  throw error;
+};
+
 async function establish(client: OwnedKubeClient, crd: KubeObject): Promise<void> {
   const resource = Resources.CustomResourceDefinition;
-  await client.patch(resource, undefined, crd.metadata.name, crd, 'apply', { force: true, fieldManager: 'sluice-test' });
+  const { name } = crd.metadata;
   const deadline = performance.now() + CRD_TIMEOUT_MS;
+  let applied: KubeObject | undefined;
   for (;;) {
-    const { status } = (await client.get(resource, undefined, crd.metadata.name)) as {
-      status?: { conditions?: { type: string; status: string }[] };
-    };
-    if (status?.conditions?.some((condition) => condition.type === 'Established' && condition.status === 'True')) return;
-    if (performance.now() > deadline)
-      throw new Error(`customresourcedefinition ${crd.metadata.name} is not Established: ${JSON.stringify(status)}`);
+    applied ??= await client.patch(resource, undefined, name, crd, 'apply', { force: true, fieldManager: 'sluice-test' }).catch(unanswered);
+    const live = applied && ((await client.get(resource, undefined, name).catch(unanswered)) as { status?: { conditions?: { type: string; status: string }[] } } | undefined);
+    if (live?.status?.conditions?.some((condition) => condition.type === 'Established' && condition.status === 'True')) return;
+    if (performance.now() > deadline) throw new Error(`customresourcedefinition ${name} is not Established: ${JSON.stringify(live?.status)}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

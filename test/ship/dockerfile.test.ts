@@ -93,6 +93,8 @@ describe('Dockerfile', () => {
     const installed = last.instructions.filter(({ word }) => word === 'RUN').map(({ rest }) => rest);
     expect(installed.join(' ')).toMatch(/apk add [^&]*\bgit\b/);
     expect(installed.join(' ')).toMatch(/apk add [^&]*\bopenssh-client/);
+    // Kustomizations are built, and signatures of commits checked, by the real programs.
+    for (const program of ['kustomize', 'gnupg']) expect(installed.join(' ')).toMatch(new RegExp(`apk add [^&]*\\b${program}\\b`));
   });
 
   it('starts the controller by the program that package.json names', () => {

@@ -33,6 +33,11 @@ export function registerController(program: Command, { io, exit }: Cli): void {
       '--leader-election-namespace <namespace>',
       'namespace of that Lease; default is POD_NAMESPACE, then --namespace, then sluice-system',
     )
+    .addOption(
+      new Option('--leader-elect-lease-duration <duration>', 'how long the Lease of a leader that fell silent is respected; whole seconds')
+        .argParser(parseDuration)
+        .default(15_000, '15s'),
+    )
     .option('--allow-cross-namespace', 'let Canaries refer to templates and providers of other namespaces', false)
     .option('--allow-link-local', 'let webhooks, metrics servers and receivers be at link-local addresses', false)
     .addHelpText(

@@ -74,6 +74,10 @@ async function sandboxOptions(io: Io, flags: Flags, script?: Script): Promise<Sa
     prometheus: flags.prometheus,
     keep: flags.keep,
     analysis: script?.analysis,
+    canary: script?.canary,
+    callers: script?.callers,
+    files: script?.files,
+    gitHost: script?.gitHost,
     onProblem: (message) => io.err(`sandbox: ${message}\n`),
   };
 }

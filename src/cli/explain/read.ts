@@ -4,7 +4,8 @@ import type { Decision, Needs, Observation } from '../../core/observation.js';
 import { podTemplateSchema } from '../../core/pod-template.js';
 import { trackedReferences } from '../../core/revision.js';
 import { createCache, type Cache } from '../../engine/cache.js';
-import { evidenceProblems, type EvidenceOptions } from '../../engine/evidence.js';
+import type { EvidenceOptions } from '../../engine/evidence.js';
+import { problemsOf } from '../../engine/problems.js';
 import { observe } from '../../engine/observe.js';
 import { Revisions } from '../../engine/revisions.js';
 import { NamedSecrets } from '../../engine/secrets.js';
@@ -93,7 +94,7 @@ function decideOnce(io: Io, cache: Cache, secrets: NamedSecrets, canary: Canary)
   const since = (): number => io.now() - (settling ? 0 : durationMs(spec.revisions.settle));
   const target = cache.deployments.get(canary.metadata.namespace, spec.targetRef.name);
   const desired = new Revisions(cache, secrets, since).desired(canary, target);
-  const problems = evidenceProblems(unmeasured(cache, secrets), canary);
+  const problems = problemsOf(unmeasured(cache, secrets), canary);
   const observed = observe(cache, createIstioRouter(), canary, desired, { problems });
   const now = io.now();
   const decision = decide({ spec, status, observed, now });

@@ -1,13 +1,19 @@
 import { canarySpec, type Canary } from '../../api/index.js';
-import { compilePlan, nextStepIndex } from '../../core/plan.js';
+import { compilePlan, findStep, nextStepIndex, stepWords } from '../../core/plan.js';
 import { statusOf } from '../canaries.js';
 
 export interface StepView {
   /** Percent of the traffic; 100 is the promotion itself. */
   weight: number;
+  /** What the step does beside the weight, in words: `weight 0 %, copies of 50 % of the requests`. */
+  does?: string;
   /** Milliseconds. */
   holdMs?: number;
   approve?: boolean;
+  /** Checks that must pass, where that is more than one. */
+  passes?: number;
+  /** Pods of the canary, where they are not as many as the stable version's. */
+  replicas?: number | string;
   state: 'done' | 'current' | 'next' | 'later';
 }
 
@@ -22,14 +28,17 @@ export function stepsOf(canary: Canary): StepView[] {
     phase === 'Finalising' ||
     (run !== undefined && (run.skipAnalysis || run.promote) && phase === 'Progressing');
   // By weight, as the run itself goes on: the plan may have been edited meanwhile.
-  const at = promoting ? plan.length : step === undefined ? -1 : plan.findIndex(({ weight }) => weight >= step.weight);
-  const next = promoting ? undefined : step === undefined ? 0 : (nextStepIndex(plan, step.weight) ?? plan.length);
+  const at = promoting ? plan.length : step === undefined ? -1 : (findStep(plan, step) ?? plan.findIndex(({ weight }) => weight >= step.weight));
+  const next = promoting ? undefined : step === undefined ? 0 : (nextStepIndex(plan, step) ?? plan.length);
   const state = (index: number): StepView['state'] =>
     run === undefined ? 'later' : index === at ? 'current' : index === next ? 'next' : index < at ? 'done' : 'later';
   return [
-    ...plan.map(({ weight, holdMs, approve }, index) => ({
+    ...plan.map(({ weight, holdMs, approve, passes, replicas, ...extras }, index) => ({
       weight,
+      ...(Object.keys(extras).length > 0 ? { does: stepWords({ weight, ...extras }) } : {}),
       holdMs,
+      ...(passes > 1 ? { passes } : {}),
+      ...(replicas === undefined ? {} : { replicas }),
       ...(approve ? { approve } : {}),
       state: state(index),
     })),

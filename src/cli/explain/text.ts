@@ -22,8 +22,8 @@ function stepRow(step: StepView): Line {
   const hold = step.holdMs === undefined ? 'promotion' : `hold ${duration(step.holdMs)}`;
   return [
     { text: mark, colour },
-    `weight ${step.weight} %`,
-    `${hold}${step.approve ? ', then an approval' : ''}`,
+    step.does ?? `weight ${step.weight} %`,
+    `${hold}${step.passes ? `, ${step.passes} checks` : ''}${step.replicas ? `, ${step.replicas} pods` : ''}${step.approve ? ', then an approval' : ''}`,
     step.state === 'later' ? '' : step.state,
   ];
 }

@@ -1,4 +1,5 @@
 import type { Effect, Needs } from '../../core/observation.js';
+import { stepWords } from '../../core/plan.js';
 import { duration, plural } from '../format.js';
 
 /** What the next check asks for, one line each. */
@@ -17,11 +18,13 @@ export function effectWords(effect: Effect): string[] {
 function words(effect: Exclude<Effect, { type: 'createSlotServices' }>): string {
   switch (effect.type) {
     case 'setWeights':
-      return `set the weights: blue ${effect.weights.blue} %, green ${effect.weights.green} %`;
+      return `set the weights: blue ${effect.weights.blue} %, green ${effect.weights.green} %${effect.extras ? `; ${stepWords({ ...effect.extras, weight: effect.weights[effect.extras.slot] })}` : ''}`;
     case 'fillSlot':
       return `fill slot ${effect.slot} with revision ${effect.revision}, ${plural(effect.replicas, 'pod')}`;
     case 'scaleSlot':
       return `scale slot ${effect.slot} to ${plural(effect.replicas, 'pod')}: ${effect.why}`;
+    case 'restartSlot':
+      return `replace the pods of slot ${effect.slot}, as kubectl rollout restart asked at ${effect.at}`;
     case 'selectService':
       return `lead callers outside the mesh to slot ${effect.slots.join(' and ')}`;
     case 'finishAction':
@@ -40,7 +43,11 @@ function words(effect: Exclude<Effect, { type: 'createSlotServices' }>): string 
 const OTHER_EFFECTS = {
   addFinalizer: 'put the finalizer on the Canary',
   overlayTarget: 'keep the target itself at no pods',
+  attach: 'lead budgets and autoscalers to where the pods are',
   releaseRoutes: 'give the routes back',
+  markTarget: 'mark the pods of the target itself',
+  selectTarget: 'lead callers to the pods of the target itself',
+  unmarkTarget: 'take the marks off the pods of the target',
   releaseServices: 'give the Services back',
   deleteSlots: 'delete both slots',
   removeFinalizer: 'take the finalizer off the Canary',

@@ -112,6 +112,11 @@ export function page(io: Io, view: CanaryView, sources: SourceView[]): string {
     ),
     section(
       io,
+      'Written back to Git',
+      (view.writeBacks ?? []).map((item) => [{ text: item.state, colour: item.state === 'Done' ? 'green' : 'yellow' }, item.kind, item.revision, relative(item.at, now), item.url ?? item.message ?? '']),
+    ),
+    section(
+      io,
       'Git',
       sources.map((source) => sourceRow(source, now)),
     ),

@@ -47,6 +47,7 @@ export function canaryView(canary: Canary) {
     conditions: status.conditions ?? [],
     history: status.history ?? [],
     quarantined: status.quarantined ?? [],
+    writeBacks: status.writeBacks,
   });
 }
 export type CanaryView = ReturnType<typeof canaryView>;

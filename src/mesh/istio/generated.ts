@@ -1,8 +1,10 @@
 /** The VirtualService that Sluice makes when the Canary names none. */
 import { isDeepStrictEqual } from 'node:util';
 import { durationMs, type Canary } from '../../api/index.js';
-import type { ObjectWrite, Problem, RoutePlan, Weights } from '../../engine/ports.js';
+import type { Problem, RouteExtras, RoutePlan, Weights } from '../../engine/ports.js';
 import { isHostOf, sameHost, type Identity } from './hosts.js';
+import { faultSpec, withExtras, type SlotFault } from './insertions.js';
+import { withEntry, writeMemo, type MemoEntry } from './memo.js';
 import { readVirtualService, type Live } from './schema.js';
 import { generatedObject, isGeneratedFor, title, write, type IstioApiVersion } from './writes.js';
 
@@ -24,7 +26,9 @@ function desiredSpec(canary: Canary, id: Identity, weights: Weights): Record<str
     destination: { host: id.slots[slot], ...port },
     weight: weights[slot],
   }));
-  return { hosts: listed ? hosts : [...hosts, id.service], gateways, http: [{ ...settings, route }] };
+  const common = { hosts: listed ? hosts : [...hosts, id.service], gateways };
+  if (service.appProtocol?.toLowerCase() !== 'tcp') return { ...common, http: [{ ...settings, route }] };
+  return { ...common, tcp: [{ match: [{ port: service.port }], route }] };
 }
 
 /** Another VirtualService that Istio would prefer to a new one: it is older, and has a host and a gateway in common. */
@@ -65,27 +69,42 @@ function problemsOf(canary: Canary, all: Live[], live: Live | undefined, spec: R
   return problems;
 }
 
-/** The write that brings the generated VirtualService to `weights`. */
-export function planGenerated(
-  canary: Canary,
-  all: Live[],
-  id: Identity,
-  weights: Weights,
-  apiVersion: IstioApiVersion,
-): RoutePlan {
-  const live = all.find(({ meta }) => meta.namespace === id.namespace && meta.name === id.service);
-  const spec = desiredSpec(canary, id, weights);
-  const problems = problemsOf(canary, all, live, spec, id);
-  const why = `weights ${weights.blue}/${weights.green}`;
-  if (!live) {
-    const at = { name: id.service, namespace: id.namespace, canary: canary.metadata.name };
-    return {
-      problems,
-      writes: [write('create', 'VirtualService', generatedObject('VirtualService', apiVersion, at, spec), why)],
-    };
-  }
-  const writes: ObjectWrite[] = isDeepStrictEqual(live.raw.spec, spec)
-    ? []
-    : [write('update', 'VirtualService', { ...live.raw, spec }, why)];
-  return { problems, writes };
+interface Wanted {
+  weights: Weights;
+  extras?: RouteExtras;
 }
+
+/** The write that brings the generated VirtualService to `weights` and what a step adds. */
+export function planGenerated(canary: Canary, all: Live[], id: Identity, { weights, extras }: Wanted, apiVersion: IstioApiVersion): RoutePlan {
+  const live = all.find(({ meta }) => meta.namespace === id.namespace && meta.name === id.service);
+  const { name } = canary.metadata;
+  const plain = desiredSpec(canary, id, weights);
+  const problems = problemsOf(canary, all, live, plain, id);
+  const why = [`weights ${weights.blue}/${weights.green}`, ...Object.keys(extras ?? {}).filter((key) => key !== 'slot')].join(', ');
+  const at = { name: id.service, namespace: id.namespace, canary: name };
+  const base = live?.raw ?? generatedObject('VirtualService', apiVersion, at, plain);
+  const subject = { canary: name, id, only: undefined, title: title('VirtualService', id.namespace, id.service) };
+  const laid = withExtras({ ...base, spec: plain }, subject, weights, extras);
+  const entry: MemoEntry | undefined = extras && { service: id.service, slots: { blue: id.slots.blue, green: id.slots.green }, weights, routes: [], extras };
+  const object = writeMemo(laid.object, withEntry({ v: 1, canaries: {} }, name, entry));
+  problems.push(...laid.problems);
+  if (!live) return { problems, writes: [write('create', 'VirtualService', object, why)] };
+  return { problems, writes: isDeepStrictEqual(live.raw, object) ? [] : [write('update', 'VirtualService', object, why)] };
+}
+
+/** The write that makes a VirtualService for the fault in requests to a host that has none; `why` of it names the fault. */
+export function planGeneratedFault(canary: string, all: Live[], id: Identity, fault: SlotFault, apiVersion: IstioApiVersion): { keep?: Live; plan: RoutePlan } {
+  const name = faultName(canary);
+  const live = all.find(({ meta }) => meta.namespace === id.namespace && meta.name === name);
+  const spec = faultSpec(canary, fault);
+  const why = `fault in requests of ${canary}`;
+  if (!live) return { plan: { problems: [], writes: [write('create', 'VirtualService', generatedObject('VirtualService', apiVersion, { name, namespace: id.namespace, canary }, spec), why)] } };
+  if (!isGeneratedFor(live, canary)) {
+    const message = `${title('VirtualService', id.namespace, name)} exists and does not belong to Canary ${canary}, which needs that name for analysis.steps[].fault; rename it.`;
+    return { plan: { problems: [{ reason: 'NameTaken', message }], writes: [] } };
+  }
+  return { keep: live, plan: { problems: [], writes: isDeepStrictEqual(live.raw['spec'], spec) ? [] : [write('update', 'VirtualService', { ...live.raw, spec }, why)] } };
+}
+
+/** Name of the VirtualService for a fault in requests to a host that has none. */
+export const faultName = (canary: string): string => `${canary}-fault`;

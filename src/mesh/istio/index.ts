@@ -1,14 +1,16 @@
 /** Istio: weights on the destinations of VirtualServices. Pure; the engine reads before and writes after. */
-import type { ObjectWrite, RouteInput, RoutePlan, Router, RouteState, Weights } from '../../engine/ports.js';
-import { planGenerated } from './generated.js';
-import type { Identity } from './hosts.js';
+import type { ObjectWrite, RouteExtras, RouteInput, RoutePlan, Router, RouteState, Weights } from '../../engine/ports.js';
+import { planGenerated, planGeneratedFault } from './generated.js';
+import { isHostOf, sameHost, type Identity } from './hosts.js';
+import { reachesOf, withoutInsertions, type SlotFault } from './insertions.js';
 import { foreignManagerOf } from './managers.js';
-import { readMemo } from './memo.js';
+import { inOrder, readMemo } from './memo.js';
 import { weightsInForce } from './observe.js';
 import { targetsOf } from './overlay.js';
-import { giveBack, giveBackOthers, overlayManifest, planOwn, type Shift } from './own.js';
+import { giveBack, giveBackOthers, overlayManifest, planFaultOn, planOwn, type Shift } from './own.js';
 import { dropRules, planRules, rulesLeftBehind } from './rules.js';
-import { readAll, type Live } from './schema.js';
+import { readAll, readVirtualService, type Live } from './schema.js';
+import { subsetsOf } from './segments.js';
 import { assertWeights, isPartition } from './shares.js';
 import { isGeneratedFor, title, write, type IstioApiVersion } from './writes.js';
 
@@ -48,32 +50,70 @@ function contextOf(input: RouteInput): Context {
   };
 }
 
-/** Deletes generated VirtualServices except the one that carries the weights. */
-const dropGenerated = ({ services, id, canary }: Context, keep: Live | undefined): ObjectWrite[] =>
+/** Subsets of the Service that routes of the user's VirtualService name. */
+function usedSubsets({ named, live, id, only, canary }: Context): string[] {
+  if (named === undefined || !live) return [];
+  return [...new Set(targetsOf(withoutInsertions(live.raw, canary), id, only).flatMap(({ segments }) => subsetsOf(segments)))].sort();
+}
+
+/** Deletes generated VirtualServices except those that are used. */
+const dropGenerated = ({ services, id, canary }: Context, keep: (Live | undefined)[]): ObjectWrite[] =>
   services
-    .filter((live) => live !== keep && live.meta.namespace === id.namespace && isGeneratedFor(live, canary))
+    .filter((live) => !keep.includes(live) && live.meta.namespace === id.namespace && isGeneratedFor(live, canary))
     .map(({ raw }) => write('delete', 'VirtualService', raw, 'no longer needed'));
 
-function planRoutes(context: Context, weights: Weights, apiVersion: IstioApiVersion): RoutePlan {
+interface Wanted {
+  weights: Weights;
+  extras?: RouteExtras;
+  fault?: SlotFault;
+}
+
+function planRoutes(context: Context, wanted: Wanted, apiVersion: IstioApiVersion): RoutePlan {
   const { input, services, id, named, live } = context;
-  if (named === undefined) return planGenerated(input.canary, services, id, weights, apiVersion);
-  if (live) return planOwn(live, context, weights);
+  if (named === undefined) return planGenerated(input.canary, services, id, wanted, apiVersion);
+  if (live) return planOwn(live, { ...context, ...wanted, ...faultHere(context, live, wanted.fault), subsets: usedSubsets(context) });
   const existing = services.filter(({ meta }) => meta.namespace === id.namespace).map(({ meta }) => meta.name);
   const message = `${title('VirtualService', id.namespace, named)} does not exist; ${existing.length > 0 ? `there are ${existing.slice(0, 20).join(', ')}` : `there is none in namespace ${id.namespace}`}. Create it, or correct service.virtualService.name of Canary ${context.canary}.`;
   return { writes: [], problems: [{ reason: 'RouteNotFound', message }] };
 }
 
-function plan(input: RouteInput, weights: Weights, apiVersion: IstioApiVersion): RoutePlan {
+const serves = ({ id }: Context, live: Live, host: string): boolean => (readVirtualService(live.raw).hosts ?? []).some((one) => sameHost(one, host, id.namespace));
+const faultHere = (context: Context, live: Live, fault: SlotFault | undefined): { fault: SlotFault | undefined } => ({ fault: fault && serves(context, live, fault.host) ? fault : undefined });
+
+/** The fault goes before the routes of every VirtualService that sidecars use for the host; a host without one gets one. */
+function planFault(context: Context, { weights, fault }: Wanted, apiVersion: IstioApiVersion): { keep: Live[]; plan: RoutePlan } {
+  if (!fault) return { keep: [], plan: { writes: [], problems: [] } };
+  const { services, id, canary, live } = context;
+  if (isHostOf(fault.host, id.service, id.namespace)) {
+    const message = `Canary ${id.namespace}/${canary}: analysis.steps[].fault.host is ${fault.host}, the Canary's own Service; name one that its pods call.`;
+    return { keep: [], plan: { writes: [], problems: [{ reason: 'InvalidSpec', message }] } };
+  }
+  const hosting = services.filter((one) => one.meta.namespace === id.namespace && !isGeneratedFor(one, canary) && serves(context, one, fault.host));
+  const forSidecars = hosting.filter(({ raw }) => (readVirtualService(raw).gateways ?? ['mesh']).includes('mesh'));
+  if (forSidecars.length === 0) {
+    const { keep, plan: made } = planGeneratedFault(canary, services, id, fault, apiVersion);
+    return { keep: keep ? [keep] : [], plan: made };
+  }
+  const plans = forSidecars.filter((one) => one !== live).map((one) => planFaultOn(one, { ...context, weights, fault }));
+  return { keep: forSidecars, plan: { writes: plans.flatMap(({ writes }) => writes), problems: plans.flatMap(({ problems }) => problems) } };
+}
+
+function plan(input: RouteInput, { blue, green }: Weights, asked: RouteExtras | undefined, apiVersion: IstioApiVersion): RoutePlan {
+  const weights = { blue, green };
   assertWeights(weights);
+  const extras = asked && inOrder(asked);
   const context = contextOf(input);
-  const rules = planRules(input.canary, context.rules, context.id, apiVersion);
-  const routes = planRoutes(context, weights, apiVersion);
-  const problems = [...rules.problems, ...routes.problems];
+  const wanted: Wanted = { weights, ...(extras ? { extras } : {}), ...(extras?.fault ? { fault: { ...extras.fault, slot: extras.slot } } : {}) };
+  const rules = planRules(input.canary, context.rules, context.id, usedSubsets(context), apiVersion);
+  const routes = planRoutes(context, wanted, apiVersion);
+  const fault = planFault(context, wanted, apiVersion);
+  const problems = [...rules.problems, ...routes.problems, ...fault.plan.problems];
   if (problems.length > 0) return { writes: [], problems };
-  const others = giveBackOthers(context.services, context.live, context.canary, context.id);
+  const used = [context.live, ...fault.keep];
+  const others = giveBackOthers(context.services, used, context.canary, context.id);
   return {
     problems,
-    writes: [...rules.before, ...routes.writes, ...others, ...dropGenerated(context, context.live), ...rules.after],
+    writes: [...rules.before, ...routes.writes, ...others, ...dropGenerated(context, used), ...fault.plan.writes, ...rules.after],
   };
 }
 
@@ -83,34 +123,52 @@ function release(input: RouteInput): RoutePlan {
   const own = named === undefined ? undefined : live;
   const writes = [
     ...(own ? giveBack(own, canary, id) : []),
-    ...giveBackOthers(services, own, canary, id),
-    ...dropGenerated(context, own),
+    ...giveBackOthers(services, [own], canary, id),
+    ...dropGenerated(context, [own]),
     ...dropRules(rules, id, canary),
   ];
   return { writes, problems: [] };
 }
 
 function observe(input: RouteInput, apiVersion: IstioApiVersion): RouteState {
-  const { live, id, only, canary } = contextOf(input);
+  const { live, id, only, canary, rules } = contextOf(input);
   if (!live) return { consistent: false };
-  const weights = weightsInForce(targetsOf(live.raw, id, only), readMemo(live).canaries[canary]?.weights);
+  const { weights: remembered, extras } = readMemo(live).canaries[canary] ?? {};
+  const weights = weightsInForce(targetsOf(withoutInsertions(live.raw, canary), id, only), remembered);
   const foreignManager = foreignManagerOf(live);
-  const expected = weights && isPartition(weights) ? plan(input, weights, apiVersion) : undefined;
+  const expected = weights && isPartition(weights) ? plan(input, weights, extras, apiVersion) : undefined;
   const consistent = expected !== undefined && expected.writes.length === 0 && expected.problems.length === 0;
-  return { ...(weights ? { weights } : {}), consistent, ...(foreignManager === undefined ? {} : { foreignManager }) };
+  const reaches = reachesOf(live.raw, id);
+  const warnings = rulesLeftBehind(rules, id);
+  return {
+    ...(weights ? { weights } : {}),
+    ...(extras ? { extras } : {}),
+    ...(reaches.some((slot) => (weights?.[slot] ?? 0) === 0) ? { reaches } : {}),
+    ...(warnings.length > 0 ? { warnings } : {}),
+    consistent,
+    ...(foreignManager === undefined ? {} : { foreignManager }),
+  };
 }
 
-/** DestinationRules whose policy callers lose while the slots serve, in words; for a warning. */
-export function istioRuleWarnings(input: RouteInput): string[] {
-  const { rules, id } = contextOf(input);
-  return rulesLeftBehind(rules, id);
+/** What was read last for one spec. Most decisions are about pods, and find the routes as they were. */
+interface Seen {
+  objects: RouteInput['virtualServices'];
+  state: RouteState;
 }
 
 /** The router for Istio. */
 export function createIstioRouter({ apiVersion = 'networking.istio.io/v1' }: IstioRouterOptions = {}): Router {
+  const seen = new WeakMap<object, Seen>();
   return {
-    observe: (input) => observe(input, apiVersion),
-    plan: (input, weights) => plan(input, weights, apiVersion),
+    observe(input) {
+      const objects = [...input.virtualServices, ...input.destinationRules];
+      const known = seen.get(input.canary.spec);
+      if (known && known.objects.length === objects.length && known.objects.every((object, index) => object === objects[index])) return known.state;
+      const state = observe(input, apiVersion);
+      seen.set(input.canary.spec, { objects, state });
+      return state;
+    },
+    plan: (input, weights, extras) => plan(input, weights, extras, apiVersion),
     release,
     overlay(manifest, live) {
       const [read] = readAll([live]);

@@ -1,12 +1,14 @@
 /** The annotation that remembers what the user wrote where Sluice's destinations lie over it. */
 import { z } from 'zod';
-import { Annotations } from '../../api/index.js';
-import type { Weights } from '../../engine/ports.js';
+import { Annotations, faultInjection, slotName, trafficMatches } from '../../api/index.js';
+import type { RouteExtras, Weights } from '../../engine/ports.js';
 import type { KubeObject } from '../../kube/types.js';
 import type { Live } from './schema.js';
 import { isPartition } from './shares.js';
 
 const rememberedRoute = z.object({
+  /** Absent for http. */
+  protocol: z.enum(['tls', 'tcp']).optional(),
   /** `name` of the route, where it has one; unnamed routes are found by their place. */
   name: z.string().optional(),
   index: z.int().min(0),
@@ -15,6 +17,19 @@ const rememberedRoute = z.object({
 });
 export type RememberedRoute = z.infer<typeof rememberedRoute>;
 
+const cookie = z.object({ name: z.string(), value: z.string(), attributes: z.string() });
+const slotFault = faultInjection.extend({ slot: slotName });
+const extras = z.object({
+  slot: slotName,
+  match: z.object({ when: trafficMatches(), weight: z.number() }).optional(),
+  mirror: z.number().optional(),
+  fault: faultInjection.optional(),
+  affinity: z.object({ canary: cookie, stable: cookie.optional() }).optional(),
+});
+
+/** The same extras with their fields in the order in which they are read back, so that equal ones have equal texts. */
+export const inOrder = (value: RouteExtras): RouteExtras => extras.parse(value);
+
 const entry = z.object({
   service: z.string(),
   slots: z.object({ blue: z.string(), green: z.string() }),
@@ -22,6 +37,12 @@ const entry = z.object({
   /** `service.virtualService.routes` of the Canary; absent: every route that sends to the Service. */
   only: z.array(z.string()).optional(),
   routes: z.array(rememberedRoute),
+  /** Subsets that the slots have, because routes name them. */
+  subsets: z.array(z.string()).optional(),
+  /** What was asked for beside the weights; the routes that carry it are known by their names. */
+  extras: extras.optional(),
+  /** What befalls requests of the canary's pods that take the routes of this object. */
+  fault: slotFault.optional(),
 });
 /** What lies on one VirtualService for one Canary. */
 export type MemoEntry = z.infer<typeof entry>;
@@ -54,14 +75,14 @@ const byName = ([one]: readonly [string, unknown], [other]: readonly [string, un
 
 /** A copy of the object with this memo; without entries the annotation goes, and `annotations` with it when it was the last one. */
 export function writeMemo(raw: KubeObject, value: Memo): KubeObject {
-  const { [Annotations.overlay]: before, ...others } = annotationsOf(raw);
+  const { [Annotations.overlay]: before, [Annotations.epoch]: epoch, ...others } = annotationsOf(raw);
   if (Object.keys(value.canaries).length > 0) {
     return {
       ...raw,
       metadata: { ...raw.metadata, annotations: { ...annotationsOf(raw), [Annotations.overlay]: JSON.stringify(value) } },
     };
   }
-  if (before === undefined) return raw;
+  if (before === undefined && epoch === undefined) return raw;
   const { annotations: _, ...metadata } = raw.metadata;
   return { ...raw, metadata: Object.keys(others).length > 0 ? { ...raw.metadata, annotations: others } : metadata };
 }

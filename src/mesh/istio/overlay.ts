@@ -3,25 +3,33 @@ import type { Problem, Weights } from '../../engine/ports.js';
 import type { KubeObject } from '../../kube/types.js';
 import type { Identity } from './hosts.js';
 import type { MemoEntry, RememberedRoute } from './memo.js';
-import { readHttpRoute, readVirtualService } from './schema.js';
-import { isOwn, isPair, layRoute, readRoute, restoreRoute, sharesOf, userWeights, type RouteReading } from './segments.js';
+import { PROTOCOLS, readHttpRoute, readVirtualService, type Protocol } from './schema.js';
+import { isOwn, isPair, layRoute, readRoute, restoreRoute, sharesOf, subsetsOf, userWeights, type RouteReading } from './segments.js';
 
-/** One element of `spec.http` whose destinations are the Canary's to divide. */
+/** One element of `spec.http`, `spec.tls` or `spec.tcp` whose destinations are the Canary's to divide. */
 export interface Target extends RouteReading {
+  protocol: Protocol;
+  /** Among those of its protocol. */
   index: number;
   name?: string;
 }
 
 /** A route the way messages name it: by name, else by its place. */
-export const routeTitle = ({ name, index }: { name?: string; index: number }): string =>
-  name === undefined ? `spec.http[${index}]` : `http route "${name}"`;
+export const routeTitle = ({ name, index, protocol = 'http' }: { name?: string; index: number; protocol?: Protocol }): string =>
+  name === undefined ? `spec.${protocol}[${index}]` : `http route "${name}"`;
 
-/** The elements of `spec.http` that forward, taken apart. */
+/** Where an element is; what is remembered of one says nothing of its protocol when that is http. */
+export const placeOf = ({ index, protocol = 'http' }: { index: number; protocol?: Protocol }): string => `${protocol}/${index}`;
+
+/** The elements that forward, taken apart. Only those of http have names. */
 function forwardingRoutes(raw: KubeObject, id: Identity): Target[] {
-  return (readVirtualService(raw).http ?? []).flatMap((element, index) => {
-    const { name, route } = readHttpRoute(element);
-    return route ? [{ index, name, ...readRoute(route, id) }] : [];
-  });
+  const spec = readVirtualService(raw);
+  return PROTOCOLS.flatMap((protocol) =>
+    (spec[protocol] ?? []).flatMap((element, index) => {
+      const { name, route } = readHttpRoute(element);
+      return route ? [{ protocol, index, name: protocol === 'http' ? name : undefined, ...readRoute(route, id) }] : [];
+    }),
+  );
 }
 
 /** The routes that a Canary shifts: those in `only`, by name, or every one that sends to its Service. */
@@ -35,28 +43,33 @@ export function targetsOf(raw: KubeObject, id: Identity, only: string[] | undefi
  * What is remembered of each route that goes through the slots, by its place now. Routes of one name (or of none) are told apart by
  * their order, which an inserted route does not change; when some have come or gone, by their place.
  */
-export function recall(routes: Target[], memory: RememberedRoute[] = []): Map<number, RememberedRoute> {
+export function recall(routes: Target[], memory: RememberedRoute[] = []): Map<string, RememberedRoute> {
   const through = routes.filter(({ segments }) => segments.some(isPair));
-  const found = new Map<number, RememberedRoute>();
-  for (const name of new Set(through.map((route) => route.name))) {
-    const live = through.filter((route) => route.name === name);
-    const entries = memory.filter((entry) => entry.name === name);
-    live.forEach(({ index }, i) => {
-      const entry = live.length === entries.length ? entries[i] : entries.find((candidate) => candidate.index === index);
-      if (entry) found.set(index, entry);
+  const found = new Map<string, RememberedRoute>();
+  const kindOf = ({ name, protocol = 'http' }: { name?: string; protocol?: Protocol }): string => `${protocol}/${name ?? ''}`;
+  for (const kind of new Set(through.map(kindOf))) {
+    const live = through.filter((route) => kindOf(route) === kind);
+    const entries = memory.filter((entry) => kindOf(entry) === kind);
+    live.forEach((route, i) => {
+      const entry = live.length === entries.length ? entries[i] : entries.find((candidate) => candidate.index === route.index);
+      if (entry) found.set(placeOf(route), entry);
     });
   }
   return found;
 }
 
-/** A copy of the VirtualService with these `route` lists, by place in `spec.http`; everything else as it is. */
-function withRoutes(raw: KubeObject, routes: Map<number, unknown[]>): KubeObject {
+/** A copy of the VirtualService with these `route` lists, by place; everything else as it is. */
+function withRoutes(raw: KubeObject, routes: Map<string, unknown[]>): KubeObject {
   if (routes.size === 0) return raw;
-  const spec = raw.spec as Record<string, unknown>;
-  const http = (spec.http as Record<string, unknown>[]).map((element, i) =>
-    routes.has(i) ? { ...element, route: routes.get(i) } : element,
-  );
-  return { ...raw, spec: { ...spec, http } };
+  const spec = { ...(raw.spec as Record<string, unknown>) };
+  for (const protocol of PROTOCOLS) {
+    if (![...routes.keys()].some((place) => place.startsWith(`${protocol}/`))) continue;
+    spec[protocol] = (spec[protocol] as Record<string, unknown>[]).map((element, index) => {
+      const route = routes.get(placeOf({ protocol, index }));
+      return route ? { ...element, route } : element;
+    });
+  }
+  return { ...raw, spec };
 }
 
 /** The user's text again in every route that `which` picks; `known` says whether Sluice remembers it. */
@@ -69,8 +82,8 @@ export function restore(
   const routes = forwardingRoutes(raw, id);
   const recalled = recall(routes, memory);
   const restored = routes
-    .filter((route) => route.segments.some(isPair) && which(route, recalled.has(route.index)))
-    .map(({ index, segments }) => [index, restoreRoute(segments, recalled.get(index)?.weights, id)] as const);
+    .filter((route) => route.segments.some(isPair) && which(route, recalled.has(placeOf(route))))
+    .map((route) => [placeOf(route), restoreRoute(route.segments, recalled.get(placeOf(route))?.weights, id)] as const);
   return withRoutes(raw, new Map(restored));
 }
 
@@ -93,7 +106,7 @@ function problemsOf(raw: KubeObject, id: Identity, only: string[] | undefined, t
   if (!only && targets.length === 0) {
     problems.push({
       reason: 'RouteNotFound',
-      message: `${title}: no http route has a destination with host ${id.service}. Send a route of it to ${id.service}, or correct service.virtualService of the Canary.`,
+      message: `${title}: no route has a destination with host ${id.service}. Send a route of it to ${id.service}, or correct service.virtualService of the Canary.`,
     });
   }
   for (const target of targets) problems.push(...faultsOf(target, id, title));
@@ -123,6 +136,7 @@ export interface Laid {
 /**
  * Divide every route that a Canary shifts by `weights`. Routes that it shifted before and no longer names get the user's text back.
  * @param before what was remembered when the object was last written, if it was
+ * @param subsets those that the slots have by now; a route that names another one is left as it is. Undefined: all
  */
 export function lay(
   raw: KubeObject,
@@ -131,20 +145,23 @@ export function lay(
   weights: Weights,
   before: MemoEntry | undefined,
   title: string,
+  subsets?: string[],
 ): Laid {
   const targets = targetsOf(raw, id, only);
-  const targeted = new Set(targets.map(({ index }) => index));
+  const targeted = new Set(targets.map(placeOf));
   const recalled = recall(forwardingRoutes(raw, id), before?.routes);
-  const forgotten = restore(raw, id, before?.routes, ({ index }, known) => known && !targeted.has(index));
+  const forgotten = restore(raw, id, before?.routes, (route, known) => known && !targeted.has(placeOf(route)));
   const problems = problemsOf(raw, id, only, targets, title);
-  const laid = new Map<number, unknown[]>();
+  const laid = new Map<string, unknown[]>();
   const routes: RememberedRoute[] = [];
-  for (const { index, name, segments, faults } of targets) {
+  for (const target of targets) {
+    const { protocol, index, name, segments, faults } = target;
     const shares = sharesOf(segments);
     if (faults.length > 0 || typeof shares === 'string' || !segments.some(isOwn)) continue;
-    laid.set(index, layRoute(segments, shares, weights, id));
-    const remembered = recalled.get(index)?.weights;
-    routes.push({ ...(name === undefined ? {} : { name }), index, weights: userWeights(segments, shares, remembered) });
+    if (subsets && subsetsOf(segments).some((name) => !subsets.includes(name))) continue;
+    laid.set(placeOf(target), layRoute(segments, shares, weights, id));
+    const remembered = recalled.get(placeOf(target))?.weights;
+    routes.push({ ...(protocol === 'http' ? {} : { protocol }), ...(name === undefined ? {} : { name }), index, weights: userWeights(segments, shares, remembered) });
   }
   return { object: withRoutes(forgotten, laid), routes, problems };
 }

@@ -9,31 +9,55 @@ import { isHostOf, type Identity } from './hosts.js';
 import { readDestinationRule, type Live } from './schema.js';
 import { generatedObject, isGeneratedFor, title, write, type IstioApiVersion } from './writes.js';
 
+type Rule = ReturnType<typeof readDestinationRule>;
+
 /**
- * The rule on the Service's host that counts for all clients: Istio takes the policy of the oldest one. Rules with a
- * workloadSelector are for some clients only; repeating them would bind all.
+ * The user's rules on the Service's host that count for all clients, oldest first. Rules with a workloadSelector are for some
+ * clients only; repeating them would bind all.
  */
-function userRule(all: Live[], id: Identity, canary: string): ReturnType<typeof readDestinationRule> | undefined {
+function userRules(all: Live[], id: Identity, canary: string): Rule[] {
   return all
     .filter((live) => live.meta.namespace === id.namespace && !isGeneratedFor(live, canary))
     .sort((a, b) => a.meta.creationTimestamp.localeCompare(b.meta.creationTimestamp) || a.meta.name.localeCompare(b.meta.name))
     .map(({ raw }) => readDestinationRule(raw))
-    .find(
-      ({ host, trafficPolicy, workloadSelector }) =>
-        host !== undefined &&
-        isHostOf(host, id.service, id.namespace) &&
-        trafficPolicy !== undefined &&
-        workloadSelector === undefined,
-    );
+    .filter(({ host, workloadSelector }) => host !== undefined && isHostOf(host, id.service, id.namespace) && workloadSelector === undefined);
 }
 
-/** `spec` of a slot's rule without its host, or undefined when no policy has to follow. */
-function effectivePolicy(canary: Canary, all: Live[], id: Identity): Record<string, unknown> | undefined {
-  const rule = userRule(all, id, canary.metadata.name);
+/** A subset of the slot: all its pods, with the policy that the user gave the subset of that name. */
+function slotSubset(rules: Rule[], name: string): Record<string, unknown> | undefined {
+  const found = rules.flatMap(({ subsets }) => subsets ?? []).find((subset) => subset.name === name);
+  if (!found) return undefined;
+  const { labels: _labels, ...rest } = found;
+  return rest;
+}
+
+/**
+ * `spec` of a slot's rule without its host, or undefined when no policy has to follow.
+ * @param used subsets that the routes name
+ */
+function effectivePolicy(canary: Canary, rules: Rule[], used: string[]): Record<string, unknown> | undefined {
+  // Istio takes the policy of the oldest rule, and the subsets of all.
+  const rule = rules.find(({ trafficPolicy }) => trafficPolicy !== undefined);
   const own = canary.spec.service.trafficPolicy;
-  if (!rule && !own) return undefined;
-  // Field by field at the top, as Istio itself lays a subset's policy over its rule's.
-  return { trafficPolicy: { ...rule?.trafficPolicy, ...own }, ...(rule?.exportTo ? { exportTo: rule.exportTo } : {}) };
+  const subsets = used.flatMap((name) => slotSubset(rules, name) ?? []);
+  if (!rule && !own && subsets.length === 0) return undefined;
+  const exportTo = (rule ?? rules[0])?.exportTo;
+  return {
+    // Field by field at the top, as Istio itself lays a subset's policy over its rule's.
+    ...(rule || own ? { trafficPolicy: { ...rule?.trafficPolicy, ...own } } : {}),
+    ...(exportTo ? { exportTo } : {}),
+    ...(subsets.length > 0 ? { subsets } : {}),
+  };
+}
+
+function missingSubsets(canary: Canary, rules: Rule[], id: Identity, used: string[]): Problem[] {
+  const known = rules.flatMap(({ subsets }) => (subsets ?? []).map(({ name }) => name));
+  return used
+    .filter((name) => !known.includes(name))
+    .map((name) => ({
+      reason: 'InvalidRoute',
+      message: `${title('VirtualService', id.namespace, canary.spec.service.virtualService?.name ?? id.service)}: a route sends to subset "${name}" of ${id.service}, and no DestinationRule on that host in namespace ${id.namespace} has it${known.length > 0 ? `; there are ${known.join(', ')}` : ''}. Add it there, or take the subset out of the route.`,
+    }));
 }
 
 const whyOf = (slot: string, id: Identity): string => `traffic policy of ${id.service} for its slot ${slot}`;
@@ -46,11 +70,15 @@ export interface RulesPlan {
   problems: Problem[];
 }
 
-/** The writes that give each slot's host the policy of the Service's host. */
-export function planRules(canary: Canary, all: Live[], id: Identity, apiVersion: IstioApiVersion): RulesPlan {
-  const policy = effectivePolicy(canary, all, id);
+/**
+ * The writes that give each slot's host the policy of the Service's host, and the subsets of it that routes name.
+ * @param used names of those subsets
+ */
+export function planRules(canary: Canary, all: Live[], id: Identity, used: string[], apiVersion: IstioApiVersion): RulesPlan {
+  const rules = userRules(all, id, canary.metadata.name);
+  const policy = effectivePolicy(canary, rules, used);
   const wanted = policy ? [id.slots.blue, id.slots.green] : [];
-  const plan: RulesPlan = { before: [], problems: [], after: dropRules(all, id, canary.metadata.name, wanted) };
+  const plan: RulesPlan = { before: [], problems: missingSubsets(canary, rules, id, used), after: dropRules(all, id, canary.metadata.name, wanted) };
   for (const name of wanted) {
     const live = all.find(({ meta }) => meta.namespace === id.namespace && meta.name === name);
     const spec = { host: name, ...policy };

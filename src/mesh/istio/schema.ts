@@ -3,6 +3,7 @@
  * raw object, so a field that this file does not know is never lost.
  */
 import { z } from 'zod';
+import { perObject } from '../../core/per-object.js';
 import type { KubeObject } from '../../kube/types.js';
 
 const strings = z.record(z.string(), z.string()).catch({});
@@ -30,15 +31,20 @@ export interface Live {
 }
 
 /** The objects that can be used at all: those with a version and a name. */
-export function readAll(objects: KubeObject[]): Live[] {
-  return objects.flatMap((raw) => {
-    const parsed = liveObject.safeParse(raw);
-    return parsed.success ? [{ raw, meta: parsed.data.metadata }] : [];
-  });
-}
+export const readAll = (objects: KubeObject[]): Live[] => objects.flatMap(readOne);
 
+const readOne = perObject((raw: KubeObject): Live[] => {
+  const parsed = liveObject.safeParse(raw);
+  return parsed.success ? [{ raw, meta: parsed.data.metadata }] : [];
+});
+
+/** The lists of a VirtualService that forward, in the order in which Istio documents them. */
+export const PROTOCOLS = ['http', 'tls', 'tcp'] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
+
+const routes = z.array(z.unknown()).optional().catch(undefined);
 const virtualService = z.object({
-  spec: z.object({ hosts: names, gateways: names, http: z.array(z.unknown()).optional().catch(undefined) }).catch({}),
+  spec: z.object({ hosts: names, gateways: names, http: routes, tls: routes, tcp: routes }).catch({}),
 });
 /** `spec` of a VirtualService; what cannot be read is absent. */
 export const readVirtualService = (raw: unknown): z.infer<typeof virtualService>['spec'] =>
@@ -63,6 +69,7 @@ const destinationRule = z.object({
       trafficPolicy: z.record(z.string(), z.unknown()).optional().catch(undefined),
       exportTo: names,
       workloadSelector: z.unknown().optional(),
+      subsets: z.array(z.looseObject({ name: z.string(), trafficPolicy: z.unknown().optional() })).optional().catch(undefined),
     })
     .catch({}),
 });

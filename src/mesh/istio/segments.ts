@@ -36,7 +36,7 @@ function classify(raw: unknown, position: number, id: Identity, faults: string[]
     faults.push(`destination ${position + 1} cannot be read: expected destination.host and a weight that is a whole number`);
     return { kind: 'other', item: raw, weight: 0 };
   }
-  const { host, subset } = read.destination;
+  const { host } = read.destination;
   const part = (suffix: string): Part => ({ item: raw as Item, weight: read.weight, suffix });
   for (const slot of ['blue', 'green'] as const) {
     const suffix = hostSuffix(host, id.slots[slot], id.namespace);
@@ -44,11 +44,6 @@ function classify(raw: unknown, position: number, id: Identity, faults: string[]
   }
   const suffix = hostSuffix(host, id.service, id.namespace);
   if (suffix === undefined) return { kind: 'other', item: raw, weight: read.weight ?? 0 };
-  if (subset) {
-    faults.push(
-      `destination ${position + 1} sends to subset "${subset}" of ${host}, and subsets come in a later version; send to the host without a subset`,
-    );
-  }
   return { kind: 'plain', part: part(suffix) };
 }
 
@@ -81,6 +76,13 @@ export function readRoute(route: unknown[], id: Identity): RouteReading {
   });
   return { segments, faults };
 }
+
+/** Names of the subsets that the Canary's destinations send to; the slots have subsets of the same names. */
+export const subsetsOf = (segments: Segment[]): string[] =>
+  segments.flatMap((segment) => {
+    const parts = segment.kind === 'plain' ? [segment.part] : segment.kind === 'pair' ? Object.values(segment.parts) : [];
+    return parts.flatMap(({ item }) => readDestination(item)?.destination.subset ?? []);
+  });
 
 export const isOwn = (segment: Segment): boolean => segment.kind !== 'other';
 export const isPair = (segment: Segment): boolean => segment.kind === 'pair';

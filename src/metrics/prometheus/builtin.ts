@@ -1,17 +1,20 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Measurement, MeasureRequest } from '../../engine/ports.js';
 import { Evidence, EvidenceError, type Counts } from './evidence.js';
 import type { PrometheusClient } from './client.js';
 import { histogramQuantile } from './quantile.js';
-import { readableQuery, type BuiltinMetric } from './queries.js';
+import { readableQuery, type BuiltinMetric, type Reporter } from './queries.js';
 
 export interface BuiltinOptions {
   client: PrometheusClient;
   gridMs: number;
   now: () => number;
+  /** Resolves after so many milliseconds; the system's timers by default. */
+  sleep?: (ms: number) => Promise<unknown>;
 }
 
 /** A window is asked for only this share of the grid after its end: samples take a moment to be stored after they were taken. */
-const SETTLE_SHARE = 0.2;
+const SETTLE_SHARE = 0.1;
 
 /** Windows in one measurement: an hour of the default grid. `from` of the measurement tells where it really begins. */
 const MAX_WINDOWS = 720;
@@ -24,18 +27,27 @@ export class BuiltinMetrics {
 
   async measure(metric: BuiltinMetric, request: MeasureRequest): Promise<Measurement> {
     const { gridMs, now } = this.options;
-    const ends = windowEnds(request.from, Math.min(request.to, now() - gridMs * SETTLE_SHARE), gridMs);
+    const settle = gridMs * SETTLE_SHARE;
+    const ends = windowEnds(request.from, Math.min(request.to, now() - settle), gridMs);
+    const [newest] = windowEnds(request.from, request.to, gridMs);
+    if (ends.length === 0 && newest !== undefined) {
+      // The only window that could tell anything has ended and settles: that is sooner over than the next check is due.
+      await (this.options.sleep ?? sleep)(Math.min(settle, Math.max(0, newest + settle - now())));
+      ends.push(newest);
+    }
     const [from, to] = [(ends[0] ?? request.from + gridMs) - gridMs, ends.at(-1) ?? Math.max(request.to, request.from + 1)];
-    const query = readableQuery(metric, request.namespace, request.service, from, to);
+    const reporter = request.reporter ?? 'source';
+    const query = readableQuery(metric, request.namespace, request.service, from, to, reporter);
     if (ends.length === 0) {
       const message = `no window of ${gridMs / 1000} s is complete yet between ${clock(request.from)} and ${clock(request.to)}`;
       return { kind: 'NoData', query, message };
     }
     try {
-      const counts = await this.#evidenceOf(request.server, metric).counts(request.namespace, request.service, ends);
+      const counts = await this.#evidenceOf(request.server, metric, reporter).counts(request.namespace, request.service, ends);
       const judged = metric === 'request-success-rate' ? successRate(counts) : slowest(counts);
       if (judged) return { kind: 'Value', ...judged, query, from, to };
-      const message = `no requests to ${request.service}.${request.namespace} were seen between ${clock(from)} and ${clock(to)}`;
+      const seen = reporter === 'source' ? 'seen' : 'counted by its own proxy (without sidecars, use a MetricTemplate)';
+      const message = `no requests to ${request.service}.${request.namespace} were ${seen} between ${clock(from)} and ${clock(to)}`;
       return { kind: 'NoData', query, message };
     } catch (error) {
       if (error instanceof EvidenceError) return { kind: 'Error', query, message: error.message, permanent: error.permanent };
@@ -43,10 +55,21 @@ export class BuiltinMetrics {
     }
   }
 
-  #evidenceOf(server: string, metric: BuiltinMetric): Evidence {
-    const key = `${metric} ${server}`;
+  /** Percent of the requests to both slots that the slot under test got. */
+  async share(request: MeasureRequest): Promise<Measurement> {
+    const of = (service: string): Promise<Measurement> => this.measure('request-success-rate', { ...request, service });
+    const [own, other] = await Promise.all([of(request.service), of(request.stableService)]);
+    for (const measured of [own, other]) if (measured.kind === 'Error') return measured;
+    const samples = [own, other].map((measured) => (measured.kind === 'Value' ? (measured.samples ?? 0) : 0));
+    const total = samples.reduce((sum, count) => sum + count, 0);
+    if (total === 0) return { kind: 'NoData', query: own.query, message: 'no requests to either slot were seen' };
+    return { kind: 'Value', value: (100 * (samples[0] ?? 0)) / total, samples: Math.round(total), query: own.query, from: request.from, to: request.to };
+  }
+
+  #evidenceOf(server: string, metric: BuiltinMetric, reporter: Reporter): Evidence {
+    const key = `${metric} ${reporter} ${server}`;
     let evidence = this.#evidence.get(key);
-    if (!evidence) this.#evidence.set(key, (evidence = new Evidence({ ...this.options, server, metric })));
+    if (!evidence) this.#evidence.set(key, (evidence = new Evidence({ ...this.options, server, metric, reporter })));
     return evidence;
   }
 }

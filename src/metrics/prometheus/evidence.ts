@@ -1,16 +1,25 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { PrometheusClient, Sample } from './client.js';
-import { keyLabel, windowQuery, type BuiltinMetric } from './queries.js';
+import { keyLabel, subjectLabels, windowQuery, type BuiltinMetric, type Reporter } from './queries.js';
 
 /** Counts of one service: by response code, or by upper bound of a histogram. */
 export type Counts = Map<string, number>;
 
-/** Counts of every service of one chunk of namespaces in one window, keyed `NAMESPACE/SERVICE`. Services without requests are absent. */
-type Window = ReadonlyMap<string, Counts>;
+/**
+ * Counts of every service of one chunk of namespaces in one window. Thousands of services times the buckets of a histogram times the
+ * windows that are kept is most of what a controller has in memory, so the keys are there once.
+ */
+interface Window {
+  keys: readonly string[];
+  /** One number per key, NaN where there is none; by `NAMESPACE/SERVICE`. Services without requests are absent. */
+  rows: ReadonlyMap<string, Float64Array>;
+}
 
 export interface EvidenceOptions {
   client: PrometheusClient;
   server: string;
   metric: BuiltinMetric;
+  reporter: Reporter;
   gridMs: number;
   now: () => number;
 }
@@ -27,21 +36,33 @@ export class EvidenceError extends Error {
 
 /** Namespaces in one query: a longer regular expression would cost the server more than a second query. */
 const NAMESPACES_PER_QUERY = 25;
-/** A namespace that nobody has asked about for this long leaves its query. */
-const FORGET_NAMESPACE_MS = 10 * 60_000;
+/** Up to so many services are asked for by name: one release in a namespace of thousands must not read the counts of them all. */
+const SERVICES_PER_QUERY = 25;
+/** Releases are due together: those that ask within this time share one query, in milliseconds. */
+const GATHER_MS = 20;
+/** A namespace or service that nobody has asked about for this long leaves its query. */
+const FORGET_MS = 10 * 60_000;
 /** Windows are kept for as long as anybody has looked back so far, and this much longer. */
 const KEEP_LONGER_MS = 30_000;
-const PARALLEL_QUERIES = 4;
+/** Each answer may be megabytes, and many times that while it is read. */
+const PARALLEL_QUERIES = 2;
 
 interface Chunk {
   /** Namespace → when it was last asked about. */
   members: Map<string, number>;
+  /** `NAMESPACE/SERVICE` → when it was last asked about. */
+  services: Map<string, number>;
   /** Keyed by the end of the window. */
   windows: Map<number, Asked>;
 }
+interface Coverage {
+  namespaces: ReadonlySet<string>;
+  /** Undefined: all. */
+  services: ReadonlySet<string> | undefined;
+}
 interface Asked {
-  /** The namespaces that the query covered. */
-  covered: ReadonlySet<string>;
+  /** What the query covered; unset until it is sent, for whoever asks by then is covered. */
+  covered?: Coverage;
   window: Promise<Window>;
   /** Set when the query failed: until then the failure stands for an answer, so that a broken server is asked once per window only. */
   failedUntil?: number;
@@ -63,35 +84,44 @@ export class Evidence {
    * @throws EvidenceError when a window cannot be had
    */
   async counts(namespace: string, service: string, ends: readonly number[]): Promise<Counts> {
-    const chunk = this.#chunkOf(namespace);
+    const chunk = this.#chunkOf(namespace, service);
     this.#longestSpan = Math.max(this.#longestSpan, this.options.now() - (ends[0] ?? 0));
-    const windows = await Promise.all(ends.map(async (end) => await this.#window(chunk, namespace, end)));
+    const windows = await Promise.all(ends.map(async (end) => await this.#window(chunk, namespace, service, end)));
     const total: Counts = new Map();
-    for (const window of windows) {
-      for (const [key, count] of window.get(`${namespace}/${service}`) ?? []) total.set(key, (total.get(key) ?? 0) + count);
+    for (const { keys, rows } of windows) {
+      const row = rows.get(`${namespace}/${service}`);
+      if (!row) continue;
+      for (const [index, key] of keys.entries()) {
+        const count = row[index] ?? Number.NaN;
+        if (!Number.isNaN(count)) total.set(key, (total.get(key) ?? 0) + count);
+      }
     }
     return total;
   }
 
-  #chunkOf(namespace: string): Chunk {
+  #chunkOf(namespace: string, service: string): Chunk {
     const now = this.options.now();
-    for (const { members } of this.#chunks) {
-      for (const [name, askedAt] of members) if (now - askedAt > FORGET_NAMESPACE_MS) members.delete(name);
-    }
     let chunk =
       this.#chunks.find(({ members }) => members.has(namespace)) ??
       this.#chunks.find(({ members }) => members.size < NAMESPACES_PER_QUERY);
-    if (!chunk) this.#chunks.push((chunk = { members: new Map(), windows: new Map() }));
+    if (!chunk) this.#chunks.push((chunk = { members: new Map(), services: new Map(), windows: new Map() }));
     chunk.members.set(namespace, now);
+    chunk.services.set(`${namespace}/${service}`, now);
     return chunk;
   }
 
-  async #window(chunk: Chunk, namespace: string, end: number): Promise<Window> {
+  #forgetMembers(): void {
+    const now = this.options.now();
+    for (const { members, services } of this.#chunks)
+      for (const known of [members, services]) for (const [name, askedAt] of known) if (now - askedAt > FORGET_MS) known.delete(name);
+  }
+
+  async #window(chunk: Chunk, namespace: string, service: string, end: number): Promise<Window> {
     const known = chunk.windows.get(end);
-    const usable = known?.covered.has(namespace) && (known.failedUntil === undefined || this.options.now() < known.failedUntil);
-    if (known && usable) return await known.window;
-    const covered = new Set(chunk.members.keys());
-    const asked: Asked = { covered, window: this.#gate.run(async () => await this.#ask([...covered].toSorted(), end)) };
+    const failing = known?.failedUntil !== undefined && this.options.now() < known.failedUntil;
+    if (known && (failing || (known.failedUntil === undefined && covers(known.covered, namespace, service)))) return await known.window;
+    const asked: Asked = { window: Promise.resolve({ keys: [], rows: new Map() }) };
+    asked.window = this.#send(chunk, end, asked);
     chunk.windows.set(end, asked);
     this.#forgetOld(chunk);
     try {
@@ -102,31 +132,52 @@ export class Evidence {
     }
   }
 
+  async #send(chunk: Chunk, end: number, asked: Asked): Promise<Window> {
+    await sleep(GATHER_MS);
+    return await this.#gate.run(async () => {
+      this.#forgetMembers();
+      const services = chunk.services.size <= SERVICES_PER_QUERY ? new Set(chunk.services.keys()) : undefined;
+      asked.covered = { namespaces: new Set(chunk.members.keys()), services };
+      return await this.#ask(asked.covered, end);
+    });
+  }
+
   #forgetOld(chunk: Chunk): void {
     const oldest = this.options.now() - this.#longestSpan - KEEP_LONGER_MS;
     for (const end of chunk.windows.keys()) if (end < oldest) chunk.windows.delete(end);
   }
 
-  async #ask(namespaces: string[], end: number): Promise<Window> {
-    const { client, server, metric, gridMs } = this.options;
-    const result = await client.query({ server, query: windowQuery(metric, namespaces, gridMs), time: end });
+  async #ask(covered: Coverage, end: number): Promise<Window> {
+    const { client, server, metric, reporter, gridMs } = this.options;
+    const names = covered.services && [...new Set([...covered.services].map((key) => key.slice(key.indexOf('/') + 1)))].toSorted();
+    const query = windowQuery(metric, { namespaces: [...covered.namespaces].toSorted(), names }, gridMs, reporter);
+    const result = await client.query({ server, query, time: end });
     if (result.kind === 'failed') throw new EvidenceError(result.message, result.permanent);
-    return group(result.samples, keyLabel(metric));
+    return group(result.samples, metric, reporter);
   }
 }
 
-function group(samples: Sample[], key: string): Window {
-  const window = new Map<string, Counts>();
-  const busy = new Set<string>();
-  for (const { labels, value } of samples) {
-    const service = `${labels.destination_service_namespace ?? ''}/${labels.destination_service_name ?? ''}`;
-    if (!Number.isFinite(value)) continue;
-    if (value > 0) busy.add(service);
-    const counts = window.get(service) ?? new Map<string, number>();
-    window.set(service, counts.set(labels[key] ?? '', value));
+const covers = (covered: Coverage | undefined, namespace: string, service: string): boolean =>
+  covered === undefined || (covered.namespaces.has(namespace) && (covered.services === undefined || covered.services.has(`${namespace}/${service}`)));
+
+function group(samples: Sample[], metric: BuiltinMetric, reporter: Reporter): Window {
+  const subject = subjectLabels(reporter);
+  const label = keyLabel(metric);
+  const places = new Map<string, number>();
+  for (const { labels } of samples) {
+    const key = labels[label] ?? '';
+    if (!places.has(key)) places.set(key, places.size);
   }
-  for (const service of window.keys()) if (!busy.has(service)) window.delete(service);
-  return window;
+  const rows = new Map<string, Float64Array>();
+  for (const { labels, value } of samples) {
+    if (!Number.isFinite(value)) continue;
+    const service = `${labels[subject.namespace] ?? ''}/${labels[subject.name] ?? ''}`;
+    let row = rows.get(service);
+    if (!row) rows.set(service, (row = new Float64Array(places.size).fill(Number.NaN)));
+    row[places.get(labels[label] ?? '') ?? 0] = value;
+  }
+  for (const [service, row] of rows) if (!row.some((count) => count > 0)) rows.delete(service);
+  return { keys: [...places.keys()], rows };
 }
 
 /** Lets only so many run at a time; the others wait their turn in order. */

@@ -1,4 +1,5 @@
 import type { Measurement, MeasureRequest, MetricsSource } from '../../engine/ports.js';
+import { SHARE_METRIC } from '../../core/share.js';
 import { BuiltinMetrics } from './builtin.js';
 import { PrometheusClient, type PrometheusClientOptions } from './client.js';
 import { BUILTIN_METRICS, isBuiltin } from './queries.js';
@@ -17,6 +18,7 @@ export function createPrometheusSource(options: PrometheusOptions): MetricsSourc
   return {
     async measure(request: MeasureRequest): Promise<Measurement> {
       if (request.template) return await templates.measure(request.template, request);
+      if (request.metric === SHARE_METRIC) return await builtin.share(request);
       if (isBuiltin(request.metric)) return await builtin.measure(request.metric, request);
       const message = `metric "${request.metric}" is not built in (${BUILTIN_METRICS.join(', ')} are); give it a templateRef`;
       return { kind: 'Error', query: '', message, permanent: true };

@@ -10,40 +10,62 @@ const SOURCES: Record<BuiltinMetric, { series: string; key: string }> = {
   'request-duration': { series: 'istio_request_duration_milliseconds_bucket', key: 'le' },
 };
 
+/** Who counted: the proxies of the callers, or those of the pods that were called. */
+export type Reporter = 'source' | 'destination';
+
+/**
+ * What a slot is known by. Callers know the Service that they asked. A called pod knows only what it is: any of the Services that
+ * select it may be named there.
+ */
+const SUBJECTS: Record<Reporter, { namespace: string; name: string }> = {
+  source: { namespace: 'destination_service_namespace', name: 'destination_service_name' },
+  destination: { namespace: 'destination_workload_namespace', name: 'destination_workload' },
+};
+export const subjectLabels = (reporter: Reporter): { namespace: string; name: string } => SUBJECTS[reporter];
+
 /** The label that tells the counts of one service apart. */
 export const keyLabel = (metric: BuiltinMetric): string => SOURCES[metric].key;
 
 /** How far back the previous value of a counter is looked for: a proxy that missed some scrapes must not count from zero again. */
 const MEMORY = '5m';
 
+/** Whose counts are asked for: all services of the namespaces, or those with one of the names. */
+export interface Subjects {
+  namespaces: readonly string[];
+  names?: readonly string[] | undefined;
+}
+
 /**
- * What every service in `namespaces` counted in the `windowMs` before the evaluation time, in one query. A series that is new
+ * What every one of these services counted in the `windowMs` before the evaluation time, in one query. A series that is new
  * counts from zero, and one that was reset counts its new value: `or` fills in both where the difference has nothing or less
  * than nothing. The metric name does not take part in any of these matches.
  */
-export function windowQuery(metric: BuiltinMetric, namespaces: readonly string[], windowMs: number): string {
+export function windowQuery(metric: BuiltinMetric, of: Subjects, windowMs: number, reporter: Reporter = 'source'): string {
   const { series, key } = SOURCES[metric];
-  const selector = `${series}{reporter="source",${namespaceMatcher(namespaces)}}`;
-  const grouping = `destination_service_namespace,destination_service_name,${key}`;
+  const { namespace, name } = SUBJECTS[reporter];
+  const matchers = [`reporter="${reporter}"`, matcher(namespace, of.namespaces), ...(of.names ? [matcher(name, of.names)] : [])];
+  const selector = `${series}{${matchers.join(',')}}`;
+  const grouping = `${namespace},${name},${key}`;
   return `sum by (${grouping}) ((${selector} - last_over_time(${selector}[${MEMORY}] offset ${promDuration(windowMs)}) >= 0) or ${selector})`;
 }
 
 /** The question of one canary as a query that a person can paste; it counts like `increase`, so its last digits may differ. */
-export function readableQuery(metric: BuiltinMetric, namespace: string, service: string, from: number, to: number): string {
+export function readableQuery(metric: BuiltinMetric, namespace: string, service: string, from: number, to: number, reporter: Reporter = 'source'): string {
+  const labels = SUBJECTS[reporter];
   const { series } = SOURCES[metric];
   const of = (more: string) => {
-    const selector = `reporter="source",destination_service_namespace="${namespace}",destination_service_name="${service}"${more}`;
+    const selector = `reporter="${reporter}",${labels.namespace}="${namespace}",${labels.name}="${service}"${more}`;
     return `increase(${series}{${selector}}[${promDuration(to - from)}] @ ${(to / 1000).toFixed(3)})`;
   };
   if (metric === 'request-success-rate') return `100 * sum(${of(',response_code!~"5..|0"')}) / sum(${of('')})`;
   return `histogram_quantile(0.99, sum by (le) (${of('')}))`;
 }
 
-function namespaceMatcher(namespaces: readonly string[]): string {
-  const [first] = namespaces;
-  if (namespaces.length === 1 && first !== undefined) return `destination_service_namespace="${first}"`;
-  // Names of namespaces are DNS labels: nothing in them means anything to a regular expression.
-  return `destination_service_namespace=~"${namespaces.join('|')}"`;
+function matcher(label: string, names: readonly string[]): string {
+  const [first] = names;
+  if (names.length === 1 && first !== undefined) return `${label}="${first}"`;
+  // Names are DNS labels, or several of them: only the dot means anything to a regular expression.
+  return `${label}=~"${names.map((name) => name.replaceAll('.', '\\\\.')).join('|')}"`;
 }
 
 const promDuration = (ms: number): string => (ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`);

@@ -1,10 +1,24 @@
 import { z } from 'zod';
 
 const point = z.tuple([z.number(), z.string()]);
-const labels = z.record(z.string(), z.string());
 
 const failure = z.object({ status: z.literal('error'), errorType: z.string(), error: z.string() });
-const vector = z.object({ resultType: z.literal('vector'), result: z.array(z.object({ metric: labels, value: point })) });
+interface Series {
+  metric: Record<string, string>;
+  value: [time: number, value: string];
+}
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Looked at in place: an answer may have tens of thousands of series, and a copy of each would be most of a controller's memory. */
+function isSeries(value: unknown): value is Series {
+  if (!isObject(value) || !isObject(value['metric'])) return false;
+  for (const label in value['metric']) if (typeof value['metric'][label] !== 'string') return false;
+  const { value: at } = value;
+  return Array.isArray(at) && at.length === 2 && typeof at[0] === 'number' && typeof at[1] === 'string';
+}
+const vector = z.object({
+  resultType: z.literal('vector'),
+  result: z.custom<Series[]>((value) => Array.isArray(value) && value.every(isSeries), 'expected a list of series'),
+});
 const scalar = z.object({ resultType: z.literal('scalar'), result: point });
 const other = z.object({ resultType: z.enum(['matrix', 'string']) });
 

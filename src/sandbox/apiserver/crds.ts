@@ -4,9 +4,8 @@ import { crdKind } from './kinds/crd.js';
 import { customKinds } from './kinds/custom.js';
 import { timestamp } from './meta.js';
 import type { Objects } from './objects.js';
+import { CRD_CLEANUP } from './removal.js';
 import type { StoredEvent } from './storage.js';
-
-const CLEANUP = 'customresourcecleanup.apiextensions.k8s.io';
 
 /** Serves the kinds of CustomResourceDefinitions as soon as they are stored, and removes their objects with them. */
 export class CrdController {
@@ -69,10 +68,8 @@ export class CrdController {
       acceptedNames: names,
       storedVersions: stored.includes(storage) ? stored : [...stored, storage],
     };
-    const finalizers = crd.metadata.finalizers ?? [];
-    if (deepEqual(status, crd['status']) && finalizers.includes(CLEANUP)) return;
+    if (deepEqual(status, crd['status'])) return;
     const draft = clone({ ...crd, status });
-    if (!finalizers.includes(CLEANUP)) draft.metadata.finalizers = [...finalizers, CLEANUP];
     this.working = true;
     this.objects.finish(crdKind, draft);
     this.working = false;
@@ -87,7 +84,7 @@ export class CrdController {
     const crd = this.objects.storage.get(crdKind.storageKey, undefined, `${plural}.${group}`);
     if (crd?.metadata.deletionTimestamp === undefined || this.objects.storage.list(storageKey).length > 0) return;
     const draft = clone(crd);
-    draft.metadata.finalizers = draft.metadata.finalizers?.filter((finalizer) => finalizer !== CLEANUP);
+    draft.metadata.finalizers = draft.metadata.finalizers?.filter((finalizer) => finalizer !== CRD_CLEANUP);
     this.objects.finish(crdKind, draft);
   }
 }

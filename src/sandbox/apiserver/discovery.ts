@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Registry } from './registry.js';
 import { apiVersionOf, type ResourceInfo, type SubresourceName } from './types.js';
 
@@ -19,6 +20,7 @@ export const VERSION = {
 };
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
+const CUSTOM_VERBS = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
 const SUBRESOURCES: Record<SubresourceName, { kind?: string; group?: string; version?: string; verbs: string[] }> = {
   status: { verbs: ['get', 'patch', 'update'] },
   scale: { kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: ['get', 'patch', 'update'] },
@@ -33,7 +35,28 @@ const REVIEWS = [
 ];
 export const REVIEW_GROUP = 'authorization.k8s.io';
 
-const hashes = (info: ResourceInfo): string => Buffer.from(info.storageKey).toString('base64').slice(0, 11);
+/** Kinds that are kept in another version than the one they are served in. */
+const STORED_AS: Record<string, string> = {
+  '/events': '/v1/Event',
+  'apiextensions.k8s.io/customresourcedefinitions': 'apiextensions.k8s.io/v1beta1/CustomResourceDefinition',
+};
+
+/** Tells clients whether objects of two kinds are stored alike. */
+const storageHash = (info: ResourceInfo): string =>
+  createHash('sha256')
+    .update(STORED_AS[info.storageKey] ?? `${info.group}/${info.storageVersion}/${info.kind}`)
+    .digest()
+    .subarray(0, 8)
+    .toString('base64');
+
+function verbsOf(info: ResourceInfo): string[] {
+  if (info.custom) return CUSTOM_VERBS;
+  return info.storageKey === '/namespaces' ? VERBS.filter((verb) => verb !== 'deletecollection') : VERBS;
+}
+
+/** In the order of the real server: by name, custom ones as they were declared. */
+const subresourcesOf = (info: ResourceInfo): SubresourceName[] =>
+  info.custom ? [...info.subresources] : [...info.subresources].toSorted();
 
 function legacyResources(info: ResourceInfo): unknown[] {
   const main = {
@@ -41,12 +64,12 @@ function legacyResources(info: ResourceInfo): unknown[] {
     singularName: info.singular,
     namespaced: info.namespaced,
     kind: info.kind,
-    verbs: VERBS,
+    verbs: verbsOf(info),
     ...(info.shortNames.length > 0 ? { shortNames: info.shortNames } : {}),
     ...(info.categories.length > 0 ? { categories: info.categories } : {}),
-    storageVersionHash: hashes(info),
+    storageVersionHash: storageHash(info),
   };
-  const subresources = [...info.subresources].map((name) => {
+  const subresources = subresourcesOf(info).map((name) => {
     const { kind, group, version, verbs } = SUBRESOURCES[name];
     return {
       name: `${info.plural}/${name}`,
@@ -57,7 +80,9 @@ function legacyResources(info: ResourceInfo): unknown[] {
       verbs,
     };
   });
-  return [main, ...subresources];
+  const { namespaced, kind } = info;
+  const finalize = { name: 'namespaces/finalize', singularName: '', namespaced, kind, verbs: ['update'] };
+  return [main, ...(info.storageKey === '/namespaces' ? [finalize] : []), ...subresources];
 }
 
 /** `GET /api/v1` and `GET /apis/G/V`; undefined when that version is not served. */
@@ -112,21 +137,28 @@ export const coreVersions = (host: string): unknown => ({
 
 const gvk = (groupName: string, version: string, kind: string): unknown => ({ group: groupName, version, kind });
 
+/** Built-in kinds leave out the group and version that they are found under. */
+const own = (info: ResourceInfo): unknown => (info.custom ? gvk(info.group, info.version, info.kind) : gvk('', '', info.kind));
+
 function aggregatedResource(info: ResourceInfo): unknown {
   return {
     resource: info.plural,
-    responseKind: gvk(info.group, info.version, info.kind),
+    responseKind: own(info),
     scope: info.namespaced ? 'Namespaced' : 'Cluster',
     singularResource: info.singular,
-    verbs: VERBS,
+    verbs: verbsOf(info),
     ...(info.shortNames.length > 0 ? { shortNames: info.shortNames } : {}),
     ...(info.categories.length > 0 ? { categories: info.categories } : {}),
     ...(info.subresources.size === 0
       ? {}
       : {
-          subresources: [...info.subresources].map((name) => {
+          subresources: subresourcesOf(info).map((name) => {
             const { kind, group: g, version, verbs } = SUBRESOURCES[name];
-            return { subresource: name, responseKind: gvk(g ?? info.group, version ?? info.version, kind ?? info.kind), verbs };
+            return {
+              subresource: name,
+              responseKind: g === undefined ? own(info) : gvk(g, version ?? '', kind ?? info.kind),
+              verbs,
+            };
           }),
         }),
   };

@@ -2,9 +2,9 @@ import { KubeError } from '../../kube/types.js';
 
 /** One entry of `details.causes`: reason is a `metav1.CauseType`, e.g. `FieldValueInvalid`. */
 export interface Cause {
-  reason: string;
+  reason?: string;
   message: string;
-  field: string;
+  field?: string;
 }
 
 export interface StatusDetails {
@@ -46,10 +46,21 @@ export class ApiError extends KubeError {
       metadata: {},
       status: 'Failure',
       message: this.message,
-      reason: this.reason,
+      ...(this.reason === '' ? {} : { reason: this.reason }),
       ...(this.details === undefined ? {} : { details: this.details }),
       code: this.code,
     };
+  }
+}
+
+/** A refusal in plain text, where a server does not speak the API's language. */
+export class PlainError extends Error {
+  constructor(
+    readonly code: number,
+    readonly text: string,
+  ) {
+    super(text);
+    this.name = 'PlainError';
   }
 }
 
@@ -72,8 +83,13 @@ const resourceDetails = (info: Named, name: string): StatusDetails => ({
 export const notFound = (info: Named, name: string): ApiError =>
   new ApiError(404, 'NotFound', `${qualifiedResource(info)} "${name}" not found`, resourceDetails(info, name));
 
-export const alreadyExists = (info: Named, name: string): ApiError =>
-  new ApiError(409, 'AlreadyExists', `${qualifiedResource(info)} "${name}" already exists`, resourceDetails(info, name));
+export const alreadyExists = (info: Named, name: string, leaving = false): ApiError =>
+  new ApiError(
+    409,
+    'AlreadyExists',
+    `${leaving ? 'object is being deleted: ' : ''}${qualifiedResource(info)} "${name}" already exists`,
+    resourceDetails(info, name),
+  );
 
 export const OPTIMISTIC_LOCK = 'the object has been modified; please apply your changes to the latest version and try again';
 
@@ -93,6 +109,13 @@ export const forbidden = (info: Named, name: string, why: string, causes?: Cause
 
 export const badRequest = (message: string): ApiError => new ApiError(400, 'BadRequest', message);
 
+/** A failure that the server has no word for: code 500 and the bare text. */
+export const failure = (message: string): ApiError => new ApiError(500, '', message);
+
+/** What is wrong with the options of a request. */
+export const invalidOptions = (kind: string, causes: Cause[]): ApiError =>
+  invalid({ group: 'meta.k8s.io', plural: '', kind }, '', causes);
+
 export const methodNotAllowed = (): ApiError =>
   new ApiError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
 
@@ -104,16 +127,15 @@ export const unsupportedMediaType = (accepted: string[]): ApiError =>
     415,
     'UnsupportedMediaType',
     `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`,
-    {},
   );
 
 export const expired = (message: string): ApiError => new ApiError(410, 'Expired', message);
 
 export function invalid(info: Named, name: string, causes: Cause[]): ApiError {
-  const lines = [...new Set(causes.map((cause) => `${cause.field}: ${cause.message}`))];
+  const lines = [...new Set(causes.map((cause) => `${cause.field ?? ''}: ${cause.message}`))];
   const text = lines.length === 1 ? lines[0] : `[${lines.join(', ')}]`;
   return new ApiError(422, 'Invalid', `${qualifiedKind(info)} "${name}" is invalid: ${text}`, {
-    name,
+    ...(name === '' ? {} : { name }),
     ...(info.group === '' ? {} : { group: info.group }),
     kind: info.kind,
     causes,

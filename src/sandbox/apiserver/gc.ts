@@ -1,4 +1,5 @@
 import type { KubeObject, OwnerReference } from '../../kube/types.js';
+import { recordUpdate } from './apply/managers.js';
 import { ApiError } from './errors.js';
 import { clone } from './json.js';
 import type { Objects } from './objects.js';
@@ -148,6 +149,9 @@ export class GarbageCollector {
     change(draft);
     if (draft.metadata.ownerReferences?.length === 0) delete draft.metadata.ownerReferences;
     if (draft.metadata.finalizers?.length === 0) delete draft.metadata.finalizers;
+    const managed = recordUpdate(object, draft, info.schema, { name: 'kube-controller-manager', apiVersion: draft.apiVersion });
+    if (managed.length > 0) draft.metadata.managedFields = managed;
+    else delete draft.metadata.managedFields;
     this.objects.finish(info, draft);
   }
 }

@@ -69,6 +69,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   const collector = new GarbageCollector(objects);
   namespaces.bootstrap();
   for (const crd of options.crds ?? []) objects.create(crdKind, undefined, crd, systemContext('sandbox'));
+  storage.forget();
   const http = new HttpServer({
     objects,
     resources: new Resources(objects, now, options.podLogs),

@@ -31,7 +31,8 @@ function parse(path: string): Step[] | undefined {
     const [whole, field, quoted, union, index, filter, double, single, literal] = match;
     if (field !== undefined) steps.push({ kind: 'field', name: field.replaceAll('\\', '') });
     else if (quoted !== undefined) steps.push({ kind: 'field', name: quoted });
-    else if (union !== undefined) steps.push({ kind: 'union', names: [...union.matchAll(/['"]([^'"]+)['"]/g)].map(([, name]) => name ?? '') });
+    else if (union !== undefined)
+      steps.push({ kind: 'union', names: [...union.matchAll(/['"]([^'"]+)['"]/g)].map(([, name]) => name ?? '') });
     else if (index !== undefined) steps.push({ kind: 'index', index: Number(index) });
     else if (filter !== undefined) {
       const inner = parse(filter);

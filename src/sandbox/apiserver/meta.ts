@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { KubeObject } from '../../kube/types.js';
-import { conflict, type Named } from './errors.js';
+import { conflict, failure, type Named } from './errors.js';
 import { clone, deepEqual, type Json } from './json.js';
 import type { ResourceInfo } from './types.js';
 
@@ -17,7 +17,6 @@ export function stampNew(object: KubeObject, info: ResourceInfo, now: Date): voi
   delete (metadata as unknown as Json)['deletionGracePeriodSeconds'];
   delete (metadata as unknown as Json)['selfLink'];
   if (info.hasGeneration) metadata.generation = 1;
-  else delete metadata.generation;
 }
 
 /** Restores the system fields that an update may not touch. Mutates `object`. */
@@ -45,12 +44,35 @@ export function keepSystemFields(object: KubeObject, previous: KubeObject): void
  * @throws ApiError 409 when `object` names another resourceVersion or uid than the stored one
  */
 export function checkPreconditions(info: Named, previous: KubeObject, wanted: { uid?: string; resourceVersion?: string }): void {
-  const { name, uid, resourceVersion } = previous.metadata;
+  const { name, namespace, uid, resourceVersion } = previous.metadata;
   if (wanted.uid !== undefined && wanted.uid !== '' && wanted.uid !== uid) {
-    throw conflict(info, name, `Precondition failed: UID in precondition: ${wanted.uid}, UID in object meta: ${uid}`);
+    const why = `Precondition failed: UID in precondition: ${wanted.uid}, UID in object meta: ${uid}`;
+    const key = ['/registry', info.plural, ...(namespace === undefined ? [] : [namespace]), name].join('/');
+    throw conflict(
+      info,
+      name,
+      `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`,
+    );
   }
+  if (wanted.resourceVersion !== undefined && !/^\d*$/.test(wanted.resourceVersion))
+    throw failure(`strconv.ParseUint: parsing ${JSON.stringify(wanted.resourceVersion)}: invalid syntax`);
   if (wanted.resourceVersion !== undefined && wanted.resourceVersion !== '' && wanted.resourceVersion !== resourceVersion)
     throw conflict(info, name);
+}
+
+/**
+ * The preconditions of a deletion.
+ * @throws ApiError 409 when they name another resourceVersion or uid than the stored one
+ */
+export function checkDeletable(info: Named, previous: KubeObject, wanted: { uid?: string; resourceVersion?: string }): void {
+  const { name, uid, resourceVersion } = previous.metadata;
+  const refuse = (what: string, given: string, stored: string | undefined, how: string): never => {
+    const why = `the ${what} in the precondition (${given}) does not match the ${what} in record (${stored}). The object might have been ${how}`;
+    throw conflict({ ...info, plural: info.kind }, name, why);
+  };
+  if (wanted.uid && wanted.uid !== uid) refuse('UID', wanted.uid, uid, 'deleted and then recreated');
+  if (wanted.resourceVersion && wanted.resourceVersion !== resourceVersion)
+    refuse('ResourceVersion', wanted.resourceVersion, resourceVersion, 'modified');
 }
 
 /** Fields that do not raise `generation`. */

@@ -1,16 +1,45 @@
 import type { KubeObject, ManagedFields } from '../../kube/types.js';
 import { applyConfiguration, recordUpdate, type Manager } from './apply/managers.js';
 import type { Fields } from './apply/fields.js';
-import { decodeObject, generateName, normalise } from './decode.js';
-import { ApiError, alreadyExists, badRequest, forbidden, invalid, invalidValue, notFound, type Cause } from './errors.js';
-import { clone, deepEqual, isObject, type Json } from './json.js';
-import { checkPreconditions, keepSystemFields, sameObject, specChanged, stampNew, timestamp, withStatus } from './meta.js';
+import {
+  decodeConfiguration,
+  decodeObject,
+  generateName,
+  normalise,
+  placeIn,
+  shapeError,
+  wrongKind,
+  type KnownKinds,
+} from './decode.js';
+import {
+  ApiError,
+  alreadyExists,
+  badRequest,
+  failure,
+  forbidden,
+  invalid,
+  invalidValue,
+  notFound,
+  type Cause,
+} from './errors.js';
+import { clone, deepEqual, isObject, show, type Json } from './json.js';
+import {
+  checkDeletable,
+  checkPreconditions,
+  keepSystemFields,
+  sameObject,
+  specChanged,
+  stampNew,
+  timestamp,
+  withStatus,
+} from './meta.js';
 import { jsonPatch } from './patch/json.js';
 import { mergePatch } from './patch/merge.js';
 import { strategicPatch } from './patch/strategic.js';
 import { prepareDelete, type Removal } from './removal.js';
 import type { Registry } from './registry.js';
 import { dropUnserved } from './scale.js';
+import { settle } from './schema/structs.js';
 import { validateMetaUpdate } from './validation/names.js';
 import type { Allocator } from './services.js';
 import type { Storage } from './storage.js';
@@ -26,6 +55,9 @@ export interface Written {
 /** Fields that an endpoint resets, in the form of {@link Fields}. */
 const STATUS_ONLY: Fields = { 'f:status': {} };
 const ALL_BUT_STATUS: Fields = { 'f:spec': {}, 'f:metadata': {}, 'f:data': {} };
+
+/** Namespaces that every cluster has. */
+const PROTECTED = new Set(['default', 'kube-system', 'kube-public']);
 
 const GENERATE_ATTEMPTS = 8;
 
@@ -45,16 +77,16 @@ export class Objects {
   }
 
   create(info: ResourceInfo, namespace: string | undefined, body: unknown, context: WriteContext): KubeObject {
-    const object = decodeObject(body, info, context);
-    this.place(object, info, namespace);
+    const object = this.decode(body, info, context);
+    placeIn(object, info, namespace);
     const managed = managedFieldsGiven(object) ? undefined : null;
     if (!object.metadata.name && object.metadata.generateName) return this.createGenerated(info, object, context, managed);
     return this.insert(info, object, context, managed);
   }
 
   update(info: ResourceInfo, namespace: string | undefined, name: string, body: unknown, context: WriteContext): Written {
-    const object = decodeObject(body, info, context);
-    this.place(object, info, namespace);
+    const object = this.decode(body, info, context);
+    placeIn(object, info, namespace);
     const given = object.metadata.name;
     if (given !== undefined && given !== '' && given !== name) {
       throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
@@ -69,7 +101,9 @@ export class Objects {
     }
     const unconditional = info.strategy.unconditionalUpdate ?? true;
     if (!unconditional && (object.metadata.resourceVersion ?? '') === '') {
-      throw invalid(info, name, [invalidValue('metadata.resourceVersion', 0, 'must be specified for an update')]);
+      throw invalid({ ...info, kind: info.plural }, name, [
+        invalidValue('metadata.resourceVersion', 0, 'must be specified for an update'),
+      ]);
     }
     return { object: this.replace(info, toVersion(previous, info), object, context), created: false };
   }
@@ -88,26 +122,23 @@ export class Objects {
     const previous = toVersion(stored, info);
     const patched = patchedObject(previous, body, kind, info);
     if (!isObject(patched)) throw badRequest(`the patch leaves no object of ${info.kind} "${name}"`);
-    for (const [field, value] of [
-      ['apiVersion', apiVersionOf(info)],
-      ['kind', info.kind],
-    ] as const) {
-      if (patched[field] !== value) throw badRequest(`${field} of ${info.kind} "${name}" may not be changed by a patch`);
-    }
-    const object = normalise(patched, info, context);
-    for (const field of ['name', 'namespace'] as const) {
-      if (object.metadata[field] !== previous.metadata[field])
-        throw badRequest(
-          `the ${field} of the object (${String(object.metadata[field])}) does not match the ${field} on the request (${String(previous.metadata[field])})`,
-        );
-    }
+    const error = wrongKind(show(patched['apiVersion']), show(patched['kind']), info, this.known) ?? shapeError(patched, info);
+    if (error !== undefined) throw unreadablePatch(patched, error);
+    const object = normalise(patched, info, context, (why) => unreadablePatch(patched, why));
+    placeIn(object, info, namespace);
+    const given = object.metadata.name;
+    if (given !== previous.metadata.name)
+      throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
+    if (object.metadata.uid !== previous.metadata.uid) throw immutableUid(info, object);
     return { object: this.replace(info, previous, object, context), created: false };
   }
 
   delete(info: ResourceInfo, namespace: string | undefined, name: string, options: DeleteContext): Removal {
     const previous = this.storage.get(info.storageKey, namespace, name);
     if (previous === undefined) throw notFound(info, name);
-    checkPreconditions(info, previous, options);
+    if (info.storageKey === '/namespaces' && PROTECTED.has(name))
+      throw forbidden(info, name, 'this namespace may not be deleted');
+    checkDeletable(info, previous, options);
     const removal = prepareDelete(previous, info, options, this.now());
     if (options.dryRun === true) return { ...removal, object: toVersion(removal.object, info) };
     if (removal.gone) return { gone: true, object: toVersion(this.remove(info, removal.object), info) };
@@ -126,6 +157,13 @@ export class Objects {
     return isFinished(object, info) ? this.remove(info, object) : this.storage.put(info.storageKey, object);
   }
 
+  private readonly known: KnownKinds = (apiVersion, kind) =>
+    this.registry.byKind(apiVersion, kind.replace(/List$/, ''))?.custom === false;
+
+  private decode(body: unknown, info: ResourceInfo, context: WriteContext): KubeObject {
+    return decodeObject(body, info, context, this.known);
+  }
+
   private createGenerated(info: ResourceInfo, object: KubeObject, context: WriteContext, managed: null | undefined): KubeObject {
     for (let attempt = 1; ; attempt++) {
       const named: KubeObject = {
@@ -138,19 +176,6 @@ export class Objects {
         if (!(error instanceof ApiError) || error.reason !== 'AlreadyExists' || attempt >= GENERATE_ATTEMPTS) throw error;
       }
     }
-  }
-
-  /** Settles the namespace of a body against the request's. Mutates `object`. */
-  private place(object: KubeObject, info: ResourceInfo, namespace: string | undefined): void {
-    if (!info.namespaced) {
-      delete object.metadata.namespace;
-      return;
-    }
-    const given = object.metadata.namespace;
-    if (given !== undefined && given !== '' && given !== namespace) {
-      throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
-    }
-    object.metadata.namespace = namespace;
   }
 
   private checkNamespace(info: ResourceInfo, object: KubeObject): void {
@@ -172,24 +197,30 @@ export class Objects {
     managed: ManagedFields[] | null | undefined,
   ): KubeObject {
     if (object.metadata.resourceVersion && object.metadata.resourceVersion !== '0') {
-      throw badRequest('resourceVersion should not be set on objects to be created');
+      throw failure('resourceVersion should not be set on objects to be created');
     }
     this.checkNamespace(info, object);
     const { strategy, storageKey } = info;
     stampNew(object, info, this.now());
     const fields = toStored(object, info);
     if (info.subresources.has('status')) delete fields['status'];
-    strategy.prepareCreate?.(fields);
     strategy.defaults?.(fields);
-    this.allocator.allocate(info, fields, undefined);
-    refuse(info, fields, strategy.validate?.(fields) ?? []);
-    if (this.storage.get(storageKey, fields.metadata.namespace, fields.metadata.name) !== undefined) {
-      throw alreadyExists(info, fields.metadata.name);
-    }
+    // The writer owns what it said and what that was completed to, not what the server adds from here on.
     if (Array.isArray(managed)) fields.metadata.managedFields = managed;
     else if (managed === null)
       fields.metadata.managedFields = recordUpdate(undefined, fields, info.schema, this.manager(info, context));
-    if (context.warnings.length === 0 && info.deprecationWarning !== undefined) context.warnings.push(info.deprecationWarning);
+    if (fields.metadata.managedFields?.length === 0) delete fields.metadata.managedFields;
+    strategy.prepareCreate?.(fields);
+    if (!info.custom && info.toStorage === undefined) settle(fields, info.schema);
+    this.allocator.allocate(info, fields, undefined);
+    refuse(info, fields, strategy.validate?.(fields) ?? []);
+    if (this.storage.get(storageKey, fields.metadata.namespace, fields.metadata.name) !== undefined) {
+      throw alreadyExists(
+        info,
+        fields.metadata.name,
+        this.storage.get(storageKey, fields.metadata.namespace, fields.metadata.name)?.metadata.deletionTimestamp !== undefined,
+      );
+    }
     if (context.dryRun) {
       this.allocator.release(info, fields);
       return toVersion(fields, info);
@@ -203,7 +234,7 @@ export class Objects {
       name: context.fieldManager,
       apiVersion: apiVersionOf(info),
       ...(subresource === undefined ? {} : { subresource }),
-      time: timestamp(this.now()),
+      ...(context.recordAs === 'scale' ? {} : { time: timestamp(this.now()) }),
     };
   }
 
@@ -223,8 +254,9 @@ export class Objects {
     const fields = toStored(object, info);
     const before = toStored(previous, info);
     keepSystemFields(fields, before);
-    strategy.prepareUpdate?.(fields, before);
     strategy.defaults?.(fields);
+    this.settleManagers(info, fields, before, context, managed, update.metadata);
+    strategy.prepareUpdate?.(fields, before);
     if (context.subresource === undefined) this.allocator.allocate(info, fields, before);
     if (info.hasGeneration && context.subresource !== 'status' && specChanged(fields, before, info))
       fields.metadata.generation = (before.metadata.generation ?? 0) + 1;
@@ -233,11 +265,14 @@ export class Objects {
       ...validateMetaUpdate(fields, before),
       ...(strategy.validateUpdate?.(fields, before) ?? []),
     ]);
-    this.settleManagers(info, fields, before, context, managed);
     if (sameObject(fields, before) && sameManagers(fields, before)) return previous;
     fields.metadata.resourceVersion = before.metadata.resourceVersion;
     if (context.dryRun) return toVersion(fields, info);
-    if (isFinished(fields, info)) return toVersion(this.remove(info, fields), info);
+    if (isFinished(fields, info)) {
+      // The answer shows the version that was there last, watches the one at which it went.
+      this.remove(info, fields);
+      return toVersion(fields, info);
+    }
     return toVersion(this.storage.put(info.storageKey, fields), info);
   }
 
@@ -247,11 +282,16 @@ export class Objects {
     before: KubeObject,
     context: WriteContext,
     managed: ManagedFields[] | undefined,
+    asked: KubeObject['metadata'],
   ): void {
     if (managed !== undefined) fields.metadata.managedFields = managed;
     else if (Array.isArray(fields.metadata.managedFields) && isReset(fields.metadata.managedFields))
       fields.metadata.managedFields = [];
-    else fields.metadata.managedFields = recordUpdate(before, fields, info.schema, this.manager(info, context));
+    else {
+      // Who writes the status of a custom object owns the metadata that it sent, though none of it is stored.
+      const written = info.custom && context.subresource === 'status' ? { ...fields, metadata: asked } : fields;
+      fields.metadata.managedFields = recordUpdate(before, written, info.schema, this.manager(info, context));
+    }
     if (fields.metadata.managedFields.length === 0) delete fields.metadata.managedFields;
   }
 
@@ -263,13 +303,7 @@ export class Objects {
     stored: KubeObject | undefined,
     context: WriteContext,
   ): Written {
-    const config = decodeObject(body, info, context);
-    this.place(config, info, namespace);
-    if (managedFieldsGiven(config)) throw badRequest('metadata.managedFields must be nil');
-    if (config.metadata.name !== undefined && config.metadata.name !== name) {
-      throw badRequest(`the name of the object (${config.metadata.name}) does not match the name on the URL (${name})`);
-    }
-    config.metadata.name = name;
+    const config = decodeConfiguration(body, info, namespace, name);
     const manager = this.manager(info, context);
     const ignored = context.subresource === 'status' ? ALL_BUT_STATUS : info.subresources.has('status') ? STATUS_ONLY : {};
     if (stored === undefined) {
@@ -277,16 +311,29 @@ export class Objects {
       if (config.metadata.uid !== undefined) throw notFound(info, name);
       const empty: KubeObject = { apiVersion: config.apiVersion, kind: config.kind, metadata: { name } };
       const { managedFields } = applyConfiguration(empty, config, info.schema, manager, true, ignored);
-      return { object: this.insert(info, config, context, managedFields), created: true };
+      const object = normalise(clone(config) as unknown as Json, info, context);
+      return { object: this.insert(info, object, context, managedFields), created: true };
     }
     const previous = toVersion(stored, info);
     checkPreconditions(info, previous, config.metadata);
     const { object, managedFields } = applyConfiguration(previous, config, info.schema, manager, context.force, ignored);
-    const merged = clone(object);
+    const merged = normalise(clone(object) as unknown as Json, info, context);
     delete merged.metadata.resourceVersion;
     merged.metadata.managedFields = managedFields;
     return { object: this.replace(info, previous, merged, context, managedFields), created: false };
   }
+}
+
+function unreadablePatch(object: Json, why: string): ApiError {
+  const message = `Invalid value: ${JSON.stringify(JSON.stringify(object))}: ${why}`;
+  return new ApiError(422, 'Invalid', ` "" is invalid: patch: ${message}`, {
+    causes: [{ reason: 'FieldValueInvalid', message, field: 'patch' }],
+  });
+}
+
+function immutableUid(info: ResourceInfo, object: KubeObject): ApiError {
+  const cause = invalidValue('metadata.uid', object.metadata.uid, 'field is immutable');
+  return invalid(info, object.metadata.name, [cause]);
 }
 
 function patchedObject(previous: KubeObject, body: unknown, kind: Exclude<PatchKind, 'apply'>, info: ResourceInfo): unknown {

@@ -49,6 +49,7 @@ class Components {
   private expand(schema: Schema, type: string | undefined): unknown {
     const { properties, items, additionalProperties, ...plain } = schema;
     const result: Doc = { ...plain };
+    if (schema['x-kubernetes-int-or-string'] === true) result['anyOf'] ??= [{ type: 'integer' }, { type: 'string' }];
     if (type !== undefined) result['description'] = describeType(type);
     if (items !== undefined) result['items'] = this.reference(items);
     if (additionalProperties !== undefined) {

@@ -3,6 +3,7 @@ import { core } from './kinds/core.js';
 import { crdKind } from './kinds/crd.js';
 import { others } from './kinds/others.js';
 import type { ResourceInfo } from './types.js';
+import { compareVersions } from './versions.js';
 
 const routeKey = (group: string, version: string, plural: string): string => `${group}/${version}/${plural}`;
 
@@ -25,19 +26,6 @@ const rank = (group: string): number => {
   const index = GROUP_ORDER.indexOf(group);
   return index < 0 ? GROUP_ORDER.length : index;
 };
-
-/** `v1` before `v1beta2` before `v1alpha1`, newer before older: the server's order of preference. */
-export function compareVersions(a: string, b: string): number {
-  const parse = (version: string): [number, number, number] => {
-    const match = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(version);
-    if (match === null) return [-1, 0, 0];
-    return [match[2] === undefined ? 2 : match[2] === 'beta' ? 1 : 0, Number(match[1]), Number(match[3] ?? 0)];
-  };
-  const left = parse(a);
-  const right = parse(b);
-  for (const index of [0, 1, 2] as const) if (left[index] !== right[index]) return right[index] - left[index];
-  return a < b ? -1 : a > b ? 1 : 0;
-}
 
 /** Every served kind: the built-in ones, and those of established CustomResourceDefinitions. */
 export class Registry {
@@ -68,6 +56,10 @@ export class Registry {
 
   all(): ResourceInfo[] {
     return [...this.kinds.values()];
+  }
+
+  isBuiltinGroup(group: string): boolean {
+    return GROUP_ORDER.includes(group);
   }
 
   /** Groups in discovery order, each with its versions in order of preference. */

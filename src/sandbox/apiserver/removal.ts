@@ -5,6 +5,9 @@ import type { DeleteContext, ResourceInfo } from './types.js';
 
 export const FOREGROUND = 'foregroundDeletion';
 export const ORPHAN = 'orphan';
+/** Holds a CustomResourceDefinition until its objects are gone. */
+export const CRD_CLEANUP = 'customresourcecleanup.apiextensions.k8s.io';
+const CRD_KEY = 'apiextensions.k8s.io/customresourcedefinitions';
 
 /** What a DELETE leads to: the object is gone, or stays with a deletionTimestamp. */
 export interface Removal {
@@ -26,7 +29,7 @@ function graceSeconds(object: KubeObject, info: ResourceInfo, options: DeleteCon
 }
 
 function finalizersFor(existing: string[], policy: DeleteContext['propagationPolicy']): string[] {
-  if (policy === undefined) return existing;
+  if (policy === undefined) return [...existing];
   const others = existing.filter((finalizer) => finalizer !== FOREGROUND && finalizer !== ORPHAN);
   if (policy === 'Foreground') return [...others, FOREGROUND];
   return policy === 'Orphan' ? [...others, ORPHAN] : others;
@@ -35,17 +38,22 @@ function finalizersFor(existing: string[], policy: DeleteContext['propagationPol
 /** Works out the effect of a DELETE. Pure: the object it returns is new. */
 export function prepareDelete(previous: KubeObject, info: ResourceInfo, options: DeleteContext, now: Date): Removal {
   const finalizers = finalizersFor(previous.metadata.finalizers ?? [], options.propagationPolicy);
+  if (info.storageKey === CRD_KEY && !finalizers.includes(CRD_CLEANUP)) finalizers.push(CRD_CLEANUP);
   const grace = graceSeconds(previous, info, options);
   const metadata = { ...previous.metadata };
   if (finalizers.length > 0) metadata.finalizers = finalizers;
   else delete metadata.finalizers;
   const held = finalizers.length > 0 || grace > 0 || info.storageKey === '/namespaces';
-  if (!held) return { gone: true, object: { ...previous, metadata } };
+  if (!held) {
+    const pending = (metadata as unknown as Json)['deletionGracePeriodSeconds'];
+    if (pending !== undefined) (metadata as unknown as Json)['deletionGracePeriodSeconds'] = 0;
+    return { gone: true, object: { ...previous, metadata } };
+  }
   if (metadata.deletionTimestamp === undefined) {
     metadata.deletionTimestamp = timestamp(new Date(now.getTime() + grace * 1000));
     if (info.hasGeneration) metadata.generation = (metadata.generation ?? 0) + 1;
   }
-  (metadata as unknown as Json)['deletionGracePeriodSeconds'] = grace;
+  if (info.storageKey !== '/namespaces') (metadata as unknown as Json)['deletionGracePeriodSeconds'] = grace;
   const object: KubeObject = { ...previous, metadata };
   if (info.storageKey === '/namespaces') object['status'] = { ...(previous['status'] as Json | undefined), phase: 'Terminating' };
   return { gone: false, object };

@@ -1,6 +1,6 @@
 import type { KubeObject } from '../../kube/types.js';
 import { ApiError, badRequest, invalid, invalidValue } from './errors.js';
-import { at, clone, isObject, type Json } from './json.js';
+import { at, clone, isObject, show, type Json } from './json.js';
 import { formatSelector } from './kinds/columns.js';
 import type { ResourceInfo, ScalePaths } from './types.js';
 
@@ -21,15 +21,7 @@ export function scaleOf(object: KubeObject, info: ResourceInfo, paths: ScalePath
       500,
       'InternalError',
       `Internal error occurred: the spec replicas field ".${paths.specReplicas.join('.')}" does not exist`,
-      {
-        causes: [
-          {
-            reason: 'InternalError',
-            message: `the spec replicas field ".${paths.specReplicas.join('.')}" does not exist`,
-            field: '',
-          },
-        ],
-      },
+      { causes: [{ message: `the spec replicas field ".${paths.specReplicas.join('.')}" does not exist` }] },
     );
   }
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
@@ -39,7 +31,7 @@ export function scaleOf(object: KubeObject, info: ResourceInfo, paths: ScalePath
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
-    spec: { replicas: replicas ?? 0 },
+    spec: typeof replicas === 'number' && replicas !== 0 ? { replicas } : {},
     status: {
       replicas: Number(at(object, ...paths.statusReplicas) ?? 0),
       ...(typeof text === 'string' && text !== '' ? { selector: text } : {}),
@@ -47,17 +39,34 @@ export function scaleOf(object: KubeObject, info: ResourceInfo, paths: ScalePath
   };
 }
 
+const SCALE = { group: 'autoscaling', plural: 'scales', kind: 'Scale' };
+
+/** @throws ApiError 400 when a body is no Scale, or one of another object */
+function checkScale(scale: Json, name: string): void {
+  const { apiVersion = 'autoscaling/v1', kind = 'Scale' } = scale;
+  if (apiVersion !== 'autoscaling/v1' || kind !== 'Scale') {
+    const version = show(apiVersion).split('/').at(-1);
+    throw badRequest(
+      `${show(kind)} in version "${version}" cannot be handled as a Scale: converting (${version}.${show(kind)}) to (autoscaling.Scale): unknown conversion`,
+    );
+  }
+  const given = at(scale, 'metadata', 'name');
+  if (given !== undefined && given !== name)
+    throw badRequest(`the name of the object (${show(given)}) does not match the name on the URL (${name})`);
+}
+
 /** The object that a written Scale asks for. */
 export function withScale(object: KubeObject, info: ResourceInfo, paths: ScalePaths, scale: unknown): KubeObject {
   if (!isObject(scale)) throw badRequest('the body must be an autoscaling/v1 Scale');
+  checkScale(scale, object.metadata.name);
   const replicas = at(scale, 'spec', 'replicas') ?? 0;
   if (typeof replicas !== 'number' || !Number.isInteger(replicas)) {
     throw badRequest(
       'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32',
     );
   }
-  if (replicas < 0)
-    throw invalid(info, object.metadata.name, [invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0')]);
+  if (replicas < 0 && !info.custom)
+    throw invalid(SCALE, object.metadata.name, [invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0')]);
   const result = clone(object);
   const path = [...paths.specReplicas];
   const last = path.pop();

@@ -1,72 +1,10 @@
 import type { KubeObject } from '../../kube/types.js';
-import { badRequest } from './errors.js';
+import { badRequest, type ApiError } from './errors.js';
 import { at, asArray, asObject } from './json.js';
+import { parseLabelSelector } from './labels.js';
 import type { ResourceInfo } from './types.js';
 
 export type Predicate = (object: KubeObject) => boolean;
-type LabelTest = (labels: Record<string, string>) => boolean;
-
-const KEY = /^(?:[a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
-const VALUE = /^(?:[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
-
-/** Splits at commas outside parentheses. */
-function splitTerms(text: string): string[] {
-  const terms: string[] = [];
-  let depth = 0;
-  let current = '';
-  for (const char of text) {
-    if (char === '(') depth++;
-    if (char === ')') depth--;
-    if (char === ',' && depth === 0) {
-      terms.push(current);
-      current = '';
-    } else current += char;
-  }
-  terms.push(current);
-  return terms.map((term) => term.trim()).filter((term) => term !== '');
-}
-
-const unparsable = (text: string, why: string): Error =>
-  badRequest(`unable to parse requirement: ${why} in label selector "${text}"`);
-
-function parseKey(key: string, text: string): string {
-  if (!KEY.test(key)) throw unparsable(text, `invalid label key "${key}"`);
-  return key;
-}
-
-function parseTerm(term: string, text: string): LabelTest {
-  const set = /^(\S+)\s+(in|notin)\s*\(([^()]*)\)$/.exec(term);
-  if (set?.[1] !== undefined && set[3] !== undefined) {
-    const key = parseKey(set[1], text);
-    const values = new Set(set[3].split(',').map((value) => value.trim()));
-    for (const value of values) if (!VALUE.test(value)) throw unparsable(text, `invalid label value "${value}"`);
-    return set[2] === 'in'
-      ? (labels) => Object.hasOwn(labels, key) && values.has(labels[key] ?? '')
-      : (labels) => !Object.hasOwn(labels, key) || !values.has(labels[key] ?? '');
-  }
-  const equality = /^([^=!<>\s]+)\s*(==|=|!=)\s*(.*)$/.exec(term);
-  if (equality?.[1] !== undefined && equality[3] !== undefined) {
-    const key = parseKey(equality[1], text);
-    const value = equality[3].trim();
-    if (!VALUE.test(value)) throw unparsable(text, `invalid label value "${value}"`);
-    return equality[2] === '!='
-      ? (labels) => !Object.hasOwn(labels, key) || labels[key] !== value
-      : (labels) => Object.hasOwn(labels, key) && labels[key] === value;
-  }
-  const order = /^([^=!<>\s]+)\s*([<>])\s*(-?\d+)$/.exec(term);
-  if (order?.[1] !== undefined) {
-    const key = parseKey(order[1], text);
-    const limit = Number(order[3]);
-    const above = order[2] === '>';
-    return (labels) => Object.hasOwn(labels, key) && (above ? Number(labels[key]) > limit : Number(labels[key]) < limit);
-  }
-  if (term.startsWith('!')) {
-    const key = parseKey(term.slice(1).trim(), text);
-    return (labels) => !Object.hasOwn(labels, key);
-  }
-  const key = parseKey(term, text);
-  return (labels) => Object.hasOwn(labels, key);
-}
 
 /**
  * Parses a label selector (equality and set based).
@@ -74,7 +12,7 @@ function parseTerm(term: string, text: string): LabelTest {
  */
 export function labelPredicate(text: string | undefined): Predicate | undefined {
   if (text === undefined || text.trim() === '') return undefined;
-  const tests = splitTerms(text).map((term) => parseTerm(term, text));
+  const tests = parseLabelSelector(text);
   return (object) => tests.every((test) => test(object.metadata.labels ?? {}));
 }
 
@@ -113,6 +51,13 @@ function selectable(info: ResourceInfo, object: KubeObject): Record<string, stri
   };
 }
 
+const unsupportedField = (field: string, info: ResourceInfo): ApiError =>
+  badRequest(
+    info.strategy.selectableFields === undefined
+      ? `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`
+      : `field label not supported: ${field}`,
+  );
+
 const EMPTY: KubeObject = { apiVersion: '', kind: '', metadata: { name: '' } };
 
 /**
@@ -132,11 +77,7 @@ export function fieldPredicate(text: string | undefined, info: ResourceInfo): Pr
         throw badRequest(`invalid selector: '${term}'; can't understand '${term}'`);
       const [, field, operator, value] = match;
       if (!Object.hasOwn(supported, field)) {
-        throw badRequest(
-          info.custom
-            ? `Unable to find "${info.group}/${info.version}, Resource=${info.plural}" that match label selector "", field selector "${text}": field label not supported: ${field}`
-            : `field label not supported: ${field}`,
-        );
+        throw unsupportedField(field, info);
       }
       return { field, equal: operator !== '!=', value };
     });

@@ -44,6 +44,8 @@ export class Storage {
   private readonly byOwner = new Map<string, Set<string>>();
   private readonly observers = new Set<Listener>();
   private current = 1;
+  /** History begins here, in collections that come later too. */
+  private floor = 0;
 
   /** @param window events kept per kind for watches that start in the past */
   constructor(private readonly window: number) {}
@@ -69,6 +71,26 @@ export class Storage {
       if (object !== undefined) result.push(object);
     }
     return result;
+  }
+
+  /** What {@link list} gave at `revision`; undefined when that is forgotten. */
+  listAt(key: string, namespace: string | undefined, revision: number): KubeObject[] | undefined {
+    const later = this.since(key, revision);
+    if (later === undefined) return undefined;
+    if (later.length === 0) return this.list(key, namespace);
+    const objects = new Map(this.list(key, namespace).map((object) => [nameOf(object), object]));
+    for (const { object, previous } of later.toReversed()) {
+      if (namespace !== undefined && object.metadata.namespace !== namespace) continue;
+      if (previous === undefined) objects.delete(nameOf(object));
+      else objects.set(nameOf(object), previous);
+    }
+    return [...objects].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
+  }
+
+  /** Forgets how everything came to be as it is: watches start here, or later. */
+  forget(): void {
+    this.floor = this.current;
+    for (const collection of this.collections.values()) collection.forgotten = this.floor;
   }
 
   byUidRef(uid: string): StoredRef | undefined {
@@ -149,7 +171,7 @@ export class Storage {
   private collection(key: string): Collection {
     let collection = this.collections.get(key);
     if (collection === undefined) {
-      collection = { objects: new Map(), events: [], start: 0, forgotten: 0, listeners: new Set() };
+      collection = { objects: new Map(), events: [], start: 0, forgotten: this.floor, listeners: new Set() };
       this.collections.set(key, collection);
     }
     return collection;

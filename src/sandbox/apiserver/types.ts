@@ -102,6 +102,8 @@ export interface WriteContext {
   fieldValidation: 'Strict' | 'Warn' | 'Ignore';
   dryRun: boolean;
   force: boolean;
+  /** Paths of members that the body has twice. */
+  duplicates?: string[];
   subresource?: 'status' | 'scale';
   /** Subresource to record in managedFields when it differs: a written Scale is an update of the main object. */
   recordAs?: 'scale';

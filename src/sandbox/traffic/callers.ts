@@ -29,6 +29,8 @@ export interface CallerOptions {
   /** Requests per second; 0 pauses. */
   rps: number;
   headers?: (n: number) => Record<string, string>;
+  /** Hears the headers of the answer to request `n`. */
+  onHeaders?: (n: number, headers: IncomingHttpHeaders) => void;
   /** Default 10,000. */
   timeoutMs?: number;
   log: (line: CallRecord) => void;
@@ -197,6 +199,7 @@ const call = (agent: Agent, url: URL, options: CallerOptions, n: number, timeout
     };
     request.on('error', (error) => settle({ status: 0, error: error.message }));
     request.on('response', (response) => {
+      options.onHeaders?.(n, response.headers);
       response.on('error', (error) => settle({ status: 0, error: error.message, ...served(response.headers) }));
       response.on('end', () => settle({ status: response.statusCode ?? 0, ...served(response.headers) }));
       response.on('close', () => settle({ status: 0, error: 'the answer broke off', ...served(response.headers) }));

@@ -7,13 +7,13 @@ import { join } from 'node:path';
 import jsonPatch, { type Operation } from 'fast-json-patch';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { createIstioRouter, istioRuleWarnings } from '../../../src/mesh/istio/index.js';
-import type { RoutePlan } from '../../../src/engine/ports.js';
+import { createIstioRouter } from '../../../src/mesh/istio/index.js';
+import type { RouteExtras, RoutePlan } from '../../../src/engine/ports.js';
 import type { KubeObject } from '../../../src/kube/types.js';
 import { canary, Cluster } from './cluster.js';
 
 type Step =
-  | { plan: string }
+  | { plan: string; extras?: RouteExtras }
   | { release: true }
   | { observe: true }
   | { warnings: true }
@@ -62,10 +62,10 @@ function play({ service, canary: name, objects, steps }: Case): unknown {
     return describePlan(planned);
   };
   for (const step of steps) {
-    if ('plan' in step) answer = carryOut(router.plan(cluster.input(subject), weightsOf(step.plan)));
+    if ('plan' in step) answer = carryOut(router.plan(cluster.input(subject), weightsOf(step.plan), step.extras));
     else if ('release' in step) answer = carryOut(router.release(cluster.input(subject)));
     else if ('observe' in step) answer = router.observe(cluster.input(subject));
-    else if ('warnings' in step) answer = istioRuleWarnings(cluster.input(subject));
+    else if ('warnings' in step) answer = router.observe(cluster.input(subject)).warnings;
     else if ('service' in step) subject = canary(step.service, name);
     else if ('put' in step) cluster.put(step.put);
     else if ('overlay' in step) {

@@ -41,7 +41,7 @@ describe('JSON patch', () => {
         { op: 'replace', path: '/data/a', value: '2' },
         { op: 'test', path: '/data/a', value: '1' },
       ],
-      [{ op: 'replace', path: '/data/missing', value: '2' }],
+      [{ op: 'remove', path: '/data/missing' }],
       [{ op: 'remove', path: '/nowhere/x' }],
     ]) {
       expect((await client.json(`${NS}/configmaps/k`, operations)).status).toBe(422);
@@ -130,7 +130,7 @@ describe('strategic merge patch', () => {
     const { status, body } = await client.strategic(`${CANARIES}/nosmp`, { spec: {} });
     expect(status).toBe(415);
     expect(body.message).toBe(
-      'the body of the request was in an unknown format - accepted media types include: application/merge-patch+json, application/json-patch+json, application/apply-patch+yaml',
+      'the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml',
     );
   });
 });
@@ -211,8 +211,8 @@ describe('server-side apply', () => {
     expect(podSpec(reply)['containers']).toMatchObject([
       {
         env: [
-          { name: 'A', value: '1' },
           { name: 'C', value: '3' },
+          { name: 'A', value: '1' },
         ],
       },
     ]);

@@ -65,16 +65,6 @@ export class MemoryCluster implements KubeClient {
     const { namespace, name } = object.metadata;
     this.note('create', resource, name, options.subresource);
     if (options.subresource === 'binding') return this.bind(resource, object);
-    if (options.subresource === 'eviction') {
-      const { gracePeriodSeconds, preconditions } = object['deleteOptions'] as {
-        gracePeriodSeconds: number;
-        preconditions: { uid: string };
-      };
-      const current = this.must(resource, namespace, name);
-      this.precondition(current, undefined, preconditions.uid);
-      if (gracePeriodSeconds === 0) this.remove(resource, current);
-      return object;
-    }
     if (this.objects.has(keyOf(resource, namespace, name)))
       throw new KubeError(409, 'AlreadyExists', `${resource.plural} "${name}" already exists`);
     const stored = structuredClone(object);
@@ -123,7 +113,7 @@ export class MemoryCluster implements KubeClient {
     const current = this.must(resource, namespace, name);
     this.precondition(current, undefined, options.uid);
     const spec = current['spec'] as { nodeName?: string; terminationGracePeriodSeconds?: number } | undefined;
-    const graceful = resource.plural === 'pods' && spec?.nodeName !== undefined;
+    const graceful = resource.plural === 'pods' && spec?.nodeName !== undefined && options.gracePeriodSeconds !== 0;
     if (!graceful) return this.remove(resource, current);
     if (current.metadata.deletionTimestamp) return;
     const grace = spec?.terminationGracePeriodSeconds ?? 30;

@@ -292,7 +292,7 @@ describe('deletion', () => {
     let refused = 0;
     const { KubeError } = await import('../../../src/kube/index.js');
     cluster.refuse = () =>
-      cluster.requests.at(-1)?.startsWith('create pods/eviction') && refused++ < 2
+      cluster.requests.at(-1)?.startsWith('delete pods') && refused++ < 2
         ? new KubeError(500, 'InternalError', 'no')
         : undefined;
     await waitGone();

@@ -109,6 +109,11 @@ export function compare(before: unknown, after: unknown, schema: Schema | undefi
       continue;
     }
     if (previous[1] === item) continue;
+    // Nothing was there, but its place was.
+    if (previous[1] === null && item !== null) {
+      Object.assign(changed, withoutSelf(edge, owned(item, itemSchema)));
+      continue;
+    }
     const shape = shapeOf(item, itemSchema);
     if (shape === 'leaf' || shape !== shapeOf(previous[1], itemSchema)) {
       if (!deepEqual(previous[1], item)) changed[edge] = {};
@@ -122,11 +127,17 @@ export function compare(before: unknown, after: unknown, schema: Schema | undefi
   return { changed, removed };
 }
 
-/** Everything in `value`, itself included. */
+/** Everything in `value`, itself and every map and list in it included. */
 function owned(value: unknown, schema: Schema | undefined): Fields {
-  const node = shapeOf(value, schema) === 'leaf' ? {} : fieldsOf(value, schema);
+  const node: Fields = {};
+  for (const [edge, item, itemSchema] of entriesOf(value, schema)) node[edge] = owned(item, itemSchema);
   if (!isEmptySet(node)) node['.'] = {};
   return node;
+}
+
+function withoutSelf(edge: string, node: Fields): Fields {
+  const { '.': _, ...rest } = node;
+  return { [edge]: rest };
 }
 
 export function union(a: Fields, b: Fields): Fields {
@@ -207,7 +218,7 @@ export function pathsOf(fields: Fields, prefix = ''): string[] {
   return paths;
 }
 
-function edgeText(edge: string): string {
+export function edgeText(edge: string): string {
   const rest = edge.slice(2);
   if (edge.startsWith('f:')) return `.${rest}`;
   if (edge.startsWith('v:')) return `[=${rest}]`;

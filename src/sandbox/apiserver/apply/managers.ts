@@ -1,6 +1,7 @@
 import type { KubeObject, ManagedFields } from '../../../kube/types.js';
 import { ApiError, type Cause } from '../errors.js';
-import { asArray, asString, canonical, isObject } from '../json.js';
+import { asArray, asString, isObject } from '../json.js';
+import { emptyObject } from '../schema/structs.js';
 import type { Schema } from '../schema/types.js';
 import {
   compare,
@@ -21,7 +22,7 @@ export interface Manager {
   name: string;
   apiVersion: string;
   subresource?: 'status' | 'scale';
-  time: string;
+  time?: string;
 }
 
 interface Entry {
@@ -66,7 +67,7 @@ function readEntries(object: KubeObject): Entry[] {
       operation: item['operation'] === 'Apply' ? 'Apply' : 'Update',
       apiVersion: asString(item['apiVersion']) || object.apiVersion,
       ...(asString(item['subresource']) === '' ? {} : { subresource: asString(item['subresource']) }),
-      time: asString(item['time']),
+      ...(asString(item['time']) === '' ? {} : { time: asString(item['time']) }),
       fields: parseFields(item['fieldsV1']),
     });
   }
@@ -80,7 +81,7 @@ const writeEntries = (entries: Entry[]): ManagedFields[] =>
       manager,
       operation,
       apiVersion,
-      time,
+      ...(time === undefined ? {} : { time }),
       fieldsType: 'FieldsV1',
       fieldsV1: fields,
       ...(subresource === undefined ? {} : { subresource }),
@@ -103,12 +104,12 @@ function foldAncient(entries: Entry[]): Entry[] {
 
 /** Drops the system fields, and the membership of `metadata` itself. */
 function stripSystem(fields: Fields): Fields {
-  const stripped = without(fields, SYSTEM);
+  const { '.': _self, ...stripped } = without(fields, SYSTEM);
   const metadata = stripped['f:metadata'];
   if (metadata === undefined) return stripped;
-  const { '.': _, ...rest } = metadata;
+  const { '.': _metadata, ...rest } = metadata;
   if (!isEmptySet(rest)) return { ...stripped, 'f:metadata': rest };
-  const { 'f:metadata': __, ...others } = stripped;
+  const { 'f:metadata': _none, ...others } = stripped;
   return others;
 }
 
@@ -128,27 +129,25 @@ export function recordUpdate(
   manager: Manager,
 ): ManagedFields[] {
   const existing = readEntries(before ?? after);
-  const { changed, removed } = compare(before === undefined ? {} : bare(before), bare(after), schema);
+  const nothing = { ...emptyObject(schema), metadata: {} };
+  const { changed, removed } = compare(before === undefined ? nothing : bare(before), bare(after), schema);
   const mine = stripSystem(changed);
-  if (isEmptySet(mine) && isEmptySet(removed)) return writeEntries(existing);
+  const gone = stripSystem(removed);
+  if (isEmptySet(mine) && isEmptySet(gone)) return writeEntries(existing);
   const kept: Entry[] = [];
   let own: Entry | undefined;
   for (const entry of existing) {
     const isOwn = same(entry, manager, 'Update') && entry.apiVersion === manager.apiVersion;
-    const fields = without(isOwn ? entry.fields : difference(entry.fields, mine), removed);
+    const fields = without(isOwn ? entry.fields : difference(entry.fields, mine), gone);
     if (isOwn) own = { ...entry, fields };
     else if (!isEmptySet(fields)) kept.push({ ...entry, fields });
   }
-  const fields = own === undefined ? mine : union(own.fields, mine);
+  const { '.': _root, ...fields } = own === undefined ? mine : union(own.fields, mine);
   if (!isEmptySet(fields)) {
-    kept.push({
-      manager: manager.name,
-      operation: 'Update',
-      apiVersion: manager.apiVersion,
-      subresource: manager.subresource,
-      time: manager.time,
-      fields,
-    });
+    const { name, apiVersion, subresource } = manager;
+    // Who only took something away did not write anything of its own.
+    const time = isEmptySet(mine) ? own?.time : manager.time;
+    kept.push({ manager: name, operation: 'Update', apiVersion, subresource, time, fields });
   }
   return writeEntries(foldAncient(kept));
 }
@@ -178,6 +177,15 @@ function describe(entry: Entry): string {
   return JSON.stringify(entry.manager) + subresource + version;
 }
 
+/** Who owned what before anybody applied: somebody owned all of it, where nobody was recorded. */
+function knownEntries(live: KubeObject, schema: Schema): Entry[] {
+  const entries = readEntries(live);
+  if (entries.length > 0 || live.metadata.uid === undefined) return entries;
+  const { changed } = compare({ ...emptyObject(schema), metadata: {} }, bare(live), schema);
+  const fields = stripSystem(changed);
+  return isEmptySet(fields) ? [] : [{ manager: 'before-first-apply', operation: 'Update', apiVersion: live.apiVersion, fields }];
+}
+
 export interface Applied {
   object: KubeObject;
   managedFields: ManagedFields[];
@@ -197,7 +205,7 @@ export function applyConfiguration(
   force: boolean,
   ignored: Fields,
 ): Applied {
-  const entries = readEntries(live);
+  const entries = knownEntries(live, schema);
   const own = entries.find((entry) => same(entry, manager, 'Apply'));
   const others = entries.filter((entry) => entry !== own);
   const strip = (fields: Fields): Fields => without(stripSystem(fields), ignored);
@@ -225,13 +233,14 @@ export function applyConfiguration(
     remaining.push({ ...entry, fields: without(difference(entry.fields, clash), removed) });
   }
   if (conflicts.length > 0 && !force) throw conflictError(conflicts);
-  const unchanged = own !== undefined && own.apiVersion === manager.apiVersion && canonical(own.fields) === canonical(next);
+  const unchanged = isEmptySet(changed) && isEmptySet(removed);
   const entry: Entry = {
     manager: manager.name,
     operation: 'Apply',
     apiVersion: manager.apiVersion,
     subresource: manager.subresource,
-    time: unchanged ? own.time : manager.time,
+    // A manager who only agrees with what is there did nothing at any time.
+    time: unchanged ? own?.time : manager.time,
     fields: next,
   };
   const position = own === undefined ? remaining.length : Math.min(entries.indexOf(own), remaining.length);

@@ -1,6 +1,6 @@
 import { isObject, type Json } from '../json.js';
 import { memberSchema, type Schema } from '../schema/types.js';
-import { child, entriesOf, isEmptySet, isMember, itemEdge, shapeOf, type Fields } from './fields.js';
+import { child, entriesOf, isEmptySet, isMember, itemEdge, shapeOf, type Fields, type Shape } from './fields.js';
 
 /** Lays an applied configuration over the live value: maps by field, associative lists by key, everything else whole. */
 export function mergeApplied(live: unknown, config: unknown, schema: Schema | undefined): unknown {
@@ -13,15 +13,49 @@ export function mergeApplied(live: unknown, config: unknown, schema: Schema | un
     }
     return result;
   }
-  const applied = new Map((config as unknown[]).map((item) => [itemEdge(item, shape, schema), item]));
-  const merged = (live as unknown[]).map((item) => {
-    const edge = itemEdge(item, shape, schema);
-    if (!applied.has(edge)) return item;
-    const value = mergeApplied(item, applied.get(edge), schema?.items);
-    applied.delete(edge);
-    return value;
-  });
-  return [...merged, ...applied.values()];
+  return mergeItems(live as unknown[], config as unknown[], shape, schema);
+}
+
+/**
+ * Items of two associative lists in one order: the configuration's for what it names, with the others where they were beside it.
+ * (The order is the real server's, step for step.)
+ */
+function mergeItems(live: unknown[], config: unknown[], shape: Shape, schema: Schema | undefined): unknown[] {
+  const edge = (item: unknown): string => itemEdge(item, shape, schema);
+  const present = new Map(live.map((item) => [edge(item), item]));
+  const named = new Set(config.map(edge));
+  const shared = config.map(edge).filter((key) => present.has(key));
+  const taken = new Set<string>();
+  const result: unknown[] = [];
+  const take = (item: unknown): void => {
+    const key = edge(item);
+    result.push(present.has(key) ? mergeApplied(present.get(key), item, schema?.items) : item);
+    taken.add(key);
+    if (shared[0] === key) shared.shift();
+  };
+  let [left, right] = [0, 0];
+  while (left < live.length || right < config.length) {
+    const [mine, theirs] = [live[left], config[right]];
+    const key = left < live.length ? edge(mine) : undefined;
+    if (key === undefined) {
+      take(theirs);
+      right++;
+    } else if (right < config.length && key === edge(theirs)) {
+      take(theirs);
+      left++;
+      right++;
+    } else if (!named.has(key)) {
+      result.push(mine);
+      left++;
+    } else if (taken.has(key) || (right < config.length && shared[0] !== undefined && shared[0] !== key)) {
+      // It has its place elsewhere.
+      left++;
+    } else {
+      take(theirs);
+      right++;
+    }
+  }
+  return result;
 }
 
 /**

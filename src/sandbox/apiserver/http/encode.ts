@@ -35,7 +35,8 @@ export interface ListMeta {
 }
 
 export function encodeList(objects: KubeObject[], info: ResourceInfo, metadata: ListMeta): string {
-  const head = JSON.stringify({ kind: info.listKind, apiVersion: apiVersionOf(info), metadata });
+  const shown = info.custom ? { continue: '', ...metadata } : metadata;
+  const head = JSON.stringify({ kind: info.listKind, apiVersion: apiVersionOf(info), metadata: shown });
   return `${head.slice(0, -1)},"items":[${objects.map((object) => encodeItem(object, info)).join(',')}]}`;
 }
 
@@ -48,3 +49,6 @@ export function partialObject(object: KubeObject): unknown {
 export function partialList(objects: KubeObject[], metadata: ListMeta): unknown {
   return { kind: 'PartialObjectMetadataList', apiVersion: PARTIAL_VERSION, metadata, items: objects.map(partialObject) };
 }
+
+/** One value of a `Warning` header. */
+export const warningHeader = (text: string): string => `299 - ${JSON.stringify(text)}`;

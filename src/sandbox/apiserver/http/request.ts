@@ -25,15 +25,16 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-type SchemaLookup = (apiVersion: string, kind: string) => Schema | undefined;
+/** The schema of a built-in kind. */
+export type SchemaLookup = (apiVersion: string, kind: string) => Schema | undefined;
 
 /** Media type of a header without its parameters. */
 export const mediaType = (header: string | undefined): string => (header ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
 
 /**
- * Parses a body: protobuf or YAML where the media type says so, else JSON (YAML too where nothing says otherwise).
+ * Parses a body: protobuf or YAML where the media type says so, else JSON.
  * @param schemaOf the schemas of built-in kinds, for protobuf
- * @throws ApiError 400 when it does not parse
+ * @throws BodyError when it does not parse
  */
 export function parseBody(body: Buffer, type: string, schemaOf: SchemaLookup): unknown {
   if (type.includes('cbor'))
@@ -41,23 +42,42 @@ export function parseBody(body: Buffer, type: string, schemaOf: SchemaLookup): u
   if (type.includes('protobuf')) return body.length === 0 ? undefined : decodeProtobuf(body, schemaOf);
   const text = body.toString('utf8');
   if (text.trim() === '') return undefined;
-  if (type.includes('yaml')) return parseYamlBody(text);
+  if (type.includes('yaml'))
+    return parseYamlBody(text, type.includes('patch') ? 'error decoding YAML: error converting YAML to JSON: ' : '');
   try {
     return parseJson(text);
   } catch (error) {
-    if (type === '' || type === 'text/plain') return parseYamlBody(text);
-    throw badRequest(
-      `the object provided is unrecognized (must be of type JSON or YAML): couldn't get version/kind; json parse error: ${error instanceof Error ? error.message : String(error)}`,
+    const problem = jsonProblem(error, text);
+    throw new BodyError(
+      type.includes('patch+json')
+        ? `error decoding patch: ${problem}`
+        : `couldn't get version/kind; json parse error: ${problem}`,
     );
   }
 }
 
-function parseYamlBody(text: string): unknown {
+/** A body that cannot be read. */
+export class BodyError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'BodyError';
+  }
+}
+
+/** Why a text is not JSON, in Go's words for a text that stops too early. */
+function jsonProblem(error: unknown, text: string): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const position = /at position (\d+)/.exec(message)?.[1];
+  const early = /end of JSON/.test(message) || (position !== undefined && Number(position) >= text.trimEnd().length);
+  return early ? 'unexpected end of JSON input' : message;
+}
+
+function parseYamlBody(text: string, prefix: string): unknown {
   try {
-    // Aliases are limited: a small document must not unfold into a huge one.
-    return dropProto(parseYaml(text, { maxAliasCount: 100 }) as unknown);
+    // Aliases are limited: a small document must not unfold into a huge one. Kubernetes reads YAML 1.1: a bare `on` is a boolean.
+    return dropProto(parseYaml(text, { maxAliasCount: 100, version: '1.1' }) as unknown);
   } catch (error) {
-    throw badRequest(`error converting YAML to JSON: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
+    throw new BodyError(`${prefix}yaml: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
   }
 }
 
@@ -68,19 +88,39 @@ export interface Representation {
   yaml: boolean;
 }
 
-/** The first acceptable form of `Accept`; JSON stands in for protobuf when the header allows anything else. */
+const ACCEPTED = 'application/json, application/yaml, application/vnd.kubernetes.protobuf';
+const ANY_JSON = new Set(['application/json', '*/*', 'application/*', '', 'text/html']);
+
+const notAcceptable = (message: string, details?: Record<string, never>): ApiError =>
+  new ApiError(406, 'NotAcceptable', message, details);
+
+function formOf(option: string): Representation | undefined {
+  const type = mediaType(option);
+  const as = /;\s*as=([A-Za-z]+)/.exec(option)?.[1];
+  if (as === undefined) {
+    if (type === 'application/yaml') return { as: 'object', pretty: false, yaml: true };
+    return ANY_JSON.has(type) ? { as: 'object', pretty: false, yaml: false } : undefined;
+  }
+  const known = /;\s*v=v1(?:beta1)?(?:;|$)/.test(option) && /;\s*g=meta\.k8s\.io(?:;|$)/.test(option);
+  if (!known || !ANY_JSON.has(type)) return undefined;
+  if (as === 'Table') return { as: 'table', pretty: false, yaml: false };
+  return as.startsWith('PartialObjectMetadata') ? { as: 'partial', pretty: false, yaml: false } : undefined;
+}
+
+/**
+ * The first acceptable form of `Accept`; JSON stands in for protobuf.
+ * @throws ApiError 406 when no form is known
+ */
 export function negotiate(accept: string | undefined): Representation {
   const options = (accept ?? '*/*').split(',').map((part) => part.trim());
   for (const option of options) {
-    const type = mediaType(option);
-    if (type.includes('protobuf')) continue;
-    const as = /;\s*as=([A-Za-z]+)/.exec(option)?.[1];
-    if (as === 'Table') return { as: 'table', pretty: false, yaml: false };
-    if (as?.startsWith('PartialObjectMetadata') === true) return { as: 'partial', pretty: false, yaml: false };
-    if (type === 'application/yaml') return { as: 'object', pretty: false, yaml: true };
-    if (type === 'application/json' || type === '*/*' || type === 'application/*' || type === 'text/html') break;
+    const form = formOf(option);
+    if (form !== undefined) return form;
   }
-  return { as: 'object', pretty: false, yaml: false };
+  if (options.some((option) => mediaType(option).includes('protobuf'))) return { as: 'object', pretty: false, yaml: false };
+  if (options.some((option) => ANY_JSON.has(mediaType(option))))
+    throw notAcceptable(`only the following media types are accepted: ${ACCEPTED}`);
+  throw notAcceptable(`406: Not Acceptable\n\nAvailable representations: ${ACCEPTED}`, {});
 }
 
 /** Where a request goes. */

@@ -2,10 +2,18 @@ import type { KubeObject } from '../../../kube/types.js';
 import {
   ApiError,
   badRequest,
+  forbiddenField,
+  invalidOptions,
+  invalidValue,
   methodNotAllowed,
   notFound,
+  PlainError,
+  required,
   routeNotFound,
+  tooLong,
   unsupportedMediaType,
+  unsupportedValue,
+  type Cause,
   type StatusObject,
 } from '../errors.js';
 import { asObject, asString, at, clone, isObject } from '../json.js';
@@ -16,7 +24,7 @@ import type { Removal } from '../removal.js';
 import { scaleOf, withScale } from '../scale.js';
 import type { DeleteContext, ResourceInfo, WriteContext } from '../types.js';
 import { encodeList, encodeObject, partialList, partialObject } from './encode.js';
-import { listPage } from './list.js';
+import { listPage, reachedRevision } from './list.js';
 import { negotiate, type Representation, type Route } from './request.js';
 import { table, type IncludeObject } from './table.js';
 
@@ -29,6 +37,10 @@ export interface ResourceRequest {
   accept?: string;
   contentType: string;
   body: unknown;
+  /** Paths of members that the body has twice. */
+  duplicates?: string[];
+  /** Warnings for the answer, whatever it is. */
+  warnings: string[];
   userAgent: string;
 }
 
@@ -38,7 +50,8 @@ export interface Answer {
   text?: string;
   value?: unknown;
   contentType?: string;
-  warnings?: string[];
+  cacheControl?: string;
+  retryAfterSeconds?: number;
   /** What a write stored, for the audit log. */
   stored?: unknown;
 }
@@ -63,6 +76,8 @@ const PATCH_TYPES: Record<string, PatchKind> = {
   'application/apply-patch+json': 'apply',
 };
 
+const CUSTOM_PATCH_TYPES = ['application/json-patch+json', 'application/merge-patch+json', 'application/apply-patch+yaml'];
+
 const includeOf = (query: URLSearchParams): IncludeObject => {
   const value = query.get('includeObject');
   return value === 'None' || value === 'Object' ? value : 'Metadata';
@@ -73,28 +88,49 @@ function firstToken(userAgent: string): string {
   return token === '' ? 'unknown' : token;
 }
 
-/** @throws ApiError 400 when an option is not understood */
-export function writeContext(request: ResourceRequest): WriteContext {
-  const { query } = request;
-  const dryRun = query.getAll('dryRun').filter((value) => value !== '');
-  if (dryRun.some((value) => value !== 'All'))
-    throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(dryRun[0])}: supported values: "All"`);
-  const validation = query.get('fieldValidation') ?? '';
-  if (!['', 'Strict', 'Warn', 'Ignore'].includes(validation)) {
-    throw badRequest(
-      `fieldValidation: Unsupported value: ${JSON.stringify(validation)}: supported values: "Ignore", "Strict", "Warn"`,
-    );
-  }
+const OPTIONS: Record<string, string> = { POST: 'CreateOptions', PUT: 'UpdateOptions', PATCH: 'PatchOptions' };
+const VALIDATIONS = ['', 'Ignore', 'Strict', 'Warn'];
+const MAX_MANAGER_LENGTH = 128;
+
+/** What is wrong with the options of a write. */
+function optionCauses({ query, contentType }: ResourceRequest): Cause[] {
+  const apply = PATCH_TYPES[contentType] === 'apply';
   const fieldManager = query.get('fieldManager') ?? '';
-  if (fieldManager.length > 128) throw badRequest('fieldManager: Too long: may not be more than 128 bytes');
+  const causes: Cause[] = [];
+  if (query.get('force') !== null && !apply) causes.push(forbiddenField('force', 'may not be specified for non-apply patch'));
+  if (apply && fieldManager === '') causes.push(required('fieldManager', 'is required for apply patch'));
+  if (fieldManager.length > MAX_MANAGER_LENGTH) causes.push(tooLong('fieldManager', MAX_MANAGER_LENGTH));
+  Array.from(fieldManager).forEach((char, index) => {
+    if (/\p{C}/u.test(char)) {
+      const code = (char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+      causes.push(invalidValue('fieldManager', fieldManager, `invalid character U+${code} (at position ${index})`));
+    }
+  });
+  const dryRun = dryRunOf(query);
+  if (dryRun.some((value) => value !== 'All')) causes.push(unsupportedValue('dryRun', dryRun, ['All']));
+  const validation = query.get('fieldValidation') ?? '';
+  if (!VALIDATIONS.includes(validation)) causes.push(unsupportedValue('fieldValidation', validation, VALIDATIONS));
+  return causes;
+}
+
+const dryRunOf = (query: URLSearchParams): string[] => query.getAll('dryRun').filter((value) => value !== '');
+
+/** @throws ApiError 422 when an option is not understood */
+export function writeContext(request: ResourceRequest): WriteContext {
+  const { query, method } = request;
+  const causes = optionCauses(request);
+  if (causes.length > 0) throw invalidOptions(OPTIONS[method] ?? 'Options', causes);
+  const fieldManager = query.get('fieldManager') ?? '';
+  const validation = query.get('fieldValidation') ?? '';
   const { subresource } = request.route;
   return {
     fieldManager: fieldManager === '' ? firstToken(request.userAgent) : fieldManager,
     fieldValidation: validation === '' ? 'Warn' : (validation as WriteContext['fieldValidation']),
-    dryRun: dryRun.length > 0,
+    dryRun: dryRunOf(query).length > 0,
     force: query.get('force') === 'true' || query.get('force') === '1',
+    ...(request.duplicates === undefined || validation === 'Ignore' ? {} : { duplicates: request.duplicates }),
     ...(subresource === 'status' || subresource === 'scale' ? { subresource } : {}),
-    warnings: [],
+    warnings: request.warnings,
   };
 }
 
@@ -104,9 +140,9 @@ export function deleteContext(request: ResourceRequest): DeleteContext {
   const option = (key: string): unknown => body[key] ?? request.query.get(key) ?? undefined;
   const policy = option('propagationPolicy');
   if (policy !== undefined && policy !== 'Background' && policy !== 'Foreground' && policy !== 'Orphan') {
-    throw badRequest(
-      `propagationPolicy: Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
-    );
+    throw invalidOptions('DeleteOptions', [
+      unsupportedValue('propagationPolicy', policy, ['Foreground', 'Background', 'Orphan', 'nil']),
+    ]);
   }
   const orphan = option('orphanDependents');
   const grace = option('gracePeriodSeconds');
@@ -147,9 +183,10 @@ export class Resources {
         return this.list(request);
       case 'POST': {
         const context = writeContext(request);
-        return this.written(request, this.objects.create(info, route.namespace, request.body, context), 201, context.warnings);
+        return this.written(request, this.objects.create(info, route.namespace, request.body, context), 201);
       }
       case 'DELETE':
+        if (info.storageKey === '/namespaces') throw methodNotAllowed();
         return this.deleteCollection(request);
       default:
         throw methodNotAllowed();
@@ -162,11 +199,12 @@ export class Resources {
     switch (method) {
       case 'GET':
       case 'HEAD':
+        reachedRevision(this.objects.storage, request.query);
         return this.shown(request, this.objects.get(info, route.namespace, name));
       case 'PUT': {
         const context = writeContext(request);
         const { object, created } = this.objects.update(info, route.namespace, name, request.body, context);
-        return this.written(request, object, created ? 201 : 200, context.warnings);
+        return this.written(request, object, created ? 201 : 200);
       }
       case 'PATCH':
         return this.patch(request, name);
@@ -181,7 +219,7 @@ export class Resources {
     const { info, route } = request;
     const context = writeContext(request);
     const { object, created } = this.objects.patch(info, route.namespace, name, request.body, patchKind(request), context);
-    return this.written(request, object, created ? 201 : 200, context.warnings);
+    return this.written(request, object, created ? 201 : 200);
   }
 
   private async subresource(request: ResourceRequest, name: string, subresource: string): Promise<Answer> {
@@ -190,14 +228,14 @@ export class Resources {
     if (info.storageKey === '/namespaces' && subresource === 'finalize' && method === 'PUT') {
       return this.single({ ...request, route: { ...route, subresource: undefined } }, name);
     }
-    if (!(info.subresources as ReadonlySet<string>).has(subresource)) throw routeNotFound();
+    if (!(info.subresources as ReadonlySet<string>).has(subresource)) throw info.custom ? notFound(info, name) : routeNotFound();
     if (subresource === 'scale') return this.scale(request, name);
     if (subresource === 'log') return this.log(request, name);
     if (subresource === 'eviction') {
       if (method !== 'POST') throw methodNotAllowed();
       const options = deleteContext({ ...request, body: at(request.body, 'deleteOptions') });
       this.objects.delete(info, route.namespace, name, options);
-      return { code: 201, value: success() };
+      return { code: 201, value: { ...success(), code: 201 } };
     }
     if (reading || method === 'PUT' || method === 'PATCH') return this.single(request, name);
     throw methodNotAllowed();
@@ -286,14 +324,14 @@ export class Resources {
     return { code: 200, value: table([object], info, metadata, includeOf(query), this.now().getTime()) };
   }
 
-  private written(request: ResourceRequest, object: KubeObject, code: number, warnings: string[]): Answer {
-    return { ...this.shown(request, object), code, warnings, stored: object };
+  private written(request: ResourceRequest, object: KubeObject, code: number): Answer {
+    return { ...this.shown(request, object), code, stored: object };
   }
 
   private deleted(request: ResourceRequest, removal: Removal): Answer {
     const { info } = request;
     const { object } = removal;
-    if (!removal.gone || info.storageKey === '/pods')
+    if (!removal.gone || RETURNED.has(info.storageKey))
       return { code: 200, text: encodeObject(toVersion(object, info)), stored: object };
     const details = {
       name: object.metadata.name,
@@ -305,29 +343,16 @@ export class Resources {
   }
 }
 
+/** Kinds whose deletion is answered with the object, not with a Status. */
+const RETURNED = new Set(['/pods', '/services', '/serviceaccounts', '/persistentvolumeclaims']);
+
 const success = (): StatusObject => ({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' });
 
 function patchKind(request: ResourceRequest): PatchKind {
   const { contentType, info } = request;
   const kind = Object.hasOwn(PATCH_TYPES, contentType) ? PATCH_TYPES[contentType] : undefined;
-  if (kind === undefined || (kind === 'strategic' && info.custom)) {
-    const accepted = Object.keys(PATCH_TYPES).filter(
-      (type) => !(info.custom && type.includes('strategic')) && type !== 'application/apply-patch+json',
-    );
-    throw unsupportedMediaType(accepted);
-  }
-  if (kind === 'apply' && (request.query.get('fieldManager') ?? '') === '') {
-    throw new ApiError(
-      422,
-      'Invalid',
-      'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
-      {
-        group: 'meta.k8s.io',
-        kind: 'PatchOptions',
-        causes: [{ reason: 'FieldValueRequired', message: 'Required value: is required for apply patch', field: 'fieldManager' }],
-      },
-    );
-  }
+  if (kind === undefined) throw new ApiError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
+  if (kind === 'strategic' && info.custom) throw unsupportedMediaType(CUSTOM_PATCH_TYPES);
   return kind;
 }
 
@@ -345,7 +370,9 @@ function numberOption(
 /** The kind of a route, or why there is none. */
 export function requireKind(objects: Objects, route: Route): ResourceInfo {
   const info = objects.registry.find(route.group, route.version, route.plural);
-  if (info === undefined) throw routeNotFound();
-  if (route.namespace !== undefined && !info.namespaced) throw notFound(info, route.name ?? '');
+  const lost = info === undefined || (route.namespace !== undefined && !info.namespaced);
+  // Where no built-in group answers, nobody knows how an error of the API looks.
+  if (lost && !objects.registry.isBuiltinGroup(route.group)) throw new PlainError(404, '404 page not found\n');
+  if (lost) throw routeNotFound();
   return info;
 }

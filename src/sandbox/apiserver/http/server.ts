@@ -3,13 +3,15 @@ import type { AddressInfo } from 'node:net';
 import { stringify } from 'yaml';
 import { auditEntry } from '../audit.js';
 import { aggregated, coreVersions, group, groupList, resourceList, REVIEW_GROUP, VERSION } from '../discovery.js';
-import { ApiError, badRequest, methodNotAllowed, routeNotFound } from '../errors.js';
-import { asObject, asString, isObject } from '../json.js';
+import { ApiError, badRequest, methodNotAllowed, PlainError, routeNotFound, unsupportedMediaType } from '../errors.js';
+import { asObject, isObject } from '../json.js';
 import type { Objects } from '../objects.js';
 import type { OpenApi } from '../openapi.js';
 import type { AuditEntry } from '../types.js';
 import { builtinSchema } from '../schema/builtin.js';
-import { parseRoute, mediaType, negotiate, parseBody, readBody, type Route } from './request.js';
+import { warningHeader } from './encode.js';
+import { duplicateMembers } from './duplicates.js';
+import { BodyError, parseRoute, mediaType, negotiate, parseBody, readBody, type Route, type SchemaLookup } from './request.js';
 import { requireKind, type Answer, type Resources } from './resources.js';
 import { serveWatch } from './watch.js';
 
@@ -30,6 +32,10 @@ interface Exchange {
   url: URL;
   route?: Route;
   body?: unknown;
+  /** Paths of members that the body has twice. */
+  duplicates: string[];
+  /** What to tell the caller beside the answer. */
+  warnings: string[];
   watch: boolean;
   started: number;
 }
@@ -42,6 +48,13 @@ const UNSTORED: Record<string, string> = {
   SelfSubjectAccessReview: 'V1SelfSubjectAccessReview',
   SelfSubjectRulesReview: 'V1SelfSubjectRulesReview',
 };
+
+const BODY_MEDIA_TYPES = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+/** Without a type, a body is JSON. */
+const BODY_TYPES = new Set([...BODY_MEDIA_TYPES, '']);
+const WITH_BODY = new Set(['POST', 'PUT']);
+const SUBRESOURCE_KINDS: Record<string, string> = { scale: 'Scale', eviction: 'Eviction' };
+const SUMMARY_LENGTH = 30;
 
 const isWatch = (url: URL): boolean => ['true', '1'].includes(url.searchParams.get('watch') ?? '');
 
@@ -84,20 +97,26 @@ export class HttpServer {
     let answer: Answer;
     try {
       const url = parseUrl(request.url ?? '/');
-      exchange = { request, response, method: request.method ?? 'GET', url, watch: false, started };
-      exchange.route = parseRoute(url.pathname);
+      exchange = { request, response, method: request.method ?? 'GET', url, watch: false, started, duplicates: [], warnings: [] };
+      exchange.route = parseRoute(withoutOldWatch(url));
       const watched = await this.handle(exchange);
       if (watched === undefined) return;
       answer = watched;
     } catch (error) {
       answer = this.refusal(error, request.url ?? '');
     }
-    send(request, response, answer);
+    send(request, response, answer, exchange?.warnings ?? []);
     if (exchange !== undefined) this.audit(exchange, answer);
   }
 
   private refusal(error: unknown, path: string): Answer {
-    if (error instanceof ApiError) return { code: error.code, value: error.toStatus() };
+    if (error instanceof PlainError) return { code: error.code, text: error.text, contentType: 'text/plain; charset=utf-8' };
+    if (error instanceof ApiError)
+      return {
+        code: error.code,
+        value: error.toStatus(),
+        ...(error.details?.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.details.retryAfterSeconds }),
+      };
     this.options.onError(error, path);
     const message = `Internal error occurred: ${error instanceof Error ? error.message : String(error)}`;
     return { code: 500, value: new ApiError(500, 'InternalError', message).toStatus() };
@@ -107,12 +126,13 @@ export class HttpServer {
   private async handle(exchange: Exchange): Promise<Answer | undefined> {
     const { route, method, url, request } = exchange;
     const reading = method === 'GET' || method === 'HEAD';
-    if (!reading) exchange.body = await this.body(request);
+    if (!reading) await this.readBody(exchange);
     if (route === undefined) return this.document(exchange);
     if (route.group === REVIEW_GROUP) return review(exchange, route);
     const { objects, resources } = this.options;
     const info = requireKind(objects, route);
-    if (reading && isWatch(url)) {
+    if (info.deprecationWarning !== undefined) exchange.warnings.push(info.deprecationWarning);
+    if (reading && route.name === undefined && isWatch(url)) {
       this.watch(exchange, route);
       return undefined;
     }
@@ -124,29 +144,49 @@ export class HttpServer {
       accept: request.headers.accept,
       contentType: mediaType(request.headers['content-type']),
       body: exchange.body,
+      duplicates: exchange.duplicates,
+      warnings: exchange.warnings,
       userAgent: request.headers['user-agent'] ?? '',
     });
   }
 
-  private async body(request: IncomingMessage): Promise<unknown> {
+  private async readBody(exchange: Exchange): Promise<void> {
     const { registry } = this.options.objects;
-    return parseBody(await readBody(request), mediaType(request.headers['content-type']), (apiVersion, kind) => {
+    const { request, method } = exchange;
+    const bytes = await readBody(request);
+    const type = mediaType(request.headers['content-type']);
+    if (method !== 'PATCH' && bytes.length > 0 && !BODY_TYPES.has(type)) throw unsupportedMediaType(BODY_MEDIA_TYPES);
+    const schemaOf: SchemaLookup = (apiVersion, kind) => {
       if (Object.hasOwn(UNSTORED, kind)) return builtinSchema(UNSTORED[kind] ?? '');
       const info = registry.byKind(apiVersion, kind);
       return info?.custom === true ? undefined : info?.schema;
-    });
+    };
+    try {
+      exchange.body = parseBody(bytes, type, schemaOf);
+    } catch (error) {
+      throw error instanceof BodyError ? badRequest(bodyProblem(error, exchange, bytes, this.bodyKind(exchange))) : error;
+    }
+    if (WITH_BODY.has(method) && !isObject(exchange.body)) {
+      const problem = new BodyError(`couldn't get version/kind; json parse error: ${notAnObject(exchange.body)}`);
+      throw badRequest(bodyProblem(problem, exchange, bytes, this.bodyKind(exchange)));
+    }
+    if (type === 'application/json' && method !== 'DELETE' && bytes.length > 0)
+      exchange.duplicates = duplicateMembers(bytes.toString('utf8'));
+  }
+
+  /** The kind that a request's body is expected to be of. */
+  private bodyKind({ route }: Exchange): string | undefined {
+    if (route === undefined) return undefined;
+    if (route.subresource !== undefined && Object.hasOwn(SUBRESOURCE_KINDS, route.subresource))
+      return SUBRESOURCE_KINDS[route.subresource];
+    return this.options.objects.registry.find(route.group, route.version, route.plural)?.kind;
   }
 
   private watch(exchange: Exchange, route: Route): void {
     const { url, request, response } = exchange;
     const { objects, now } = this.options;
     const info = requireKind(objects, route);
-    if (route.subresource !== undefined) throw methodNotAllowed();
     const query = url.searchParams;
-    if (route.name !== undefined) {
-      const others = query.get('fieldSelector');
-      query.set('fieldSelector', [`metadata.name=${route.name}`, ...(others === null ? [] : [others])].join(','));
-    }
     exchange.watch = true;
     const include = query.get('includeObject');
     const stop = serveWatch(
@@ -158,6 +198,7 @@ export class HttpServer {
         representation: negotiate(request.headers.accept),
         include: include === 'None' || include === 'Object' ? include : 'Metadata',
         now,
+        ...(info.deprecationWarning === undefined ? {} : { deprecation: info.deprecationWarning }),
       },
       response,
     );
@@ -195,7 +236,7 @@ export class HttpServer {
       case '/openapi/v2':
         return { code: 200, text: openApi.v2() };
       case '/openapi/v3':
-        return { code: 200, text: openApi.index() };
+        return { code: 200, text: openApi.index(), contentType: 'text/plain; charset=utf-8' };
       case '/':
         return {
           code: 200,
@@ -210,7 +251,10 @@ export class HttpServer {
         parts[2] === 'api' ? openApi.groupVersion('', parts[3] ?? '') : openApi.groupVersion(parts[3] ?? '', parts[4] ?? '');
       if (text !== undefined) return { code: 200, text };
     }
-    throw routeNotFound();
+    // Built-in groups answer for themselves, everything else is nobody's.
+    if (parts[0] === 'apis' && parts.length > 1 && this.options.objects.registry.isBuiltinGroup(parts[1] ?? ''))
+      throw routeNotFound();
+    throw new PlainError(404, '404 page not found\n');
   }
 
   private audit(exchange: Exchange, answer: Answer): void {
@@ -235,6 +279,14 @@ export class HttpServer {
   }
 }
 
+/** `/api/v1/watch/…`, the old form of `?watch=true`. */
+function withoutOldWatch(url: URL): string {
+  const old = /^(\/api\/v1|\/apis\/[^/]+\/[^/]+)\/watch(\/.+)$/.exec(url.pathname);
+  if (old?.[1] === undefined || old[2] === undefined) return url.pathname;
+  url.searchParams.set('watch', 'true');
+  return old[1] + old[2];
+}
+
 function parseUrl(path: string): URL {
   try {
     return new URL(path, 'http://localhost');
@@ -252,6 +304,7 @@ function discovery({ objects }: HttpOptions, coreOnly: boolean, headers: Incomin
   return {
     code: 200,
     value: aggregated(objects.registry, coreOnly, wanted[1]),
+    cacheControl: 'public',
     contentType: `application/json;g=apidiscovery.k8s.io;v=${wanted[1]};as=APIGroupDiscoveryList`,
   };
 }
@@ -272,16 +325,44 @@ function review({ method, body }: Exchange, route: Route): Answer {
   return { code: 201, value: { ...body, metadata: asObject(body['metadata']), status: kinds[route.plural] } };
 }
 
-function send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
-  if (response.headersSent || response.destroyed) return;
-  const yaml = answer.contentType === undefined && negotiate(request.headers.accept).yaml;
-  let text = answer.text ?? JSON.stringify(answer.value);
-  if (yaml) text = stringify(JSON.parse(text) as unknown);
-  const contentType = answer.contentType ?? (yaml ? 'application/yaml' : 'application/json');
-  const headers: Record<string, string | string[]> = { 'Content-Type': contentType, 'Cache-Control': 'no-cache, private' };
-  if (answer.warnings !== undefined && answer.warnings.length > 0) {
-    headers['Warning'] = answer.warnings.map((warning) => `299 - ${JSON.stringify(asString(warning))}`);
+/** What stands where an object should be, in Go's words. */
+function notAnObject(body: unknown): string {
+  if (body === undefined) return 'unexpected end of JSON input';
+  const found = Array.isArray(body) ? 'array' : typeof body === 'boolean' ? 'bool' : typeof body;
+  const target = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
+  return `json: cannot unmarshal ${found} into Go value of type ${target}`;
+}
+
+/** Why a body cannot be read, with its beginning. */
+function bodyProblem({ message }: BodyError, { method }: Exchange, bytes: Buffer, kind: string | undefined): string {
+  if (method === 'DELETE' || method === 'PATCH') return message;
+  const text = bytes.toString('utf8');
+  const begins = text.startsWith('{') ? text.slice(0, SUMMARY_LENGTH) : bytes.toString('hex', 0, SUMMARY_LENGTH);
+  const cut = bytes.length > SUMMARY_LENGTH ? ' ...' : '';
+  return `the object provided is unrecognized (must be of type ${kind ?? 'any'}): ${message} (${text === '' ? '<empty>' : begins + cut})`;
+}
+
+function wantsYaml(request: IncomingMessage): boolean {
+  try {
+    return negotiate(request.headers.accept).yaml;
+  } catch {
+    // What cannot be negotiated is told in JSON.
+    return false;
   }
+}
+
+function send(request: IncomingMessage, response: ServerResponse, answer: Answer, warnings: string[]): void {
+  if (response.headersSent || response.destroyed) return;
+  const yaml = answer.contentType === undefined && wantsYaml(request);
+  let text = answer.text ?? JSON.stringify(answer.value);
+  if (yaml) text = stringify(JSON.parse(text) as unknown, { sortMapEntries: true });
+  const contentType = answer.contentType ?? (yaml ? 'application/yaml' : 'application/json');
+  const headers: Record<string, string | string[]> = {
+    'Content-Type': contentType,
+    'Cache-Control': answer.cacheControl ?? 'no-cache, private',
+  };
+  if (warnings.length > 0) headers['Warning'] = warnings.map(warningHeader);
+  if (answer.retryAfterSeconds !== undefined) headers['Retry-After'] = String(answer.retryAfterSeconds);
   // The rest of a body that was refused half-read must not be taken for the next request.
   if (!request.complete) headers['Connection'] = 'close';
   response.writeHead(answer.code, { ...headers, 'Content-Length': Buffer.byteLength(text) });

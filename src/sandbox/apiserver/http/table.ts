@@ -19,8 +19,7 @@ function definitions(info: ResourceInfo): unknown[] {
 
 function row(object: KubeObject, info: ResourceInfo, include: IncludeObject, now: number): unknown {
   const cells = columnsOf(info).map((column) => column.cell(object, now));
-  const shown = include === 'None' ? undefined : include === 'Object' ? object : partialObject(object);
-  return { cells, ...(shown === undefined ? {} : { object: shown }) };
+  return { cells, object: include === 'None' ? null : include === 'Object' ? object : partialObject(object) };
 }
 
 /**
@@ -39,7 +38,7 @@ export function table(
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',
     metadata,
-    columnDefinitions: headers ? definitions(info) : [],
+    columnDefinitions: headers ? definitions(info) : null,
     rows: objects.map((object) => row(object, info, include, now)),
   };
 }

@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import type { KubeObject } from '../../../kube/types.js';
-import { ApiError, expired, invalid, invalidValue } from '../errors.js';
+import { ApiError, expired, forbiddenField, invalid, invalidValue, unsupportedValue } from '../errors.js';
 import { toVersion } from '../objects.js';
 import type { Predicate } from '../selectors.js';
 import type { Storage, StoredEvent } from '../storage.js';
 import { apiVersionOf, type ResourceInfo } from '../types.js';
-import { encodeObject, partialObject } from './encode.js';
+import { encodeObject, partialObject, warningHeader } from './encode.js';
 import { parseRevision, selection } from './list.js';
 import type { Representation } from './request.js';
 import { table, type IncludeObject } from './table.js';
@@ -21,6 +21,8 @@ export interface WatchRequest {
   query: URLSearchParams;
   representation: Representation;
   include: IncludeObject;
+  /** What to tell of a deprecated version. */
+  deprecation?: string;
   now: () => Date;
 }
 
@@ -65,10 +67,10 @@ class Watcher {
     const { info, representation, include } = this.request;
     const shared = representation.as !== 'table' || !this.headers;
     const form = `${type} ${representation.as} ${include} ${info.group}/${info.version}`;
-    const known = shared ? event.encoded.get(form) : undefined;
+    const known = shared && type === event.type ? event.encoded.get(form) : undefined;
     if (known !== undefined) return known;
-    const line = this.line(type, event.object);
-    if (shared) event.encoded.set(form, line);
+    const line = this.line(type, leaving(type, event));
+    if (shared && type === event.type) event.encoded.set(form, line);
     return line;
   }
 
@@ -98,20 +100,16 @@ class Watcher {
   }
 
   bookmark(revision: number, initialEventsEnd: boolean): void {
-    const { info, representation } = this.request;
+    const { info, representation, include, now } = this.request;
     const annotations = initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {};
-    const metadata = { resourceVersion: String(revision), creationTimestamp: null, ...annotations };
+    const metadata = { resourceVersion: String(revision), ...annotations };
     let object: unknown = { kind: info.kind, apiVersion: apiVersionOf(info), metadata };
     if (representation.as === 'partial') object = { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata };
     if (representation.as === 'table') {
-      const partial = { object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata }, cells: [] };
-      object = {
-        kind: 'Table',
-        apiVersion: 'meta.k8s.io/v1',
-        metadata: { resourceVersion: String(revision) },
-        columnDefinitions: [],
-        rows: [partial],
-      };
+      // The row of an object of which nothing is known.
+      const nothing = { kind: info.kind, apiVersion: apiVersionOf(info), metadata } as unknown as KubeObject;
+      object = table([nothing], info, { resourceVersion: String(revision) }, include, now().getTime(), this.headers);
+      this.headers = false;
     }
     this.write(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
   }
@@ -132,6 +130,12 @@ class Watcher {
   }
 }
 
+/** An object that stops to match is shown as it last did, with the version at which it left. */
+function leaving(type: EventType, { type: stored, object, previous }: StoredEvent): KubeObject {
+  if (type !== 'DELETED' || stored === 'DELETED' || previous === undefined) return object;
+  return { ...previous, metadata: { ...previous.metadata, resourceVersion: object.metadata.resourceVersion } };
+}
+
 const isTrue = (value: string | null): boolean => value === 'true' || value === '1';
 
 /** Refuses what the real server refuses in the options of a watch. */
@@ -141,11 +145,8 @@ function checkOptions({ query }: WatchRequest): void {
   const options = { group: 'meta.k8s.io', plural: 'listoptions', kind: 'ListOptions' };
   if (initial !== null && match !== 'NotOlderThan') {
     throw invalid(options, '', [
-      {
-        reason: 'FieldValueForbidden',
-        message: 'Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
-        field: 'resourceVersionMatch',
-      },
+      forbiddenField('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'),
+      ...(match === null ? [] : [unsupportedValue('resourceVersionMatch', match, ['NotOlderThan'])]),
     ]);
   }
   if (initial === null && match !== null) {
@@ -182,6 +183,7 @@ export function serveWatch(storage: Storage, request: WatchRequest, response: Se
     'Content-Type': 'application/json',
     'Transfer-Encoding': 'chunked',
     'Cache-Control': 'no-cache, private',
+    ...(request.deprecation === undefined ? {} : { Warning: warningHeader(request.deprecation) }),
   });
   response.flushHeaders();
   if (missed === undefined) {

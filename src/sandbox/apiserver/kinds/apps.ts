@@ -1,4 +1,4 @@
-import { invalidValue, required, type Cause } from '../errors.js';
+import { invalidValue, required, unsupportedValue, type Cause } from '../errors.js';
 import { asObject, at, clone, deepEqual, ensureObject, isObject, own, setDefault, show, type Json } from '../json.js';
 import { selectorMatches } from '../selectors.js';
 import type { ResourceInfo, ScalePaths } from '../types.js';
@@ -46,6 +46,7 @@ function defaultStatefulSet(object: Json): void {
 }
 
 function defaultDaemonSet(object: Json): void {
+  setDefault(ensureObject(ensureObject(object, 'metadata'), 'annotations'), TEMPLATE_GENERATION, '1');
   const fields = spec(object);
   setDefault(fields, 'revisionHistoryLimit', 10);
   const strategy = ensureObject(fields, 'updateStrategy');
@@ -56,6 +57,15 @@ function defaultDaemonSet(object: Json): void {
     setDefault(rolling, 'maxSurge', 0);
   }
   defaultTemplate(own(fields, 'template'));
+}
+
+/** Which template of a DaemonSet this is, counted since it was made. */
+const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation';
+
+function countTemplate(object: Json, previous: Json): void {
+  const before = Number(at(previous, 'metadata', 'annotations', TEMPLATE_GENERATION) ?? 1);
+  const same = deepEqual(at(object, 'spec', 'template'), at(previous, 'spec', 'template'));
+  ensureObject(ensureObject(object, 'metadata'), 'annotations')[TEMPLATE_GENERATION] = String(same ? before : before + 1);
 }
 
 function nonNegative(object: Json, ...keys: string[]): Cause[] {
@@ -76,20 +86,46 @@ function validateWorkload(object: Json): Cause[] {
   const selector = at(object, 'spec', 'selector');
   const template = at(object, 'spec', 'template');
   const labels = asObject(at(template, 'metadata', 'labels'));
-  if (selector === undefined || selector === null) causes.push(required('spec.selector'));
+  const unselected = invalidValue(
+    'spec.template.metadata.labels',
+    at(template, 'metadata', 'labels') ?? null,
+    '`selector` does not match template `labels`',
+  );
+  if (selector === undefined || selector === null)
+    causes.push(required('spec.selector'), ...(isObject(template) && Object.keys(labels).length > 0 ? [unselected] : []));
   else {
     const empty =
       Object.keys(asObject(at(selector, 'matchLabels'))).length === 0 && at(selector, 'matchExpressions') === undefined;
     if (empty) causes.push(invalidValue('spec.selector', selector, 'empty selector is invalid for deployment'));
-    causes.push(...validateSelector(selector, 'spec.selector'));
+    const wrong = validateSelector(selector, 'spec.selector');
+    causes.push(...wrong, ...(wrong.length > 0 ? [invalidValue('spec.selector', selector, 'invalid label selector')] : []));
+    if (wrong.length > 0) return causes;
   }
   if (!isObject(template)) return [...causes, required('spec.template')];
   if (isObject(selector) && !selectorMatches(selector, labels)) {
-    causes.push(invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'));
+    causes.push(unselected);
   }
   causes.push(...validateLabels(labels, 'spec.template.metadata.labels'));
   return [...causes, ...validatePodSpec(at(template, 'spec'), 'spec.template.spec', ['Always'])];
 }
+
+/** Counts of a status, which hold together: none is negative, and no more are ready than there are. */
+function validateCounts(status: unknown, keys: string[]): Cause[] {
+  const count = (key: string): number => Number(at(status, key) ?? 0);
+  const causes = keys
+    .filter((key) => count(key) < 0)
+    .map((key) => invalidValue(`status.${key}`, count(key), 'must be greater than or equal to 0'));
+  for (const key of keys) {
+    if (key !== 'replicas' && key !== 'observedGeneration' && count(key) > count('replicas'))
+      causes.push(invalidValue(`status.${key}`, count(key), 'cannot be greater than status.replicas'));
+  }
+  if (count('availableReplicas') > count('readyReplicas'))
+    causes.push(invalidValue('status.availableReplicas', count('availableReplicas'), 'cannot be greater than readyReplicas'));
+  return causes;
+}
+
+const DEPLOYMENT_COUNTS = ['observedGeneration', 'replicas', 'updatedReplicas', 'readyReplicas', 'availableReplicas'];
+const REPLICA_SET_COUNTS = ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas', 'observedGeneration'];
 
 const PERCENT = /^(\d+)%$/;
 
@@ -97,7 +133,10 @@ function validateRolling(object: Json): Cause[] {
   const strategy = at(object, 'spec', 'strategy');
   const rolling = at(strategy, 'rollingUpdate');
   const causes: Cause[] = [];
-  if (at(strategy, 'type') === 'Recreate' && rolling !== undefined && rolling !== null) {
+  const type = at(strategy, 'type');
+  if (type !== 'Recreate' && type !== 'RollingUpdate')
+    return [unsupportedValue('spec.strategy', { Type: type, RollingUpdate: rolling ?? null }, ['Recreate', 'RollingUpdate'])];
+  if (type === 'Recreate' && rolling !== undefined && rolling !== null) {
     return [
       {
         reason: 'FieldValueForbidden',
@@ -200,7 +239,12 @@ export const apps: ResourceInfo[] = [
     subresources: ['status'],
     generation: true,
     columns: DAEMON_SET,
-    strategy: { defaults: defaultDaemonSet, validate: validateWorkload, validateUpdate: immutableSelector },
+    strategy: {
+      defaults: defaultDaemonSet,
+      prepareUpdate: countTemplate,
+      validate: validateWorkload,
+      validateUpdate: immutableSelector,
+    },
   }),
   define({
     group: 'apps',
@@ -215,7 +259,10 @@ export const apps: ResourceInfo[] = [
     strategy: {
       defaults: defaultDeployment,
       validate: validateDeployment,
-      validateUpdate: immutableSelector,
+      validateUpdate: (object, previous) => [
+        ...immutableSelector(object, previous),
+        ...validateCounts(object['status'], DEPLOYMENT_COUNTS),
+      ],
       generationFrom: 'annotations',
     },
     overrides: { scale: SCALE },
@@ -236,7 +283,10 @@ export const apps: ResourceInfo[] = [
         defaultTemplate(at(object, 'spec', 'template'));
       },
       validate: validateWorkload,
-      validateUpdate: immutableSelector,
+      validateUpdate: (object, previous) => [
+        ...immutableSelector(object, previous),
+        ...validateCounts(object['status'], REPLICA_SET_COUNTS),
+      ],
       selectableFields: (object) => ({ 'status.replicas': show(at(object, 'status', 'replicas') ?? 0) }),
     },
     overrides: { scale: SCALE },

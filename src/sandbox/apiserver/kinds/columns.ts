@@ -29,9 +29,15 @@ export function age(timestamp: unknown, now: number): string {
 }
 
 export const text = (name: string, cell: Cell, priority = 0): Column => ({ name, type: 'string', cell, priority });
-export const count = (name: string, cell: Cell, priority = 0): Column => ({ name, type: 'integer', cell, priority });
+/** A number; the real server declares such columns of built-in kinds as strings. */
+export const count = (name: string, cell: Cell, priority = 0): Column => ({ name, type: 'string', cell, priority });
 
-export const NAME: Column = { name: 'Name', type: 'string', format: 'name', cell: (object) => object.metadata.name };
+export const NAME: Column = {
+  name: 'Name',
+  type: 'string',
+  format: 'name',
+  cell: (object) => asString(at(object, 'metadata', 'name')),
+};
 export const AGE: Column = text('Age', (object, now) => age(object.metadata.creationTimestamp, now));
 
 /** Columns of kinds that have none of their own. */

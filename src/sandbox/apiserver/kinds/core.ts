@@ -1,20 +1,13 @@
 import type { KubeObject } from '../../../kube/types.js';
-import { forbiddenField, invalidValue, required, unsupportedValue, type Cause } from '../errors.js';
+import { forbiddenField, invalidValue, tooLong, type Cause } from '../errors.js';
 import { asArray, asObject, asString, at, deepEqual, ensureObject, isObject, own, setDefault, type Json } from '../json.js';
 import type { ResourceInfo } from '../types.js';
-import {
-  dns1035Label,
-  dns1123Label,
-  dns1123Subdomain,
-  duplicates,
-  validateLabels,
-  validateMeta,
-  validateQualifiedName,
-} from '../validation/names.js';
-import { validateIntOrPortName, validatePodSpec, validatePort } from '../validation/pods.js';
-import { AGE, EVENT, NAME, NODE, POD, SERVICE, count, str, text } from './columns.js';
+import { dns1123Label, dns1123Subdomain, validateMeta, validateQualifiedName } from '../validation/names.js';
+import { validatePodSpec } from '../validation/pods.js';
+import { AGE, EVENT, NAME, NODE, POD, count, str, text } from './columns.js';
 import { define } from './define.js';
-import { defaultPodSpec } from './pod-defaults.js';
+import { services } from './services.js';
+import { defaultPodSpec, defaultRequests } from './pod-defaults.js';
 
 const CONFIG_KEY = /^[-._a-zA-Z0-9]+$/;
 
@@ -30,6 +23,26 @@ function validateData(object: Json, ...fields: string[]): Cause[] {
         ),
       ),
   );
+}
+
+/** Data above this many bytes is refused. */
+const MAX_DATA_BYTES = 1024 * 1024;
+
+function tooBig(object: Json, field: string): Cause[] {
+  const text = Object.values(asObject(object['data'])).reduce<number>((sum, value) => sum + Buffer.byteLength(String(value)), 0);
+  const coded = Object.values(asObject(object['binaryData'])).reduce<number>(
+    (sum, value) => sum + (String(value).length * 3) / 4,
+    0,
+  );
+  const size = object['kind'] === 'Secret' ? (text * 3) / 4 : text + coded;
+  return size > MAX_DATA_BYTES ? [tooLong(field, MAX_DATA_BYTES)] : [];
+}
+
+function validateTwice(object: Json): Cause[] {
+  const other = asObject(object['binaryData']);
+  return Object.keys(asObject(object['data']))
+    .filter((key) => Object.hasOwn(other, key))
+    .map((key) => invalidValue(`data[${key}]`, key, 'duplicate of key present in binaryData'));
 }
 
 /** `immutable: true` cannot be taken back and freezes the data. */
@@ -52,87 +65,13 @@ function mergeStringData(object: Json): void {
 }
 
 function validateSecret(object: Json): Cause[] {
-  return [...validateMeta(object, dns1123Subdomain), ...validateData(object, 'data')];
-}
-
-function defaultService(object: Json): void {
-  const spec = ensureObject(object, 'spec');
-  setDefault(spec, 'type', 'ClusterIP');
-  setDefault(spec, 'sessionAffinity', 'None');
-  if (spec['sessionAffinity'] === 'ClientIP') setDefault(spec, 'sessionAffinityConfig', { clientIP: { timeoutSeconds: 10800 } });
-  if (spec['type'] !== 'ExternalName') {
-    setDefault(spec, 'internalTrafficPolicy', 'Cluster');
-    setDefault(spec, 'ipFamilyPolicy', 'SingleStack');
-    setDefault(spec, 'ipFamilies', ['IPv4']);
-  }
-  if (spec['type'] === 'NodePort' || spec['type'] === 'LoadBalancer') setDefault(spec, 'externalTrafficPolicy', 'Cluster');
-  if (spec['type'] === 'LoadBalancer') setDefault(spec, 'allocateLoadBalancerNodePorts', true);
-  for (const port of asArray(spec['ports'])) {
-    if (!isObject(port)) continue;
-    setDefault(port, 'protocol', 'TCP');
-    if (port['targetPort'] === undefined || port['targetPort'] === '' || port['targetPort'] === 0)
-      port['targetPort'] = port['port'];
-  }
-}
-
-const SERVICE_TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
-
-function validateService(object: Json): Cause[] {
-  const causes = validateMeta(object, dns1035Label);
-  const spec = asObject(object['spec']);
-  if (!SERVICE_TYPES.includes(String(spec['type']))) causes.push(unsupportedValue('spec.type', spec['type'], SERVICE_TYPES));
-  if (spec['sessionAffinity'] !== 'None' && spec['sessionAffinity'] !== 'ClientIP') {
-    causes.push(unsupportedValue('spec.sessionAffinity', spec['sessionAffinity'], ['ClientIP', 'None']));
-  }
-  const ports = asArray(spec['ports']);
-  const headless = spec['clusterIP'] === 'None';
-  if (ports.length === 0 && spec['type'] !== 'ExternalName' && !headless) causes.push(required('spec.ports'));
-  ports.forEach((port, index) => {
-    const path = `spec.ports[${index}]`;
-    if (ports.length > 1 && (at(port, 'name') ?? '') === '') causes.push(required(`${path}.name`));
-    const name = at(port, 'name');
-    if (typeof name === 'string' && name !== '')
-      for (const why of dns1123Label(name)) causes.push(invalidValue(`${path}.name`, name, why));
-    causes.push(
-      ...validatePort(at(port, 'port'), `${path}.port`),
-      ...validateIntOrPortName(at(port, 'targetPort'), `${path}.targetPort`),
-    );
-    const protocol = at(port, 'protocol');
-    if (!['SCTP', 'TCP', 'UDP'].includes(String(protocol)))
-      causes.push(unsupportedValue(`${path}.protocol`, protocol, ['SCTP', 'TCP', 'UDP']));
-  });
-  causes.push(...duplicates(ports, 'name', 'spec.ports'), ...validateLabels(spec['selector'], 'spec.selector'));
-  if (spec['type'] === 'ExternalName' && asString(spec['externalName']) === '') causes.push(required('spec.externalName'));
-  return causes;
-}
-
-function validateServiceUpdate(object: Json, previous: Json): Cause[] {
-  const before = asString(at(previous, 'spec', 'clusterIP'));
-  const after = asString(at(object, 'spec', 'clusterIP'));
-  const types = [at(previous, 'spec', 'type'), at(object, 'spec', 'type')];
-  if (before === '' || before === after || types.includes('ExternalName')) return [];
-  return [invalidValue('spec.clusterIPs[0]', [after], 'may not change once set')];
-}
-
-/** An update that leaves the allocated address out keeps it. */
-function keepClusterIp(object: Json, previous: Json): void {
-  const spec = ensureObject(object, 'spec');
-  if (spec['type'] === 'ExternalName') return;
-  for (const key of ['clusterIP', 'clusterIPs', 'healthCheckNodePort']) {
-    const before = at(previous, 'spec', key);
-    if (before !== undefined && (spec[key] === undefined || spec[key] === '')) spec[key] = before;
-  }
-  const ports = asArray(at(previous, 'spec', 'ports'));
-  for (const port of asArray(spec['ports'])) {
-    const same = ports.find((item) => at(item, 'port') === at(port, 'port') && at(item, 'protocol') === at(port, 'protocol'));
-    const nodePort = at(same, 'nodePort');
-    if (isObject(port) && nodePort !== undefined && spec['type'] !== 'ClusterIP') setDefault(port, 'nodePort', nodePort);
-  }
+  return [...validateMeta(object, dns1123Subdomain), ...validateData(object, 'data'), ...tooBig(object, 'data')];
 }
 
 function defaultPod(object: Json): void {
   const spec = ensureObject(object, 'spec');
   defaultPodSpec(spec);
+  defaultRequests(spec);
   setDefault(spec, 'enableServiceLinks', true);
 }
 
@@ -262,7 +201,12 @@ export const core: ResourceInfo[] = [
     shortNames: ['cm'],
     columns: [NAME, count('Data', dataCount('data', 'binaryData')), AGE],
     strategy: {
-      validate: (object) => [...validateMeta(object, dns1123Subdomain), ...validateData(object, 'data', 'binaryData')],
+      validate: (object) => [
+        ...validateMeta(object, dns1123Subdomain),
+        ...validateData(object, 'data', 'binaryData'),
+        ...validateTwice(object),
+        ...tooBig(object, '[]'),
+      ],
       validateUpdate: validateImmutable,
     },
   }),
@@ -401,30 +345,7 @@ export const core: ResourceInfo[] = [
     columns: [NAME, count('Secrets', (object) => asArray(object['secrets']).length), AGE],
     strategy: { validate: named(dns1123Subdomain) },
   }),
-  define({
-    group: '',
-    plural: 'services',
-    kind: 'Service',
-    type: 'V1Service',
-    shortNames: ['svc'],
-    categories: ['all'],
-    subresources: ['status'],
-    columns: SERVICE,
-    strategy: {
-      defaults: defaultService,
-      prepareCreate: (object) => {
-        object['status'] = { loadBalancer: {} };
-      },
-      prepareUpdate: keepClusterIp,
-      validate: validateService,
-      validateUpdate: validateServiceUpdate,
-      createOnUpdate: true,
-      selectableFields: (service) => ({
-        'spec.clusterIP': asString(at(service, 'spec', 'clusterIP')),
-        'spec.type': asString(at(service, 'spec', 'type')),
-      }),
-    },
-  }),
+  services,
 ];
 
 function formatEndpoints(object: KubeObject): string {

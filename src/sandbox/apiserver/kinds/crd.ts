@@ -1,6 +1,8 @@
 import { invalidValue, required, unsupportedValue, type Cause } from '../errors.js';
 import { asArray, asObject, asString, at, deepEqual, ensureObject, isObject, setDefault, type Json } from '../json.js';
 import { compileError } from '../schema/cel.js';
+import { validateSchema } from '../schema/validate.js';
+import type { Schema } from '../schema/types.js';
 import { dns1035Label, dns1123Subdomain, validateMeta } from '../validation/names.js';
 import { NAME, text } from './columns.js';
 import { define } from './define.js';
@@ -19,6 +21,16 @@ function schemaIssues(schema: unknown, path: string, causes: Cause[]): void {
   const loose = schema['x-kubernetes-int-or-string'] === true || schema['x-kubernetes-preserve-unknown-fields'] === true;
   if (schema['type'] === undefined && !loose)
     causes.push(required(`${path}.type`, 'must not be empty for specified object fields'));
+  if (schema['default'] !== undefined) {
+    const wrong = validateSchema(schema['default'], schema as Schema);
+    causes.push(
+      ...wrong.map((cause) => ({
+        ...cause,
+        field: `${path}.default`,
+        message: cause.message.replace(': in body', ':  in body'),
+      })),
+    );
+  }
   if (schema['type'] === 'array' && schema['items'] === undefined) causes.push(required(`${path}.items`, 'must be specified'));
   if (schema['x-kubernetes-list-type'] === 'map' && asArray(schema['x-kubernetes-list-map-keys']).length === 0) {
     causes.push(required(`${path}.x-kubernetes-list-map-keys`, 'must not be empty if x-kubernetes-list-type is map'));
@@ -37,27 +49,33 @@ function schemaIssues(schema: unknown, path: string, causes: Cause[]): void {
   schemaIssues(schema['additionalProperties'], `${path}.additionalProperties`, causes);
 }
 
+const SCHEMA = 'schema.openAPIV3Schema';
+
+/** Where errors of the versions' schemas are told: at one place when all versions share one schema. */
+function schemasOf(versions: unknown[]): [path: string, schema: unknown][] {
+  const schemas = versions.map((version) => at(version, 'schema', 'openAPIV3Schema'));
+  const [first] = schemas;
+  if (first !== undefined && schemas.every((schema) => deepEqual(schema, first)))
+    return [['spec.validation.openAPIV3Schema', first]];
+  return schemas.map((schema, index) => [`spec.versions[${index}].${SCHEMA}`, schema]);
+}
+
 function validateVersions(versions: unknown[]): Cause[] {
   const causes: Cause[] = [];
-  if (versions.length === 0) causes.push(required('spec.versions', 'must have at least one version'));
   const stored = versions.filter((version) => at(version, 'storage') === true);
-  if (versions.length > 0 && stored.length !== 1) {
-    causes.push(
-      invalidValue(
-        'spec.versions',
-        versions.map((version) => at(version, 'name')),
-        'must have exactly one version marked as storage version',
-      ),
-    );
+  if (stored.length !== 1) {
+    const names = versions.map((version) => at(version, 'name'));
+    causes.push(invalidValue('spec.versions', names, 'must have exactly one version marked as storage version'));
+    if (versions.length === 0) causes.push(invalidValue('status.storedVersions', null, 'must have at least one stored version'));
   }
   versions.forEach((version, index) => {
-    const path = `spec.versions[${index}]`;
     for (const why of dns1035Label(asString(at(version, 'name'))))
-      causes.push(invalidValue(`${path}.name`, at(version, 'name'), why));
-    const schema = at(version, 'schema', 'openAPIV3Schema');
-    if (schema === undefined) causes.push(required(`${path}.schema.openAPIV3Schema`, 'schemas are required'));
-    else schemaIssues(schema, `${path}.schema.openAPIV3Schema`, causes);
+      causes.push(invalidValue(`spec.versions[${index}].name`, at(version, 'name'), why));
   });
+  for (const [path, schema] of schemasOf(versions)) {
+    if (schema === undefined) causes.push(required(path));
+    else schemaIssues(schema, path, causes);
+  }
   return causes;
 }
 

@@ -21,5 +21,11 @@ function rename(object: KubeObject, names: Map<string, string>, apiVersion: stri
 const toNew = new Map(RENAMED);
 const toCore = new Map(RENAMED.map(([core, modern]) => [modern, core]));
 
-export const eventToV1 = (event: KubeObject): KubeObject => rename(event, toNew, 'events.k8s.io/v1');
+/** In the newer form, what is empty is left out. */
+export function eventToV1(event: KubeObject): KubeObject {
+  const result = rename(event, toNew, 'events.k8s.io/v1');
+  for (const key of ['reportingController', 'reportingInstance']) if (result[key] === '') delete result[key];
+  return result;
+}
+
 export const eventFromV1 = (event: KubeObject): KubeObject => rename(event, toCore, 'v1');

@@ -1,6 +1,6 @@
 import type { KubeObject } from '../../../kube/types.js';
 import { invalidValue, required, type Cause } from '../errors.js';
-import { asArray, asObject, asString, at, deepEqual, ensureObject, setDefault, show, type Json } from '../json.js';
+import { asArray, asObject, asString, at, deepEqual, ensureObject, isObject, setDefault, show, type Json } from '../json.js';
 import type { ResourceInfo } from '../types.js';
 import { dns1123Subdomain, pathSegment, validateMeta, validateSelector } from '../validation/names.js';
 import { AGE, NAME, count, num, str, text } from './columns.js';
@@ -45,7 +45,13 @@ function validateBudget(object: Json): Cause[] {
   const min = at(object, 'spec', 'minAvailable');
   const max = at(object, 'spec', 'maxUnavailable');
   if (min !== undefined && max !== undefined) {
-    causes.push(invalidValue('spec', asObject(object['spec']), 'minAvailable and maxUnavailable cannot be both set'));
+    const printed = {
+      MinAvailable: min,
+      Selector: at(object, 'spec', 'selector') ?? null,
+      MaxUnavailable: max,
+      UnhealthyPodEvictionPolicy: at(object, 'spec', 'unhealthyPodEvictionPolicy') ?? null,
+    };
+    causes.push(invalidValue('spec', printed, 'minAvailable and maxUnavailable cannot be both set'));
   }
   return causes;
 }
@@ -58,6 +64,14 @@ function validateLease(object: Json): Cause[] {
   return causes;
 }
 
+function defaultSlicePorts(slice: Json): void {
+  for (const port of asArray(slice['ports'])) {
+    if (!isObject(port)) continue;
+    setDefault(port, 'name', '');
+    setDefault(port, 'protocol', 'TCP');
+  }
+}
+
 function validateSlice(object: Json): Cause[] {
   const causes = validateMeta(object, dns1123Subdomain);
   if (asString(object['addressType']) === '') causes.push(required('addressType'));
@@ -65,7 +79,34 @@ function validateSlice(object: Json): Cause[] {
 }
 
 const frozenRole = (object: Json, previous: Json): Cause[] =>
-  deepEqual(object['roleRef'], previous['roleRef']) ? [] : [invalidValue('roleRef', object['roleRef'], 'cannot change roleRef')];
+  deepEqual(object['roleRef'], previous['roleRef'])
+    ? []
+    : [
+        invalidValue(
+          'roleRef',
+          {
+            APIGroup: at(object, 'roleRef', 'apiGroup'),
+            Kind: at(object, 'roleRef', 'kind'),
+            Name: at(object, 'roleRef', 'name'),
+          },
+          'cannot change roleRef',
+        ),
+      ];
+
+function validateRole(object: Json): Cause[] {
+  const empty = (rule: unknown, key: string): boolean => asArray(at(rule, key)).length === 0;
+  const causes = asArray(object['rules']).flatMap((rule, index) => {
+    const missing = (key: string, why: string): Cause[] => (empty(rule, key) ? [required(`rules[${index}].${key}`, why)] : []);
+    const verbs = missing('verbs', 'verbs must contain at least one value');
+    if (!empty(rule, 'nonResourceURLs')) return verbs;
+    return [
+      ...verbs,
+      ...missing('apiGroups', 'resource rules must supply at least one api group'),
+      ...missing('resources', 'resource rules must supply at least one resource'),
+    ];
+  });
+  return [...validateMeta(object, pathSegment), ...causes];
+}
 
 function references(hpa: KubeObject): string {
   return `${asString(at(hpa, 'spec', 'scaleTargetRef', 'kind'))}/${asString(at(hpa, 'spec', 'scaleTargetRef', 'name'))}`;
@@ -138,7 +179,11 @@ const rbac = (plural: string, kind: string, namespaced: boolean): ResourceInfo =
           text('ServiceAccounts', subjects('ServiceAccount'), 1),
         ]
       : [NAME, text('Created At', (object) => object.metadata.creationTimestamp ?? '')],
-    strategy: { validate: named(pathSegment), createOnUpdate: true, ...(binding ? { validateUpdate: frozenRole } : {}) },
+    strategy: {
+      validate: binding ? named(pathSegment) : validateRole,
+      createOnUpdate: true,
+      ...(binding ? { validateUpdate: frozenRole } : {}),
+    },
   });
 };
 
@@ -188,6 +233,7 @@ export const others: ResourceInfo[] = [
     ],
     strategy: {
       generationFrom: 'labels',
+      defaults: defaultSlicePorts,
       validate: validateSlice,
       validateUpdate: (object, previous) =>
         object['addressType'] === previous['addressType']

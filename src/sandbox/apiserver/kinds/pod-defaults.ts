@@ -34,10 +34,16 @@ function defaultContainer(container: Json): void {
     const ref = own(own(env, 'valueFrom'), 'fieldRef');
     if (isObject(ref)) setDefault(ref, 'apiVersion', 'v1');
   }
-  const resources = ensureObject(container, 'resources');
-  const limits = own(resources, 'limits');
-  if (isObject(limits))
+}
+
+/** Requests are as high as limits where they are not given; in Pods alone, not in templates. Mutates `spec`. */
+export function defaultRequests(spec: Json): void {
+  for (const container of [...asArray(spec['containers']), ...asArray(spec['initContainers'])]) {
+    const resources = own(container, 'resources');
+    const limits = own(resources, 'limits');
+    if (!isObject(resources) || !isObject(limits)) continue;
     for (const [name, value] of Object.entries(limits)) setDefault(ensureObject(resources, 'requests'), name, value);
+  }
 }
 
 function defaultProbe(probe: Json): void {

@@ -8,11 +8,12 @@ interface Location {
   key: string;
 }
 
-const failed = (message: string): ApiError => new ApiError(422, 'Invalid', message);
+/** The real server says no more than this of an operation that cannot be done. */
+const failed = (): ApiError => new ApiError(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
 
 function split(path: unknown): string[] {
   if (typeof path !== 'string' || (path !== '' && !path.startsWith('/'))) {
-    throw badRequest(`json patch: path ${JSON.stringify(path)} must start with "/"`);
+    throw failed();
   }
   return path
     .split('/')
@@ -20,40 +21,39 @@ function split(path: unknown): string[] {
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
-function index(list: unknown[], key: string, allowEnd: boolean, path: string): number {
+function index(list: unknown[], key: string, allowEnd: boolean): number {
   const position = key === '-' && allowEnd ? list.length : /^\d+$/.test(key) ? Number(key) : -1;
   if (position < 0 || position > list.length || (!allowEnd && position === list.length)) {
-    throw failed(`the server rejected our request due to an error in our request: index ${key} of ${path} is out of bounds`);
+    throw failed();
   }
   return position;
 }
 
-function read(container: unknown, key: string, path: string): unknown {
-  if (Array.isArray(container)) return container[index(container, key, false, path)] as unknown;
+function read(container: unknown, key: string): unknown {
+  if (Array.isArray(container)) return container[index(container, key, false)] as unknown;
   if (isObject(container) && Object.hasOwn(container, key)) return container[key];
-  throw failed(`the server rejected our request due to an error in our request: doc is missing path: ${path}: missing value`);
+  throw failed();
 }
 
 function locate(root: Json, path: string): Location {
   const parts = split(path);
   const key = parts.pop();
-  if (key === undefined || key === '__proto__' || parts.includes('__proto__'))
-    throw badRequest(`json patch: path "${path}" cannot be changed`);
+  if (key === undefined || key === '__proto__' || parts.includes('__proto__')) throw failed();
   let parent: unknown = root;
-  for (const part of parts) parent = read(parent, part, path);
-  if (!Array.isArray(parent) && !isObject(parent)) throw failed(`json patch: the parent of ${path} is not an object or a list`);
+  for (const part of parts) parent = read(parent, part);
+  if (!Array.isArray(parent) && !isObject(parent)) throw failed();
   return { parent, key };
 }
 
 function add(root: Json, path: string, value: unknown): void {
   const { parent, key } = locate(root, path);
-  if (Array.isArray(parent)) parent.splice(index(parent, key, true, path), 0, value);
+  if (Array.isArray(parent)) parent.splice(index(parent, key, true), 0, value);
   else parent[key] = value;
 }
 
 function remove(root: Json, path: string): unknown {
   const { parent, key } = locate(root, path);
-  const value = read(parent, key, path);
+  const value = read(parent, key);
   if (Array.isArray(parent)) parent.splice(Number(key), 1);
   else delete parent[key];
   return value;
@@ -61,14 +61,14 @@ function remove(root: Json, path: string): unknown {
 
 function replace(root: Json, path: string, value: unknown): void {
   const { parent, key } = locate(root, path);
-  read(parent, key, path);
-  if (Array.isArray(parent)) parent[Number(key)] = value;
+  // A member that is not there is added: the real server's library has it so, whatever RFC 6902 says.
+  if (Array.isArray(parent)) parent[index(parent, key, false)] = value;
   else parent[key] = value;
 }
 
 function get(root: Json, path: string): unknown {
   let value: unknown = root;
-  for (const part of split(path)) value = read(value, part, path);
+  for (const part of split(path)) value = read(value, part);
   return value;
 }
 
@@ -77,7 +77,8 @@ function get(root: Json, path: string): unknown {
  * @throws ApiError 400 when the patch is malformed, 422 when a path or test does not hold
  */
 export function jsonPatch(target: Json, operations: unknown): Json {
-  if (!Array.isArray(operations)) throw badRequest('json patch: the body must be a list of operations');
+  if (!Array.isArray(operations))
+    throw badRequest('error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp');
   if (operations.length > MAX_OPERATIONS) {
     throw new ApiError(
       413,
@@ -90,7 +91,8 @@ export function jsonPatch(target: Json, operations: unknown): Json {
 }
 
 function apply(target: Json, operation: unknown): void {
-  if (!isObject(operation)) throw badRequest('json patch: every operation must be an object');
+  if (!isObject(operation))
+    throw badRequest('error decoding patch: json: cannot unmarshal string into Go value of type handlers.jsonPatchOp');
   const path = operation['path'];
   const from = operation['from'];
   split(path);
@@ -111,10 +113,10 @@ function apply(target: Json, operation: unknown): void {
       return add(target, to, clone(get(target, from as string)));
     case 'test':
       if (!deepEqual(get(target, to), operation['value'])) {
-        throw failed(`the server rejected our request due to an error in our request: testing path ${to} failed`);
+        throw failed();
       }
       return;
     default:
-      throw badRequest(`json patch: unexpected kind: ${JSON.stringify(operation['op'] ?? null)}`);
+      throw failed();
   }
 }

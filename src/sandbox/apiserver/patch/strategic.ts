@@ -1,4 +1,5 @@
-import { badRequest } from '../errors.js';
+import { badRequest, failure } from '../errors.js';
+import { goValue } from '../go.js';
 import { asArray, deepEqual, isObject, own, show, type Json } from '../json.js';
 import { memberSchema, type Schema } from '../schema/types.js';
 
@@ -16,7 +17,8 @@ export function strategicPatch(target: unknown, patch: unknown, schema: Schema |
   const directive = own(patch, DIRECTIVE);
   if (directive === 'delete') return undefined;
   if (directive === 'replace') return stripDirectives(patch);
-  if (directive !== undefined && directive !== 'merge') throw badRequest(`unknown patch type "${show(directive)}" in map`);
+  if (directive !== undefined && directive !== 'merge')
+    throw failure(`unknown patch type: ${show(directive)} in map: ${goValue(patch)}`);
   const result: Json = isObject(target) ? { ...target } : {};
   const retained = own(patch, RETAIN_KEYS);
   if (Array.isArray(retained)) for (const key of Object.keys(result)) if (!retained.includes(key)) delete result[key];
@@ -25,6 +27,8 @@ export function strategicPatch(target: unknown, patch: unknown, schema: Schema |
 }
 
 function patchField(result: Json, patch: Json, key: string, schema: Schema | undefined): void {
+  if (key.startsWith('$setElementOrder') && !key.startsWith(ELEMENT_ORDER))
+    throw badRequest('invalid patch format of setElementOrder list');
   if (key === DIRECTIVE || key === RETAIN_KEYS || key.startsWith(ELEMENT_ORDER)) return;
   const value = patch[key];
   if (key.startsWith(DELETE_PRIMITIVE)) {
@@ -58,15 +62,15 @@ function patchList(current: unknown, items: unknown[], schema: Schema | undefine
   const result = [...asArray(current)];
   if (key === undefined) {
     for (const item of items) if (!result.some((other) => deepEqual(other, item))) result.push(item);
-    return result;
+    return inOrder(result, order.length === 0 ? items : order, asArray(current), (item) => item);
   }
   for (const item of items) patchItem(result, item, key, schema?.items);
-  return order.length === 0 ? result : inOrder(result, order, key);
+  return inOrder(result, order.length === 0 ? items : order, asArray(current), (item) => own(item, key));
 }
 
 function patchItem(result: unknown[], item: unknown, key: string, schema: Schema | undefined): void {
   const id = own(item, key);
-  if (id === undefined) throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${key}`);
+  if (id === undefined) throw failure(`map: ${goValue(item)} does not contain declared merge key: ${key}`);
   const position = result.findIndex((other) => own(other, key) === id);
   const merged = strategicPatch(position < 0 ? {} : result[position], item, schema);
   if (merged === undefined) {
@@ -75,11 +79,25 @@ function patchItem(result: unknown[], item: unknown, key: string, schema: Schema
   else result[position] = merged;
 }
 
-/** Items named in `order` in that order, the others where they were relative to their predecessors (at the end). */
-function inOrder(items: unknown[], order: unknown[], key: string): unknown[] {
-  const rank = new Map(order.map((item, index) => [own(item, key), index]));
-  const position = (item: unknown): number => rank.get(own(item, key)) ?? rank.size;
-  return items.toSorted((a, b) => position(a) - position(b));
+/**
+ * The real server's order of a merged list: items that the patch (or its `$setElementOrder`) names in that order, the others as they
+ * were; where the two meet, they keep their former order, and what is new goes first.
+ */
+function inOrder(items: unknown[], order: unknown[], before: unknown[], identity: (item: unknown) => unknown): unknown[] {
+  const rank = (list: unknown[]): ((item: unknown) => number) => {
+    const ids = list.map(identity);
+    return (item) => ids.findIndex((id) => deepEqual(id, identity(item)));
+  };
+  const named = rank(order);
+  const former = rank(before);
+  const right = items.filter((item) => named(item) >= 0).toSorted((a, b) => named(a) - named(b));
+  const left = items.filter((item) => named(item) < 0).toSorted((a, b) => former(a) - former(b));
+  const result: unknown[] = [];
+  while (left.length > 0 && right.length > 0) {
+    const [first, second] = [former(left[0]), former(right[0])];
+    result.push(first >= 0 && second >= 0 && first <= second ? left.shift() : right.shift());
+  }
+  return [...result, ...left, ...right];
 }
 
 function stripDirectives(value: unknown): unknown {

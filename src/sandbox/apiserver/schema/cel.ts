@@ -127,12 +127,11 @@ function joinField(path: string, fieldPath: string): string {
 function cause(reason: string, field: string, message: string, value: unknown): Cause {
   if (reason === 'FieldValueForbidden') return { reason, field, message: `Forbidden: ${message}` };
   if (reason === 'FieldValueRequired') return { reason, field, message: `Required value: ${message}` };
-  const shown =
-    typeof value === 'object' && value !== null ? JSON.stringify(Array.isArray(value) ? 'array' : 'object') : render(value);
+  const shown = typeof value === 'object' && value !== null ? '' : `${render(value)}: `;
   return {
     reason,
     field,
-    message: `${reason === 'FieldValueDuplicate' ? 'Duplicate value' : 'Invalid value'}: ${shown}: ${message}`,
+    message: `${reason === 'FieldValueDuplicate' ? 'Duplicate value' : 'Invalid value'}: ${shown}${message}`,
   };
 }
 
@@ -163,7 +162,7 @@ export function validateRules(value: unknown, previous: unknown, schema: Schema,
 const ruled = new WeakMap<Schema, boolean>();
 
 /** Whether a schema or anything below it has rules: most parts have none and are skipped. */
-function hasRules(schema: Schema): boolean {
+export function hasRules(schema: Schema): boolean {
   const known = ruled.get(schema);
   if (known !== undefined) return known;
   const below = [...Object.values(schema.properties ?? {}), ...(schema.items === undefined ? [] : [schema.items])];

@@ -1,5 +1,5 @@
 import { clone, isObject, show, type Json } from '../json.js';
-import { builtinSchema } from './builtin.js';
+import { builtinName, builtinSchema } from './builtin.js';
 import { memberSchema, type Schema } from './types.js';
 
 /** Fills `default`s of a structural schema and drops nulls that have one, as the server does on every read and write. Mutates. */
@@ -77,48 +77,62 @@ function goType(value: unknown): string {
   return typeof value;
 }
 
-const GO_TYPES: Record<string, string> = {
-  string: 'string',
-  boolean: 'bool',
-  number: 'float64',
-  object: 'map[string]interface {}',
-  array: '[]interface {}',
-};
+const GO_SCALARS: Record<string, string> = { string: 'string', boolean: 'bool', number: 'float64' };
 
-/** The first place where a built-in object cannot be decoded into its Go type, as `json:` words it; undefined when it can. */
-export function decodeError(value: unknown, schema: Schema, path: string): string | undefined {
-  if (value === null || value === undefined || schema['x-kubernetes-preserve-unknown-fields'] === true) return undefined;
-  const actual = goType(value);
-  if (schema['x-kubernetes-int-or-string'] === true) {
-    return actual === 'string' || actual === 'number' ? undefined : mismatch(actual, path, 'intstr.IntOrString');
-  }
-  const wanted = schema.type === 'integer' ? 'number' : schema.type === 'boolean' ? 'bool' : schema.type;
-  if (wanted !== undefined && wanted !== actual && !isQuantity(wanted, actual, schema)) {
-    return mismatch(
-      actual,
-      path,
-      schema.type === 'integer' ? (schema.format ?? 'int32') : (GO_TYPES[schema.type ?? ''] ?? String(schema.type)),
-    );
-  }
-  if (schema.type === 'integer' && !Number.isInteger(value))
-    return mismatch(`number ${show(value)}`, path, schema.format ?? 'int32');
-  if (Array.isArray(value)) return decodeItems(value, schema.items, path);
-  return isObject(value) ? decodeMembers(value, schema, path) : undefined;
+/** Go's name of the type that a schema stands for: `int32`, `map[string]string`, `[]v1.Container`. */
+function goTypeOf(schema: Schema | undefined): string {
+  if (schema === undefined) return 'interface {}';
+  if (schema['x-kubernetes-int-or-string'] === true) return 'intstr.IntOrString';
+  if (schema.type === 'integer') return schema.format ?? 'int32';
+  if (schema.type === 'array') return `[]${goTypeOf(schema.items)}`;
+  const name = builtinName(schema);
+  if (name !== undefined) return structName(name).replace(/^/, 'v1.');
+  if (schema.type === 'object')
+    return typeof schema.additionalProperties === 'object'
+      ? `map[string]${goTypeOf(schema.additionalProperties)}`
+      : 'map[string]interface {}';
+  return GO_SCALARS[schema.type ?? ''] ?? String(schema.type);
 }
 
-function decodeItems(items: unknown[], schema: Schema | undefined, path: string): string | undefined {
+/** `DeploymentSpec` of the client library's `V1DeploymentSpec`. */
+const structName = (name: string): string => name.replace(/^(?:[A-Z][a-z]+)?V\d+(?:beta\d+|alpha\d+)?/, '');
+
+/**
+ * The first place where a built-in object cannot be decoded into its Go type, as `json:` words it; undefined when it can.
+ * @param path names of fields from the root, without indexes and map keys
+ * @param struct Go's name of the innermost struct
+ */
+export function decodeError(value: unknown, schema: Schema, path: string, struct: string): string | undefined {
+  if (value === null || value === undefined || schema['x-kubernetes-preserve-unknown-fields'] === true) return undefined;
+  const actual = goType(value);
+  const wrong = (): string =>
+    `json: cannot unmarshal ${actual} into Go struct field ${struct}.${path} of type ${goTypeOf(schema)}`;
+  if (schema['x-kubernetes-int-or-string'] === true) return actual === 'string' || actual === 'number' ? undefined : wrong();
+  const wanted = schema.type === 'integer' ? 'number' : schema.type === 'boolean' ? 'bool' : schema.type;
+  if (wanted !== undefined && wanted !== actual && !isQuantity(wanted, actual, schema)) return wrong();
+  if (schema.type === 'integer' && !Number.isInteger(value))
+    return `json: cannot unmarshal number ${show(value)} into Go struct field ${struct}.${path} of type ${goTypeOf(schema)}`;
+  if (Array.isArray(value)) return decodeItems(value, schema.items, path, struct);
+  return isObject(value) ? decodeMembers(value, schema, path, struct) : undefined;
+}
+
+function decodeItems(items: unknown[], schema: Schema | undefined, path: string, struct: string): string | undefined {
   if (schema === undefined) return undefined;
   for (const item of items) {
-    const error = decodeError(item, schema, path);
+    const error = decodeError(item, schema, path, struct);
     if (error !== undefined) return error;
   }
   return undefined;
 }
 
-function decodeMembers(value: Json, schema: Schema, path: string): string | undefined {
+function decodeMembers(value: Json, schema: Schema, path: string, struct: string): string | undefined {
+  const name = builtinName(schema);
+  const inner = name === undefined ? struct : structName(name);
   for (const key of Object.keys(value)) {
     const member = memberSchema(schema, key);
-    const error = member && decodeError(value[key], member, path === '' ? key : `${path}.${key}`);
+    // The key of a map is no field.
+    const below = schema.properties === undefined ? path : path === '' ? key : `${path}.${key}`;
+    const error = member && decodeError(value[key], member, below, inner);
     if (error !== undefined) return error;
   }
   return undefined;
@@ -127,6 +141,3 @@ function decodeMembers(value: Json, schema: Schema, path: string): string | unde
 /** Quantities are described as strings, and may be written as numbers. Labels and data may not. */
 const isQuantity = (wanted: string, actual: string, schema: Schema): boolean =>
   wanted === 'string' && actual === 'number' && schema.format === 'quantity';
-
-const mismatch = (actual: string, path: string, type: string): string =>
-  `json: cannot unmarshal ${actual} into Go struct field ${path.split('.').at(-1) ?? ''} at ${path} of type ${type}`;

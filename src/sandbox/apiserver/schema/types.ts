@@ -40,6 +40,8 @@ export interface Schema {
   'x-kubernetes-patch-merge-key'?: string;
   'x-kubernetes-patch-strategy'?: string;
   'x-kubernetes-validations'?: ValidationRule[];
+  /** Paths of the fields that a field selector may name, in the schema of a kind. */
+  'x-kubernetes-selectable-fields'?: { fieldPath: string }[];
 }
 
 /** One CEL rule of `x-kubernetes-validations`. */

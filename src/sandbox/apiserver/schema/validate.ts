@@ -105,7 +105,7 @@ function checkString(value: string, schema: Schema, path: string, causes: Cause[
   if (pattern !== undefined && compilePattern(pattern)?.test(value) === false)
     causes.push(bad(path, value, `should match '${pattern}'`));
   if (format !== undefined && Object.hasOwn(FORMATS, format) && FORMATS[format]?.(value) === false) {
-    causes.push(bad(path, value, `must be of type ${format}: ${JSON.stringify(value)}`));
+    causes.push({ ...bad(path, value, `must be of type ${format}: ${JSON.stringify(value)}`), reason: 'FieldValueTypeInvalid' });
   }
 }
 
@@ -181,17 +181,26 @@ function checkObject(value: Json, schema: Schema, path: string, causes: Cause[])
   }
 }
 
+/** Errors of combined schemas name no field, and are followed by what the first alternative misses. */
+const combined = (path: string, detail: string): Cause => ({
+  reason: 'FieldValueInvalid',
+  message: `Invalid value: "": ${JSON.stringify(path)} ${detail}`,
+  field: '<nil>',
+});
+
 function checkJunctors(value: unknown, schema: Schema, path: string, causes: Cause[]): void {
   for (const part of schema.allOf ?? []) validateInto(value, part, path, causes);
-  const matching = (parts: Schema[]): number => parts.filter((part) => validateSchema(value, part, path).length === 0).length;
-  if (schema.anyOf !== undefined && matching(schema.anyOf) === 0)
-    causes.push(bad(path, value, 'must validate at least one schema (anyOf)'));
-  if (schema.oneOf !== undefined) {
-    const found = matching(schema.oneOf);
-    if (found !== 1)
-      causes.push(bad(path, value, `must validate one and only one schema (oneOf). Found ${found === 0 ? 'none' : found} valid`));
-  }
-  if (schema.not !== undefined && validateSchema(value, schema.not, path).length === 0) {
-    causes.push(bad(path, value, 'must not validate the schema (not)'));
-  }
+  const results = (parts: Schema[]): Cause[][] => parts.map((part) => validateSchema(value, part, path));
+  const valid = (found: Cause[][]): number => found.filter((one) => one.length === 0).length;
+  const { anyOf, oneOf, not } = schema;
+  const any = anyOf && results(anyOf);
+  if (any !== undefined && valid(any) === 0)
+    causes.push(combined(path, 'must validate at least one schema (anyOf)'), ...(any[0] ?? []));
+  const one = oneOf && results(oneOf);
+  if (one !== undefined && valid(one) === 0)
+    causes.push(combined(path, 'must validate one and only one schema (oneOf). Found none valid'), ...(one[0] ?? []));
+  else if (one !== undefined && valid(one) > 1)
+    causes.push(combined(path, `must validate one and only one schema (oneOf). Found ${valid(one)} valid alternatives`));
+  if (not !== undefined && validateSchema(value, not, path).length === 0)
+    causes.push(combined(path, 'must not validate the schema (not)'));
 }

@@ -1,5 +1,5 @@
 import { duplicateValue, forbiddenField, invalidValue, required, tooLong, type Cause } from '../errors.js';
-import { asArray, asObject, at, isObject, own, type Json } from '../json.js';
+import { asArray, asObject, at, isObject, own, show, type Json } from '../json.js';
 
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
@@ -14,19 +14,26 @@ const DNS1035_MESSAGE =
   "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const QUALIFIED_MESSAGE =
   "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const PREFIX_MESSAGE = " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
 const LABEL_VALUE_MESSAGE =
   "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
+const MAX_SUBDOMAIN = 253;
 const ANNOTATIONS_LIMIT = 256 * 1024;
 
 export type NameRule = (name: string) => string[];
 
 const rule =
   (pattern: RegExp, message: string, max: number): NameRule =>
-  (name) => [...(name.length > max ? [`must be no more than ${max} bytes`] : []), ...(pattern.test(name) ? [] : [message])];
+  (name) => [
+    ...(name.length > max ? [`must be no more than ${max} ${max === MAX_SUBDOMAIN ? 'characters' : 'bytes'}`] : []),
+    ...(pattern.test(name) ? [] : [message]),
+  ];
 
-export const dns1123Label = rule(LABEL, LABEL_MESSAGE, 63);
-export const dns1123Subdomain = rule(SUBDOMAIN, SUBDOMAIN_MESSAGE, 253);
+const plainLabel = rule(LABEL, LABEL_MESSAGE, 63);
+export const dns1123Label: NameRule = (name) =>
+  plainLabel(name).map((why) => (why === LABEL_MESSAGE && SUBDOMAIN.test(name) ? 'must not contain dots' : why));
+export const dns1123Subdomain = rule(SUBDOMAIN, SUBDOMAIN_MESSAGE, MAX_SUBDOMAIN);
 export const dns1035Label = rule(DNS1035, DNS1035_MESSAGE, 63);
 /** Names that only need to be usable as one path segment, as RBAC kinds allow. */
 export const pathSegment: NameRule = (name) =>
@@ -48,7 +55,7 @@ export function validateQualifiedName(key: string, field: string): Cause[] {
   const name = parts.at(-1) ?? '';
   const causes: Cause[] = [];
   if (parts.length > 2)
-    return [invalidValue(field, key, `a qualified name must consist of alphanumeric characters, '-', '_' or '.'`)];
+    return [invalidValue(field, key, QUALIFIED_MESSAGE.replace('name part must', 'a valid label key must') + PREFIX_MESSAGE)];
   if (parts.length === 2)
     for (const why of dns1123Subdomain(parts[0] ?? '')) causes.push(invalidValue(field, key, `prefix part ${why}`));
   if (name === '') causes.push(invalidValue(field, key, 'name part must be non-empty'));
@@ -67,30 +74,62 @@ function validateAnnotations(annotations: unknown): Cause[] {
   return size > ANNOTATIONS_LIMIT ? [...causes, tooLong('metadata.annotations', ANNOTATIONS_LIMIT)] : causes;
 }
 
+const OWNER_KEYS = ['apiVersion', 'kind', 'name', 'uid', 'controller', 'blockOwnerDeletion'];
+const written = (owner: unknown): Json =>
+  Object.fromEntries(OWNER_KEYS.filter((key) => own(owner, key) !== undefined).map((key) => [key, own(owner, key)]));
+
 function validateOwners(owners: unknown): Cause[] {
-  let controllers = 0;
   const field = 'metadata.ownerReferences';
-  const causes = asArray(owners).flatMap((owner, index) => {
-    if (at(owner, 'controller') === true) controllers++;
-    return ['apiVersion', 'kind', 'name', 'uid']
-      .filter((key) => (at(owner, key) ?? '') === '')
-      .map((key) => invalidValue(`${field}[${index}].${key}`, at(owner, key) ?? '', 'must not be empty'));
+  const list = asArray(owners);
+  const causes = list.flatMap((owner) => {
+    const missing = ['apiVersion', 'kind', 'name', 'uid'].filter((key) => (at(owner, key) ?? '') === '');
+    const disallowed =
+      at(owner, 'kind') === 'Event' && (at(owner, 'apiVersion') === 'v1' || at(owner, 'apiVersion') === 'events.k8s.io/v1');
+    return [
+      ...missing.map((key) => invalidValue(`${field}.${key}`, at(owner, key) ?? '', 'must not be empty')),
+      ...(disallowed ? [invalidValue(field, written(owner), '/v1, Kind=Event is disallowed from being an owner')] : []),
+    ];
   });
-  if (controllers > 1) causes.push(invalidValue(field, null, 'Only one reference can have Controller set to true'));
+  const controllers = list
+    .filter((owner) => at(owner, 'controller') === true)
+    .map((owner) => `${show(at(owner, 'kind'))}/${show(at(owner, 'name'))}`);
+  if (controllers.length > 1) {
+    const why = `Only one reference can have Controller set to true. Found "true" in references for ${controllers.slice(0, 2).join(' and ')}`;
+    causes.push(invalidValue(field, list.map(written), why));
+  }
   return causes;
 }
 
+const STANDARD_FINALIZERS = new Set(['orphan', 'foregroundDeletion', 'kubernetes']);
+
+/** Finalizers of built-in kinds need a domain. */
+const unqualified = (finalizer: string, index: number): Cause[] =>
+  finalizer.includes('/') || STANDARD_FINALIZERS.has(finalizer)
+    ? []
+    : [
+        invalidValue(
+          `metadata.finalizers[${index}]`,
+          finalizer,
+          'name is neither a standard finalizer name nor is it fully qualified',
+        ),
+      ];
+
 /** Validates `metadata`. `nameRule` is the kind's. */
-export function validateMeta(object: Json, nameRule: NameRule): Cause[] {
+export function validateMeta(object: Json, nameRule: NameRule, custom = false): Cause[] {
   const meta = asObject(object['metadata']);
   const name = own(meta, 'name');
   const causes: Cause[] = [];
+  const prefix = own(meta, 'generateName');
+  // A dash at its end is followed by more.
+  if (typeof prefix === 'string' && prefix !== '')
+    for (const why of nameRule(prefix.replace(/-$/, 'a'))) causes.push(invalidValue('metadata.generateName', prefix, why));
   if (typeof name !== 'string' || name === '') causes.push(required('metadata.name', 'name or generateName is required'));
   else for (const why of nameRule(name)) causes.push(invalidValue('metadata.name', name, why));
   causes.push(...validateLabels(meta['labels'], 'metadata.labels'), ...validateAnnotations(meta['annotations']));
   causes.push(...validateOwners(meta['ownerReferences']));
-  for (const finalizer of asArray(meta['finalizers']))
-    causes.push(...validateQualifiedName(String(finalizer), 'metadata.finalizers'));
+  const finalizers = asArray(meta['finalizers']).map(String);
+  for (const finalizer of finalizers) causes.push(...validateQualifiedName(finalizer, 'metadata.finalizers'));
+  if (!custom) causes.push(...finalizers.flatMap(unqualified));
   return causes;
 }
 

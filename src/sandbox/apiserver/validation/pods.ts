@@ -1,5 +1,6 @@
-import { invalidValue, required, unsupportedValue, type Cause } from '../errors.js';
+import { forbiddenField, invalidValue, required, unsupportedValue, type Cause } from '../errors.js';
 import { asArray, asObject, at, isObject, own, show, type Json } from '../json.js';
+import { exceeds } from '../schema/quantity.js';
 import { dns1123Label, duplicates, validateLabels } from './names.js';
 
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
@@ -10,22 +11,24 @@ export function validatePort(value: unknown, field: string): Cause[] {
   return valid ? [] : [invalidValue(field, value ?? 0, 'must be between 1 and 65535, inclusive')];
 }
 
-const PORT_NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
+const MAX_PORT_NAME = 15;
+
+/** What is wrong with the name of a port. */
+function portNameErrors(name: string): string[] {
+  return [
+    ...(name.length > MAX_PORT_NAME ? [`must be no more than ${MAX_PORT_NAME} characters`] : []),
+    ...(/^[-a-z0-9]+$/.test(name) ? [] : ['must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)']),
+    ...(/[a-z]/.test(name) ? [] : ['must contain at least one letter (a-z)']),
+    ...(name.includes('--') ? ['must not contain consecutive hyphens'] : []),
+    ...(/^-|-$/.test(name) ? ['must not begin or end with a hyphen'] : []),
+  ];
+}
 
 /** An `IANA_SVC_NAME`, or a number in range. */
 export function validateIntOrPortName(value: unknown, field: string): Cause[] {
   if (typeof value === 'number') return validatePort(value, field);
   const name = show(value ?? '');
-  if (!PORT_NAME.test(name) || !/[a-z]/.test(name) || name.includes('--')) {
-    return [
-      invalidValue(
-        field,
-        name,
-        'must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-) and at least one letter (a-z), and no consecutive hyphens',
-      ),
-    ];
-  }
-  return name.length > 15 ? [invalidValue(field, name, 'must be no more than 15 characters')] : [];
+  return portNameErrors(name).map((why) => invalidValue(field, name, why));
 }
 
 function validateHandler(handler: Json, field: string): Cause[] {
@@ -36,6 +39,7 @@ function validateHandler(handler: Json, field: string): Cause[] {
   }
   const kinds = ['exec', 'httpGet', 'tcpSocket', 'grpc'].filter((kind) => isObject(own(handler, kind)));
   if (kinds.length === 0) causes.push(required(field, 'must specify a handler type'));
+  causes.push(...kinds.slice(1).map((kind) => forbiddenField(`${field}.${kind}`, 'may not specify more than 1 handler type')));
   return causes;
 }
 
@@ -60,6 +64,15 @@ function validateEnv(env: unknown[], field: string): Cause[] {
       return [invalidValue(`${path}.valueFrom`, '', 'may not be specified when `value` is not empty')];
     }
     return [];
+  });
+}
+
+function validateResources(resources: unknown, field: string): Cause[] {
+  const limits = asObject(at(resources, 'limits'));
+  return Object.entries(asObject(at(resources, 'requests'))).flatMap(([name, request]) => {
+    const limit = own(limits, name);
+    if (limit === undefined || !exceeds(show(request), show(limit))) return [];
+    return [invalidValue(`${field}.requests`, show(request), `must be less than or equal to ${name} limit of ${show(limit)}`)];
   });
 }
 
@@ -98,6 +111,7 @@ function validateContainer(container: unknown, field: string, volumes: ReadonlyS
     }
     if ((at(mount, 'mountPath') ?? '') === '') causes.push(required(`${path}.mountPath`));
   });
+  causes.push(...validateResources(at(container, 'resources'), `${field}.resources`));
   for (const probe of ['livenessProbe', 'readinessProbe', 'startupProbe'])
     causes.push(...validateProbe(at(container, probe), `${field}.${probe}`));
   return causes;

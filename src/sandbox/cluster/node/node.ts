@@ -1,6 +1,6 @@
 import { Resources } from '../../../kube/resources.js';
-import type { KubeClient, KubeObject } from '../../../kube/types.js';
-import { isNotFound } from '../../../kube/types.js';
+import type { KubeClient } from '../../../kube/types.js';
+import { isConflict, isNotFound } from '../../../kube/types.js';
 import { PORTS_ANNOTATION } from '../annotations.js';
 import type { Clock } from '../clock.js';
 import type { NodeInformers } from '../informers.js';
@@ -142,18 +142,13 @@ export class SandboxNode {
     await (resident.stopped ? Promise.race([resident.stopped, resident.runtime.stop(0)]) : resident.runtime.stop(0));
   }
 
-  /**
-   * Removes the object of a pod that has ended. An eviction, because it carries the grace period of 0 that lets the API server
-   * forget a terminating pod; disruption budgets do not apply to one.
-   */
+  /** Removes the object of a pod that has ended: a grace period of 0 lets the API server forget a terminating pod. */
   private async remove(pod: Pod): Promise<void> {
     const { namespace, name, uid } = pod.metadata;
-    const deleteOptions = { gracePeriodSeconds: 0, preconditions: { uid } };
-    const eviction: KubeObject = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace }, deleteOptions };
     try {
-      await this.deps.client.create(Resources.Pod, eviction, { subresource: 'eviction' });
+      await this.deps.client.delete(Resources.Pod, namespace, name, { gracePeriodSeconds: 0, uid });
     } catch (error) {
-      if (!isNotFound(error)) throw error;
+      if (!isNotFound(error) && !isConflict(error)) throw error;
     }
   }
 

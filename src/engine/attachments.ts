@@ -1,0 +1,138 @@
+import { isDeepStrictEqual } from 'node:util';
+import { API_VERSION, Labels, type Canary, type SlotName } from '../api/index.js';
+import { otherSlot } from '../core/names.js';
+import { layOver, liftOff, pointer, readOverlay, type Fields } from '../core/overlay.js';
+import { Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
+import type { Resource } from '../kube/types.js';
+import { Index, keyOf, overlaidKey, selectedKey, type Cache } from './cache.js';
+import { podLabels } from './facts.js';
+import { budgetSpec, scaledDeployment, selectsPods } from './selecting.js';
+
+/**
+ * Objects of the user that speak of the target's pods, and must speak of slots while a Canary manages it: PodDisruptionBudgets
+ * (trap K4) and HorizontalPodAutoscalers (trap K3).
+ */
+interface Attachment {
+  resource: Resource;
+  into: IndexedInformer<KubeObject>;
+  object: KubeObject;
+}
+export type AttachmentWrite =
+  (Attachment & { op: 'patch'; patch: Record<string, unknown> }) | (Attachment & { op: 'create' | 'update' | 'delete' });
+
+/** Budgets of the user that are about the target's pods: by an overlay of ours, or by what they select. */
+function budgetsOf(cache: Cache, canary: Canary, target: KubeObject | undefined): KubeObject[] {
+  const { namespace = '', name } = canary.metadata;
+  const labels = podLabels(target) ?? {};
+  const keys = [
+    ...Object.entries(labels).map(([label, value]) => selectedKey(namespace, label, value)),
+    selectedKey(namespace, '', ''),
+  ];
+  const found = keys
+    .flatMap((key) => cache.budgets.byIndex(Index.callers, key))
+    .filter((budget) => budget.metadata.labels?.[Labels.canary] === undefined && selectsPods(budget, labels));
+  return [...new Set([...cache.budgets.byIndex(Index.callers, overlaidKey(namespace, name)), ...found])];
+}
+
+const LABEL = (label: string): string => pointer('spec', 'selector', 'matchLabels', label);
+
+/** A budget of the user's covers the stable slot; this copy of it covers the other one, where unhealthy pods must not block drains. */
+function copyOf(budget: KubeObject, canary: Canary, slot: SlotName): KubeObject {
+  const { namespace, name } = canary.metadata;
+  const spec = budget['spec'] as Record<string, unknown>;
+  const { selector, minAvailable } = budgetSpec.parse(spec);
+  const replicas = canary.spec.replicas ?? canary.status?.seededReplicas ?? 1;
+  // An absolute number is of the whole; as many may go from a slot that has fewer pods.
+  const allowance =
+    typeof minAvailable === 'number' ? { minAvailable: undefined, maxUnavailable: Math.max(0, replicas - minAvailable) } : {};
+  const matchLabels = { ...selector?.matchLabels, [Labels.canary]: name, [Labels.slot]: slot };
+  const wanted = { ...spec, ...allowance, unhealthyPodEvictionPolicy: 'AlwaysAllow', selector: { ...selector, matchLabels } };
+  return {
+    apiVersion: budget.apiVersion,
+    kind: budget.kind,
+    metadata: {
+      name: `${budget.metadata.name}-${canary.spec.service.slots[slot]}`,
+      namespace: namespace ?? '',
+      labels: { [Labels.canary]: name, [Labels.slot]: slot },
+    },
+    spec: JSON.parse(JSON.stringify(wanted)) as unknown,
+  };
+}
+
+function budgetWrites(
+  cache: Cache,
+  canary: Canary,
+  target: KubeObject | undefined,
+  stable: SlotName | undefined,
+): AttachmentWrite[] {
+  const base = { resource: Resources.PodDisruptionBudget as Resource, into: cache.budgets };
+  const users = budgetsOf(cache, canary, target);
+  const copies = stable === undefined ? [] : users.map((budget) => copyOf(budget, canary, otherSlot(stable)));
+  const live = cache.budgets.byIndex(Index.canary, keyOf(canary));
+  const names = new Set(copies.map(({ metadata }) => metadata.name));
+  const fields: Fields | undefined = stable && { [LABEL(Labels.canary)]: canary.metadata.name, [LABEL(Labels.slot)]: stable };
+  const patches = users.map((object) => ({
+    object,
+    patch: fields ? layOver(object, canary.metadata.name, fields) : liftOff(object),
+  }));
+  // A copy of the slot that is now stable goes before the user's budget comes: two budgets on one pod stop every eviction.
+  return [
+    ...live
+      .filter(({ metadata }) => !names.has(metadata.name))
+      .map((object): AttachmentWrite => ({ ...base, op: 'delete', object })),
+    ...patches.flatMap(({ object, patch }): AttachmentWrite[] => (patch ? [{ ...base, op: 'patch', object, patch }] : [])),
+    ...copies.flatMap((copy): AttachmentWrite[] => {
+      const known = cache.budgets.get(copy.metadata.namespace, copy.metadata.name);
+      if (!known) return [{ ...base, op: 'create', object: copy }];
+      if (known.metadata.labels?.[Labels.canary] !== canary.metadata.name || isDeepStrictEqual(known['spec'], copy['spec']))
+        return [];
+      return [{ ...base, op: 'update', object: { ...known, spec: copy['spec'] } }];
+    }),
+  ];
+}
+
+function autoscalerWrites(cache: Cache, canary: Canary, attached: boolean): AttachmentWrite[] {
+  const { namespace = '', name } = canary.metadata;
+  const fields: Fields = {
+    '/spec/scaleTargetRef/apiVersion': API_VERSION,
+    '/spec/scaleTargetRef/kind': 'Canary',
+    '/spec/scaleTargetRef/name': name,
+  };
+  const ours = cache.autoscalers.byIndex(Index.callers, overlaidKey(namespace, name));
+  const naming = attached ? cache.autoscalers.byIndex(Index.target, `${namespace}/${canary.spec.targetRef.name}`) : [];
+  return [...new Set([...ours, ...naming])].flatMap((object): AttachmentWrite[] => {
+    const patch = attached ? layOver(object, name, fields) : liftOff(object);
+    return patch ? [{ resource: Resources.HorizontalPodAutoscaler, into: cache.autoscalers, object, op: 'patch', patch }] : [];
+  });
+}
+
+/** What brings budgets and autoscalers to speak of the slots, `stable` being the one that serves; without it, of the target again. In order. */
+export function attachmentWrites(
+  cache: Cache,
+  canary: Canary,
+  target: KubeObject | undefined,
+  stable: SlotName | undefined,
+): AttachmentWrite[] {
+  return [...budgetWrites(cache, canary, target, stable), ...autoscalerWrites(cache, canary, stable !== undefined)];
+}
+
+/** Canaries that may have to look at one of these objects again. */
+export function attachedCanaries(cache: Cache, object: KubeObject): string[] {
+  const { namespace = '' } = object.metadata;
+  const overlay = readOverlay(object);
+  if (overlay) return [`${namespace}/${overlay.canary}`];
+  const owner = object.metadata.labels?.[Labels.canary];
+  if (owner !== undefined) return [`${namespace}/${owner}`];
+  const named = scaledDeployment(object).flatMap((key) => cache.canaries.byIndex(Index.target, key));
+  const selected =
+    object.kind === Resources.PodDisruptionBudget.kind
+      ? cache.canaries
+          .list(namespace)
+          .filter(
+            (canary) =>
+              canary.status?.adoptedAt &&
+              selectsPods(object, podLabels(cache.deployments.get(namespace, canary.spec?.targetRef?.name ?? '')) ?? {}),
+          )
+      : [];
+  return [...named, ...selected].map(keyOf);
+}

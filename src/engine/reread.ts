@@ -1,0 +1,38 @@
+import { SluiceResources, type Canary } from '../api/index.js';
+import { canaryNames } from '../core/names.js';
+import { KubeError, Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
+import type { Resource } from '../kube/types.js';
+import type { Cache } from './cache.js';
+import { callerServices, routeInput } from './observe.js';
+import type { Writer } from './writer.js';
+
+/** No answer, or one that the server gave up on: the write may have been carried out all the same. */
+export const leavesDoubt = (error: unknown): boolean => error instanceof KubeError && (error.code === 0 || error.code >= 500);
+
+type Read = [resource: Resource, informer: IndexedInformer<KubeObject>, name: string, apiVersion?: string];
+
+function objectsOf(cache: Cache, canary: Canary): Read[] {
+  const { service, slots } = canaryNames(canary.spec);
+  const { name: target } = canary.spec.targetRef;
+  const callers = callerServices(cache, canary, cache.deployments.get(canary.metadata.namespace, target));
+  const routes = new Map(routeInput(cache, canary).virtualServices.map((item) => [item.metadata.name, item.apiVersion]));
+  if (!canary.spec.service.virtualService && !routes.has(service)) routes.set(service, 'networking.istio.io/v1');
+  return [
+    ...[...routes].map(([name, apiVersion]): Read => [Resources.VirtualService, cache.virtualServices, name, apiVersion]),
+    ...[target, ...Object.values(slots)].map((name): Read => [Resources.Deployment, cache.deployments, name]),
+    ...callers.map((item): Read => [Resources.Service, cache.services, item.metadata.name]),
+    [SluiceResources.Canary as unknown as Resource, cache.canaries as unknown as IndexedInformer<KubeObject>, canary.metadata.name],
+  ];
+}
+
+/**
+ * After a write whose outcome is not known, the local copies may lack what we did ourselves: a weight that is already written, say,
+ * to a slot that is about to be emptied. So everything that decides about traffic is read once before the next decision.
+ * Rejects when the server does not answer.
+ */
+export async function reread(cache: Cache, writer: Writer, canary: Canary): Promise<void> {
+  for (const [resource, informer, name, apiVersion] of objectsOf(cache, canary)) {
+    const version = apiVersion?.split('/')[1] ?? resource.version;
+    await writer.reread({ ...resource, version }, canary.metadata.namespace, name, informer);
+  }
+}

@@ -1,0 +1,54 @@
+/** How budgets and autoscalers name the pods that they are about. */
+import { z } from 'zod';
+import { readOverlay } from '../core/overlay.js';
+import type { KubeObject } from '../kube/index.js';
+import { overlaidKey, selectedKey } from './keys.js';
+
+const expression = z.object({ key: z.string(), operator: z.string(), values: z.array(z.string()).nullish() });
+export const budgetSpec = z.object({
+  selector: z
+    .object({ matchLabels: z.record(z.string(), z.string()).nullish(), matchExpressions: z.array(expression).nullish() })
+    .nullish(),
+  minAvailable: z.union([z.int(), z.string()]).nullish(),
+});
+
+type Labelled = Record<string, string>;
+
+function satisfies({ key, operator, values }: z.infer<typeof expression>, labels: Labelled): boolean {
+  const value = labels[key];
+  if (operator === 'Exists') return value !== undefined;
+  if (operator === 'DoesNotExist') return value === undefined;
+  const listed = value !== undefined && (values ?? []).includes(value);
+  return operator === 'In' ? listed : !listed;
+}
+
+/** True when a budget selects pods with these labels by any of them. One that selects whole namespaces is not about this target. */
+export function selectsPods(budget: KubeObject, labels: Labelled): boolean {
+  const selector = budgetSpec.safeParse(budget['spec']).data?.selector;
+  const wanted = Object.entries(selector?.matchLabels ?? {});
+  const expressions = selector?.matchExpressions ?? [];
+  return (
+    wanted.length + expressions.length > 0 &&
+    wanted.every(([key, value]) => labels[key] === value) &&
+    expressions.every((item) => satisfies(item, labels))
+  );
+}
+
+/** Under which keys a budget is looked for; see {@link overlaidKey} and {@link selectedKey}. */
+export function budgetKeys(budget: KubeObject): string[] {
+  const namespace = budget.metadata.namespace ?? '';
+  const overlay = readOverlay(budget);
+  if (overlay) return [overlaidKey(namespace, overlay.canary)];
+  const first = Object.entries(budgetSpec.safeParse(budget['spec']).data?.selector?.matchLabels ?? {}).sort(([a], [b]) =>
+    a.localeCompare(b),
+  )[0];
+  return [selectedKey(namespace, first?.[0] ?? '', first?.[1] ?? '')];
+}
+
+const scaling = z.object({ scaleTargetRef: z.object({ kind: z.string(), name: z.string() }) });
+
+/** `NAMESPACE/DEPLOYMENT` that an autoscaler names. */
+export function scaledDeployment(autoscaler: KubeObject): string[] {
+  const reference = scaling.safeParse(autoscaler['spec']).data?.scaleTargetRef;
+  return reference?.kind === 'Deployment' ? [`${autoscaler.metadata.namespace ?? ''}/${reference.name}`] : [];
+}

@@ -1,0 +1,280 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SluiceResources, type SlotName } from '../../../src/api/index.js';
+import { isNotFound, KubeError, Resources, type KubeObject, type Resource } from '../../../src/kube/index.js';
+import { readyAfter, TrapWorld, type App } from './world.js';
+
+const SLOT = 'sluice.dev/slot';
+const PodMetrics: Resource = {
+  group: 'metrics.k8s.io',
+  version: 'v1beta1',
+  plural: 'pods',
+  kind: 'PodMetrics',
+  namespaced: true,
+};
+
+/** The resource metrics API, as a kind of its own whose objects the tests write. */
+const METRICS_API: KubeObject = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'pods.metrics.k8s.io', annotations: { 'api-approved.kubernetes.io': 'unapproved, a stand-in' } },
+  spec: {
+    group: PodMetrics.group,
+    scope: 'Namespaced',
+    names: { kind: PodMetrics.kind, listKind: 'PodMetricsList', plural: 'pods', singular: 'podmetrics' },
+    versions: [
+      {
+        name: PodMetrics.version,
+        served: true,
+        storage: true,
+        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+      },
+    ],
+  },
+};
+
+let world: TrapWorld;
+beforeAll(async () => {
+  const seconds = ['sync-period', 'initial-readiness-delay', 'cpu-initialization-period', 'downscale-stabilization'];
+  world = await TrapWorld.start({ controllerManagerFlags: seconds.map((name) => `--horizontal-pod-autoscaler-${name}=1s`) });
+  await world.client.create(Resources.CustomResourceDefinition, METRICS_API);
+});
+afterAll(() => world?.stop());
+
+describe.concurrent('K3: an autoscaler counts the pods that the selector matches', () => {
+  /** Says of every pod how much memory it uses, until the returned function is called. */
+  function reportMemory(app: App, mebibytes: (pod: KubeObject) => number): () => void {
+    const ending = new AbortController();
+    const report = async (): Promise<void> => {
+      const pods = (await app.pods('app=shop')) as unknown as KubeObject[];
+      for (const pod of pods) {
+        const { name, labels } = pod.metadata;
+        const body: KubeObject & Record<string, unknown> = {
+          apiVersion: 'metrics.k8s.io/v1beta1',
+          kind: 'PodMetrics',
+          metadata: { name, namespace: app.namespace, labels },
+          timestamp: new Date().toISOString(),
+          window: '10s',
+          containers: [{ name: 'shop', usage: { memory: `${mebibytes(pod)}Mi`, cpu: '10m' } }],
+        };
+        await app.client.patch(PodMetrics, app.namespace, name, body, 'apply', { force: true });
+      }
+    };
+    const loop = async (): Promise<void> => {
+      while (!ending.signal.aborted) {
+        await report().catch(() => undefined);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
+    };
+    void loop();
+    return () => ending.abort();
+  }
+
+  const autoscaler = (namespace: string): KubeObject => ({
+    apiVersion: 'autoscaling/v2',
+    kind: 'HorizontalPodAutoscaler',
+    metadata: { name: 'shop', namespace },
+    spec: {
+      scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'shop' },
+      minReplicas: 2,
+      maxReplicas: 40,
+      metrics: [{ type: 'Resource', resource: { name: 'memory', target: { type: 'AverageValue', averageValue: '100Mi' } } }],
+    },
+  });
+
+  interface HpaStatus {
+    desiredReplicas?: number;
+    conditions?: { type: string; status: string; reason: string; message: string }[];
+  }
+  const statusOf = async (app: App): Promise<HpaStatus> =>
+    ((await app.get(Resources.HorizontalPodAutoscaler, 'shop'))['status'] ?? {}) as HpaStatus;
+  const scaledTo = async (app: App): Promise<number | undefined> => (await app.canary()).spec.replicas;
+  /** Asserts that the number stays, over several syncs of the autoscaler. */
+  async function stays(app: App, replicas: number, ms = 6_000): Promise<void> {
+    const until = Date.now() + ms;
+    while (Date.now() < until) {
+      expect(await scaledTo(app), 'replicas that are asked for').toBe(replicas);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+
+  it('is led to the Canary, whose selector covers only slots with weight: idle pods of the other slot change nothing', async () => {
+    const app = await world.app('k3');
+    await app.deploy({ replicas: 4 });
+    await app.client.create(Resources.HorizontalPodAutoscaler, autoscaler('k3'));
+    const written = (await app.get(Resources.HorizontalPodAutoscaler, 'shop'))['spec'];
+    let stable: SlotName = 'blue';
+    // The pods of the slot that does not serve leak.
+    const leaking = reportMemory(app, (pod) =>
+      pod.metadata.labels?.[SLOT] === undefined || pod.metadata.labels[SLOT] === stable ? 100 : 400,
+    );
+    try {
+      await app.createCanary({ revisions: { warmFor: '10m' } });
+      await app.adopted();
+      await world.until('the autoscaler to speak of the Canary', async () =>
+        JSON.stringify((await app.get(Resources.HorizontalPodAutoscaler, 'shop'))['spec']).includes('"kind":"Canary"'),
+      );
+      await world.until('an active autoscaler', async () =>
+        (await statusOf(app)).conditions?.some(({ type, status }) => type === 'ScalingActive' && status === 'True'),
+      );
+      await stays(app, 4);
+      await app.change();
+      await app.ended(1);
+      stable = await app.stableSlot();
+      expect(stable).toBe('green');
+      const idle = stable === 'green' ? 'blue' : 'green';
+      expect(await app.pods(`${SLOT}=${idle}`), 'warm pods').toHaveLength(4);
+      const scale = (await app.client.raw('/apis/sluice.dev/v1beta1/namespaces/k3/canaries/shop/scale')) as {
+        status: { selector: string; replicas: number };
+      };
+      expect(scale.status).toMatchObject({ replicas: 4 });
+      expect(scale.status.selector).toContain(stable);
+      expect(scale.status.selector).not.toContain(idle);
+      await stays(app, 4);
+      expect((await statusOf(app)).conditions?.find(({ type }) => type === 'ScalingActive')).toMatchObject({ status: 'True' });
+    } finally {
+      leaking();
+    }
+    // What the pods that serve need counts, and reaches them.
+    const growing = reportMemory(app, () => 150);
+    try {
+      await world.until('more pods that serve', async () => (await app.pods(`${SLOT}=${stable}`)).length >= 6);
+    } finally {
+      growing();
+    }
+    await app.client.delete(SluiceResources.Canary, 'k3', 'shop');
+    await world.until('the Canary to be gone', () => app.canary().then(() => false, isNotFound));
+    expect((await app.get(Resources.HorizontalPodAutoscaler, 'shop'))['spec']).toEqual(written);
+  });
+
+  it('constant load keeps the number constant in the middle of a release, when both slots are counted', async () => {
+    const app = await world.app('k3-run');
+    await app.deploy({ replicas: 4 });
+    await app.client.create(Resources.HorizontalPodAutoscaler, autoscaler('k3-run'));
+    const end = reportMemory(app, () => 100);
+    try {
+      await app.createCanary({ analysis: { stepWeights: null, steps: [{ weight: 50, approve: true }] } });
+      await app.adopted();
+      await app.change();
+      await app.weight(50);
+      await stays(app, 4);
+      await app.act('approve');
+      await app.ended(1);
+      await stays(app, 4, 3_000);
+    } finally {
+      end();
+    }
+  });
+});
+
+describe.concurrent('K4: a PodDisruptionBudget counts idle pods', () => {
+  const budget = (namespace: string): KubeObject => ({
+    apiVersion: 'policy/v1',
+    kind: 'PodDisruptionBudget',
+    metadata: { name: 'shop', namespace },
+    spec: { minAvailable: 3, selector: { matchLabels: { app: 'shop' } } },
+  });
+  interface BudgetStatus {
+    disruptionsAllowed?: number;
+    expectedPods?: number;
+    currentHealthy?: number;
+    observedGeneration?: number;
+  }
+  const statusOf = async (app: App, name = 'shop'): Promise<BudgetStatus> => {
+    const found = await app.get(Resources.PodDisruptionBudget, name);
+    const status = (found['status'] ?? {}) as BudgetStatus;
+    return status.observedGeneration === found.metadata.generation ? status : {};
+  };
+  const evict = async (app: App, name: string): Promise<number> => {
+    const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace: app.namespace } };
+    return app.client.create(Resources.Pod, eviction, { subresource: 'eviction' }).then(
+      () => 201,
+      (error: unknown) => (error instanceof KubeError ? error.code : 0),
+    );
+  };
+  const podOf = async (app: App, slot: SlotName): Promise<string> =>
+    (await app.pods(`${SLOT}=${slot}`)).find(({ metadata }) => metadata.deletionTimestamp === undefined)?.metadata.name ?? '';
+
+  it('warm pods of the old version do not count, and no pod has two budgets', async () => {
+    const app = await world.app('k4');
+    await app.deploy({ replicas: 4 });
+    await app.client.create(Resources.PodDisruptionBudget, budget('k4'));
+    const written = (await app.get(Resources.PodDisruptionBudget, 'shop'))['spec'];
+    await app.createCanary({ revisions: { warmFor: '10m' } });
+    await app.adopted();
+    await world.until('the budget of the stable slot', async () => (await statusOf(app)).expectedPods === 4);
+    await app.change();
+    await app.ended(1);
+    const stable = await app.stableSlot();
+    const other: SlotName = stable === 'blue' ? 'green' : 'blue';
+    expect(await app.pods('app=shop')).toHaveLength(8);
+    // Eight pods match the user's labels; of the four that serve, one may go.
+    await world.until('a budget of the pods that serve', async () => {
+      const { expectedPods, disruptionsAllowed } = await statusOf(app);
+      return (
+        expectedPods === 4 &&
+        disruptionsAllowed === 1 &&
+        JSON.stringify((await app.get(Resources.PodDisruptionBudget, 'shop'))['spec']).includes(`"${SLOT}":"${stable}"`)
+      );
+    });
+    await world.until(
+      'a budget of the warm pods',
+      async () => (await statusOf(app, `shop-${other}`).catch(() => ({}) as BudgetStatus)).expectedPods === 4,
+    );
+    expect(await evict(app, await podOf(app, other)), 'eviction of a warm pod').toBe(201);
+    expect(await evict(app, await podOf(app, stable)), 'eviction of a pod that serves').toBe(201);
+    await app.client.delete(SluiceResources.Canary, 'k4', 'shop');
+    await world.until('the Canary to be gone', () => app.canary().then(() => false, isNotFound));
+    expect(
+      (await app.client.list(Resources.PodDisruptionBudget, { namespace: 'k4' })).items.map(({ metadata, spec }) => [
+        metadata.name,
+        spec,
+      ]),
+    ).toEqual([['shop', written]]);
+  });
+
+  it('a canary that never becomes ready does not block the drain of a node', async () => {
+    const app = await world.app('k4-broken');
+    await app.deploy({ replicas: 4 });
+    await app.client.create(Resources.PodDisruptionBudget, budget('k4-broken'));
+    await app.createCanary();
+    await app.adopted();
+    await app.change(readyAfter(3_600_000));
+    const free = await app.freeSlot();
+    await world.until('pods of the canary', async () => (await app.pods(`${SLOT}=${free}`)).length === 4);
+    await world.until(
+      'their budget',
+      async () => (await statusOf(app, `shop-${free}`).catch(() => ({}) as BudgetStatus)).expectedPods === 4,
+    );
+    expect(await evict(app, await podOf(app, free)), 'eviction of an unready canary pod').toBe(201);
+    // And those that serve are still as well guarded as the user asked for.
+    await world.until('the budget of the stable slot', async () => (await statusOf(app)).disruptionsAllowed === 1);
+  });
+});
+
+describe.concurrent('K7: /scale without a number is an error', () => {
+  const scaleOf = (app: App) =>
+    app.client.raw(`/apis/sluice.dev/v1beta1/namespaces/${app.namespace}/canaries/shop/scale`) as Promise<{
+      spec: { replicas?: number };
+    }>;
+
+  it('the number is seeded from the live one, survives a replace that leaves it out, and 0 waits', async () => {
+    const app = await world.app('k7');
+    await app.adopt({ replicas: 3 });
+    expect((await scaleOf(app)).spec.replicas).toBe(3);
+    await app.client.patch(SluiceResources.Canary, 'k7', 'shop', { spec: { replicas: 5 } }, 'merge', { subresource: 'scale' });
+    await world.until('five pods', async () => (await app.endpoints('shop')).length === 5);
+    // kubectl replace with what is in Git.
+    const live = await app.canary();
+    const { replicas: _, ...spec } = live.spec;
+    await app.client.update(SluiceResources.Canary, { ...live, spec: spec as typeof live.spec });
+    await world.until('the number to be back', async () => (await app.canary()).spec.replicas === 5);
+    expect((await app.endpoints('shop')).length).toBe(5);
+    await app.client.patch(SluiceResources.Canary, 'k7', 'shop', { spec: { replicas: 0 } }, 'merge', { subresource: 'scale' });
+    await world.until('no pods', async () => (await app.pods('app=shop')).length === 0);
+    await app.change();
+    await world.until('the wait', async () => (await app.condition('Progressing')).reason === 'NoReplicas');
+    await app.client.patch(SluiceResources.Canary, 'k7', 'shop', { spec: { replicas: 2 } }, 'merge', { subresource: 'scale' });
+    expect((await app.ended(1)).result).toBe('Succeeded');
+    expect(await app.endpoints('shop')).toHaveLength(2);
+  });
+});

@@ -1,0 +1,97 @@
+import { createHmac } from 'node:crypto';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { Annotations } from '../../src/api/index.js';
+import { headOf } from '../../src/git/index.js';
+import { Resources } from '../../src/kube/resources.js';
+import { World, type RunningController } from './harness.js';
+import { canary, configMap, deployment, secret, service } from './manifests.js';
+import type { Repository, Shop } from './shop.js';
+
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });
+
+let world: World;
+let controller: RunningController;
+beforeAll(async () => {
+  world = await World.create();
+  controller = await world.runController();
+});
+afterAll(() => world.stop());
+
+const subject = (spec: Record<string, unknown>) => canary({ analysis: { metrics: [{ name: 'request-success-rate', thresholdRange: { min: 99 } }] }, ...spec });
+
+/** A shop whose reviews are released from Git, adopted. */
+async function fromGit(spec: Record<string, unknown>, source: Record<string, unknown> = {}): Promise<{ shop: Shop; repository: Repository }> {
+  const shop = await world.shop();
+  const repository = await shop.repository({ 'app.yaml': [deployment('v1'), service()], 'canary.yaml': [subject(spec)] }, source);
+  await shop.phase('Initialized');
+  return { shop, repository };
+}
+const pokes = (shop: Shop, times: number) => async (): Promise<void> => {
+  for (let round = 0; round < times; round += 1) {
+    shop.put({ ...shop.source(), metadata: { name: 'shop', annotations: { [Annotations.syncRequested]: `${round}` } } } as never);
+    await shop.see('the sync', () => shop.source()?.status?.lastHandledRequest === `${round}`);
+  }
+};
+
+it('after a rollback Git and the cluster agree: one revert, no run of its own, no second run through ten resyncs, a restart and a bot', async () => {
+  const { shop, repository } = await fromGit({ onRollback: { git: 'revert' } });
+  shop.health({ errorRate: 0.5 }, ['green']);
+  const bad = await repository.commit({ 'app.yaml': [deployment('v2'), service()] }, 'Version 2');
+  const entry = await shop.ended(1);
+  expect(entry).toMatchObject({ result: 'Failed', commit: bad });
+  await shop.see('the revert', () => shop.status.writeBacks?.[0]?.state === 'Done');
+  const reverted = await headOf(repository.dir);
+  expect(reverted).toMatchObject({ subject: 'Revert "Version 2"', trailers: { 'Sluice-Revision': entry.revision, 'Sluice-Reverts': bad } });
+  expect(shop.status.writeBacks?.[0]?.written).toBe(reverted.head);
+  await repository.applied(reverted.head);
+  await shop.reason('Progressing', 'Idle');
+  await pokes(shop, 10)();
+  await controller.stop();
+  controller = await world.runController();
+  for (const round of ['a', 'b']) {
+    await repository.applied(await repository.commit({ 'app.yaml': [deployment('v2'), service()], 'round.yaml': [configMap({ round }, 'round')] }, 'bot: v2'));
+    await shop.reason('Progressing', 'Quarantined');
+  }
+  await shop.see('a message about it', () => shop.told('Waiting').length > 0);
+  expect(shop.told('Waiting')).toHaveLength(1);
+  expect(shop.history).toHaveLength(1);
+  expect((await headOf(repository.dir)).subject).toBe('bot: v2');
+  expect(shop.status.writeBacks).toHaveLength(1);
+});
+
+it('Sluice-Retry: true runs a quarantined revision again, with that commit', async () => {
+  const { shop, repository } = await fromGit({});
+  shop.health({ errorRate: 0.5 }, ['green']);
+  await repository.commit({ 'app.yaml': [deployment('v2'), service()] });
+  await shop.ended(1);
+  shop.health({ errorRate: 0 }, ['green']);
+  const again = await repository.commit({ 'README.md': 'x\n' }, 'Try again\n\nSluice-Retry: true\n');
+  expect(await shop.ended(2)).toMatchObject({ result: 'Succeeded', commit: again });
+});
+
+it('a push that its host announces is applied at once, whichever replica hears of it', async () => {
+  const { shop, repository } = await fromGit({}, { interval: '1h', webhook: { type: 'github', secretRef: { name: 'hook' } } });
+  shop.put(secret({ token: 's3cret' }, 'hook'));
+  const commit = await repository.commit({ 'extra.yaml': [configMap({ a: 'b' }, 'extra')] });
+  const body = JSON.stringify({ ref: 'refs/heads/main', after: commit });
+  const post = (token: string): Promise<Response> =>
+    fetch(`${controller.url}/git-hooks/${shop.namespace}/shop`, { method: 'POST', body, headers: { 'x-github-event': 'push', 'x-hub-signature-256': `sha256=${createHmac('sha256', token).update(body).digest('hex')}` } });
+  expect((await post('wrong')).status).toBe(401);
+  expect(shop.get(Resources.ConfigMap, 'extra')).toBeUndefined();
+  expect((await post('s3cret')).status).toBe(202);
+  await repository.applied(commit);
+});
+
+it('with apply: false the commit of what another tool applied is confirmed, and its verdict goes back to Git', async () => {
+  const shop = await world.shop();
+  const repository = await shop.repository({ 'app.yaml': [deployment('v1'), service()] }, { apply: false });
+  await shop.adopted(subject({ onRollback: { git: 'revert' } }));
+  shop.health({ errorRate: 0.5 }, ['green']);
+  const bad = await repository.commit({ 'app.yaml': [deployment('v2'), service()] }, 'Version 2');
+  shop.release('v2');
+  // It may be confirmed only after the release has failed.
+  const entry = await shop.see('a release of a known commit', () => shop.history[0]?.commit !== undefined && shop.history[0]);
+  expect(entry).toMatchObject({ result: 'Failed', commit: bad, source: `${shop.namespace}/shop` });
+  await shop.see('the revert', () => shop.status.writeBacks?.[0]?.state === 'Done');
+  expect(await headOf(repository.dir)).toMatchObject({ subject: 'Revert "Version 2"' });
+});

@@ -1,0 +1,6 @@
+import { defineConfig } from 'vitest/config';
+
+/** Every scenario of examples/bookinfo, played on the sandbox's own parts: half a minute each, with processes and callers. */
+export default defineConfig({
+  test: { include: ['test/scenarios/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 120_000, fileParallelism: false, maxWorkers: 1 },
+});

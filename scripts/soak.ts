@@ -1,6 +1,6 @@
 /**
  * `npm run soak [-- --count N] [-- --seeds FILE] [-- --first N] [-- --stop]`: plays random schedules in the simulated world of
- * test/world and asserts the nine truths after every step. The last line is `N schedules, N faults, N failures`.
+ * test/world and asserts the nine truths after every step; then feeds every parser of outside data with ten inputs per schedule. The last line is `N schedules, N faults, N failures`.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,9 +9,12 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { playSeed, seedOf } from '../test/world/seeds.js';
+import { fuzz } from './fuzz.js';
 
 const COUNT = 10_000;
 const MAX_WORKERS = 2;
+/** 10,000 schedules come with 100,000 inputs. */
+const INPUTS_PER_SCHEDULE = 10;
 
 const { values } = parseArgs({
   options: { count: { type: 'string' }, seeds: { type: 'string' }, first: { type: 'string' }, stop: { type: 'boolean', default: false }, worker: { type: 'string' } },
@@ -45,6 +48,13 @@ async function work(seeds: number[], index: number, of: number): Promise<void> {
   }
 }
 
+async function fuzzed(count: number, seed: number): Promise<number> {
+  const { inputs, failures } = await fuzz(count, seed);
+  for (const { target, input, message } of failures) console.log(`parser of ${target}: ${message}\n  input: ${input}\n  replay: npx tsx scripts/fuzz.ts ${count} ${seed}`);
+  console.log(`${inputs} inputs to parsers, ${failures.length} failures`);
+  return failures.length;
+}
+
 async function main(): Promise<void> {
   const seeds = seedsOf();
   if (values.worker !== undefined) {
@@ -75,6 +85,8 @@ async function main(): Promise<void> {
   );
   const died = codes.filter((code) => code !== 0).length;
   if (died > 0) console.log(`${died} of ${workers} workers ended before their last schedule`);
+  // Who asks whether a mutant is caught wants to know about schedules only.
+  if (!values.stop) totals.failures += await fuzzed(seeds.length * INPUTS_PER_SCHEDULE, seeds[0] ?? 1);
   console.log(`${((Date.now() - started) / 1_000).toFixed(0)} s`);
   console.log(`${totals.schedules} schedules, ${totals.faults} faults, ${totals.failures} failures`);
   process.exitCode = totals.failures > 0 || died > 0 || totals.schedules < seeds.length ? 1 : 0;

@@ -24,6 +24,8 @@ export function release(draft: Draft): void {
   status.phase = 'Terminating';
   // Callers may be handed over from the stable slot only.
   if (!emptied(draft, draft.freeSlot)) return;
+  // Until the routes are given back they are defended as ever.
+  if (draft.weights !== undefined && !status.releasing?.routesReturnedAt) leadToStable(draft);
   if (targetServes(draft) && routesReturned(draft) && servicesMoved(draft) && slotsGone(draft)) {
     draft.event('Normal', 'Released', `${observed.name} given back: ${draft.spec.targetRef.kind} ${draft.spec.targetRef.name} serves by itself`);
     draft.do({ type: 'releaseRoutes' }, ...detach(draft), { type: 'deleteSlots' }, { type: 'releaseServices' }, { type: 'unmarkTarget' }, { type: 'removeFinalizer' });

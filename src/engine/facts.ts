@@ -8,7 +8,8 @@ import { podFailure } from './pod-failure.js';
 const conditions = z.array(z.object({ type: z.string(), reason: z.string().optional(), status: z.string() })).optional();
 const deploymentSchema = z.object({
   spec: z.object({ replicas: z.int().optional(), template: z.object({ metadata: z.object({ labels: z.record(z.string(), z.string()).optional() }).optional() }).optional() }).optional(),
-  status: z.object({ observedGeneration: z.int().optional(), readyReplicas: z.int().optional(), conditions }).optional(),
+  status: z.object({ observedGeneration: z.int().optional(), readyReplicas: z.int().optional(),
+      replicas: z.int().optional(), conditions }).optional(),
 });
 const podSchema = z.object({ status: z.object({ conditions }).optional() });
 const sliceSchema = z.object({

@@ -35,10 +35,20 @@ function observeSlot(cache: Cache, canary: Canary, slot: SlotName): SlotObservat
     ...(ours ? observeDeployment(ours) : { replicas: 0, exceeded: false }),
     ready,
     endpoints: endpoints.size,
-    pods: pods.length,
+    pods: Math.max(pods.length, ours ? unseenPods(ours) : 0),
     ...(failure === undefined ? {} : { failure }),
     ...oldestOf(pods),
   };
+}
+
+/**
+ * Pods of a slot that was scaled to zero, as its Deployment counts them: those that were made a moment ago may not be in the cache
+ * yet. Until the Deployment has been looked at since its last change, there may be one.
+ */
+function unseenPods(live: KubeObject): number {
+  const data = readDeployment(live);
+  if (data?.spec?.replicas !== 0) return 0;
+  return data.status?.observedGeneration === live.metadata.generation ? (data.status?.replicas ?? 0) : 1;
 }
 
 function oldestOf(pods: KubeObject[]): Pick<SlotObservation, 'oldestPod'> {

@@ -25,6 +25,8 @@ import type { Writer } from './writer.js';
 const MAX_ROUNDS = 6;
 /** Soon enough for people, long enough that caches have caught up after a conflict, in milliseconds. */
 const RETRY_MS = 50;
+/** A decision that is older than this is not carried on with, in milliseconds. */
+const STALE_MS = 1_000;
 /** Changes of mere numbers and wording are stored this late, in milliseconds: most are overtaken by one that matters. */
 const COSMETIC_MS = 3_000;
 /** Between two of them, over all Canaries: when hundreds wait at once, telling how they wait must not be what they wait for. */
@@ -173,7 +175,11 @@ export class Reconciler {
 
   /** In order; stops at the first that fails, because the later ones rely on it. Returns what stopped it. */
   async #apply(context: ApplyContext, effects: Effect[], memory: Memory): Promise<unknown> {
+    const { now } = this.options;
+    const begun = now();
     for (const effect of effects) {
+      // What was decided before a write that took long may not hold any more.
+      if (now() - begun > STALE_MS) return new Waiting(`${effect.type}: the write before it took ${now() - begun} ms; it is decided again`);
       try {
         await apply(context, effect);
       } catch (error) {

@@ -1,0 +1,135 @@
+import type { KubeObject } from '../../src/kube/types.js';
+import { Resources, type Api } from './api.js';
+import { NAMESPACE, selectorOf, type Cluster, type Version } from './cluster.js';
+import type { Chance, Timeline } from './time.js';
+
+export interface Destination {
+  host: string;
+  weight: number;
+}
+/** Where one kind of caller sends its requests now. */
+export interface Caller {
+  name: string;
+  /** Services by weight; for callers outside the mesh the pods behind one Service. */
+  destinations: Destination[];
+  /** Pods that an address was known of, for callers outside the mesh. */
+  pods?: string[];
+}
+interface Stretch {
+  from: number;
+  to: number;
+  /** By Service: share of all requests (0..1), share of them that failed, latency of the pods. */
+  shares: Map<string, { share: number; failed: number; latency: number }>;
+}
+
+export const SERVICE = 'reviews';
+const REQUESTS_PER_SECOND = 50;
+const KEEP_MS = 180_000;
+
+/** Destinations of the one route that goes to the Service, as a proxy reads a VirtualService. */
+export function destinationsOf(route: KubeObject | undefined): Destination[] {
+  const { http } = (route?.['spec'] ?? {}) as { http?: { name?: string; route?: { destination: { host: string }; weight?: number }[] }[] };
+  const found = http?.find((item) => item.name === undefined || item.name === 'reviews')?.route;
+  if (!found) return [{ host: SERVICE, weight: 100 }];
+  return found.map(({ destination, weight }) => ({ host: destination.host.split('.')[0] ?? '', weight: weight ?? 100 }));
+}
+
+/** Callers that learn late: proxies of the routes, callers outside the mesh of where a Service leads. */
+export class Mesh {
+  readonly #proxies: { lag: number; route: KubeObject | undefined; due: number }[];
+  #outside: { due: number; pods: string[] };
+  #stretches: Stretch[] = [];
+  /** Requests that found no ready pod. */
+  unanswered = 0;
+  #since: number;
+  #dirty = true;
+  #callers: Caller[] = [];
+
+  constructor(
+    private readonly api: Api,
+    private readonly cluster: Cluster,
+    private readonly timeline: Timeline,
+    chance: Chance,
+    maxLag: number,
+    private readonly versions: (image: string) => Version,
+  ) {
+    this.#since = timeline.now;
+    this.#proxies = [0, 1, 2].map((index) => ({ lag: [0, chance.between(0, maxLag), maxLag][index] ?? 0, route: undefined, due: 0 }));
+    this.#outside = { due: 0, pods: [] };
+    const outsideLag = chance.between(0, Math.min(maxLag, 1_500));
+    api.onWrite(({ resource, after, before }) => {
+      const name = (after ?? before)?.metadata.name;
+      if (resource.kind === 'VirtualService' && name === SERVICE) for (const proxy of this.#proxies) this.#later(proxy, proxy.lag, () => (proxy.route = after));
+      if (resource.kind === 'EndpointSlice' && name === `${SERVICE}-1`) {
+        const pods = cluster.endpoints(SERVICE);
+        this.#later(this.#outside, outsideLag, () => (this.#outside.pods = pods));
+      }
+      if (resource.kind === 'Pod' || resource.kind === 'EndpointSlice') this.#dirty = true;
+    });
+  }
+
+  #later(who: { due: number }, lag: number, learn: () => void): void {
+    who.due = Math.max(who.due, this.timeline.now + lag);
+    this.timeline.at(who.due, () => {
+      learn();
+      this.#dirty = true;
+    });
+  }
+
+  /** Where every kind of caller sends to now; undefined when nothing changed since the last call. */
+  look(): Caller[] | undefined {
+    if (!this.#dirty) return undefined;
+    this.#record();
+    this.#dirty = false;
+    this.#callers = this.#proxies.map(({ route }, index) => ({ name: `proxy ${index}`, destinations: destinationsOf(route) }));
+    this.#callers.push({ name: 'outside', destinations: [{ host: SERVICE, weight: 100 }], pods: this.#outside.pods });
+    return this.#callers;
+  }
+  /** Where they may send to, without looking whether it is news. */
+  get callers(): Caller[] {
+    return this.#callers;
+  }
+
+  /** Requests from the last change until now went where the callers said then. */
+  #record(): void {
+    const { now } = this.timeline;
+    if (now <= this.#since) return;
+    const shares: Stretch['shares'] = new Map();
+    for (const { destinations, pods } of this.#callers)
+      if (!pods)
+        for (const { host, weight } of destinations) {
+          const ready = this.cluster.endpoints(host).filter((pod) => this.cluster.serves(pod));
+          const { errors, latency } = this.versions(this.cluster.imageOfPod(ready[0] ?? ''));
+          const known = shares.get(host) ?? { share: 0, failed: 0, latency };
+          const failed = ready.length === 0 ? 1 : errors / 100;
+          const share = weight / 100 / this.#proxies.length;
+          if (ready.length === 0) this.unanswered += ((now - this.#since) / 1_000) * REQUESTS_PER_SECOND * share;
+          shares.set(host, { share: known.share + share, failed: Math.max(known.failed, failed), latency });
+        }
+    this.#stretches.push({ from: this.#since, to: now, shares });
+    this.#since = now;
+    while ((this.#stretches[0]?.to ?? now) < now - KEEP_MS) this.#stretches.shift();
+  }
+
+  /** What Prometheus knows of the requests to a Service in a stretch of time. */
+  evidence(service: string, from: number, to: number): { requests: number; success: number; latency: number } {
+    this.#record();
+    let [requests, good, latency] = [0, 0, 0];
+    for (const stretch of this.#stretches) {
+      const seconds = (Math.min(to, stretch.to) - Math.max(from, stretch.from)) / 1_000;
+      const seen = stretch.shares.get(service);
+      if (seconds <= 0 || !seen) continue;
+      const count = seconds * REQUESTS_PER_SECOND * seen.share;
+      requests += count;
+      good += count * (1 - seen.failed);
+      if (count > 0) latency = Math.max(latency, seen.latency);
+    }
+    return { requests, success: requests > 0 ? (100 * good) / requests : NaN, latency };
+  }
+
+  /** What the Service selects now. */
+  selected(): Record<string, string> {
+    const service = this.api.find(Resources.Service, NAMESPACE, SERVICE);
+    return (service && selectorOf(service)) ?? {};
+  }
+}

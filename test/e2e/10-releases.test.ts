@@ -117,7 +117,7 @@ describe('releases, with everything real', () => {
   });
 
   it('lost no request, wrote no impossible route, and split as the weights said in all of it', async () => {
-    world.assertEndingsToldOnce();
+    await world.assertEndingsToldOnce();
     world.assertNothingLost();
     world.recorder.assertInvariants(REPLICAS);
     world.assertPooledSplit();

@@ -112,8 +112,8 @@ describe('what happens in the middle of a release', () => {
     expect(world.weightsOf(slot, since)).toEqual([20, 50, 10, 50, 80, 100]);
   });
 
-  it('lost no request, wrote no impossible route, and split as the weights said in all of it', () => {
-    world.assertEndingsToldOnce();
+  it('lost no request, wrote no impossible route, and split as the weights said in all of it', async () => {
+    await world.assertEndingsToldOnce();
     world.assertNothingLost();
     world.recorder.assertInvariants(REPLICAS);
     world.assertPooledSplit();

@@ -49,8 +49,8 @@ describe(`the controller is killed with SIGKILL and started again (seed ${SEED})
     },
   );
 
-  it('lost no request, wrote no impossible route, and split as the weights said in all of it', () => {
-    world.assertEndingsToldOnce();
+  it('lost no request, wrote no impossible route, and split as the weights said in all of it', async () => {
+    await world.assertEndingsToldOnce();
     world.assertNothingLost();
     world.recorder.assertInvariants(REPLICAS);
     world.assertPooledSplit();

@@ -79,7 +79,7 @@ describe('T7: the leader is paused past its lease, and continued', () => {
     expect(entry).toMatchObject({ result: 'Succeeded', weights: [...STEPS, 100] });
     expect(world.weightsOf(slot, since)).toEqual([...STEPS, 100]);
     await world.assertTold(entry.revision, ['Started', 'Succeeded']);
-    world.assertEndingsToldOnce();
+    await world.assertEndingsToldOnce();
     world.assertNothingLost();
     world.recorder.assertInvariants(REPLICAS);
   });
@@ -179,7 +179,7 @@ describe('T7: SIGKILL between each pair of writes, and conflicts at each write',
     expect(entry).toMatchObject({ result: 'Succeeded', weights: [...STEPS, 100] });
     expect(world.weightsOf(slot, since)).toEqual([...STEPS, 100]);
     await world.assertTold(entry.revision, ['Started', 'Succeeded']);
-    world.assertEndingsToldOnce();
+    await world.assertEndingsToldOnce();
     world.assertNothingLost();
     world.recorder.assertInvariants(REPLICAS);
   });

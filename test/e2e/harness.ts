@@ -258,7 +258,9 @@ export class World {
   }
 
   /** Asserts that every run that ended so far was told of once at its start and once at its end, as it ended. */
-  assertEndingsToldOnce(): void {
+  async assertEndingsToldOnce(): Promise<void> {
+    // The end of a run is in the status a moment before its message is with the receiver.
+    await this.until('messages that are still on their way', () => (this.status.messages ?? []).length === 0);
     for (const { revision, run, result } of this.status.history ?? []) {
       const ofRun = this.told(revision).filter(({ id }) => id.includes(`/${run}/`));
       expect(

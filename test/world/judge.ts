@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { Mutant } from './mutants.js';
 
 const ROOT = resolve(fileURLToPath(import.meta.url), '../../..');
-const COPIED = ['src', 'test/world', 'scripts/soak.ts', 'package.json', 'tsconfig.json'];
+const COPIED = ['src', 'test', 'scripts', 'package.json', 'tsconfig.json'];
 
 /** How a controller is changed: edits of single places, or a unified diff. */
 export type Change = Pick<Mutant, 'edits'> | { patch: string };

@@ -4,3 +4,6 @@ export function clip(text: string, max: number): string {
   const cut = text.slice(0, max);
   return /[\uD800-\uDBFF]$/.test(cut) ? cut.slice(0, -1) : cut;
 }
+
+/** As {@link clip}, and one sees that something is missing. */
+export const shortened = (text: string, max: number): string => (text.length > max ? `${clip(text, max - 1)}…` : text);

@@ -9,6 +9,7 @@ import { KeyedLock, Slots } from './locks.js';
 import { describeRef, remotePatterns, resolveRef, type GitRef, type ResolvedRef } from './ref.js';
 import { SyncError } from './reasons.js';
 import { GitError, runGit, runRemoteGit, type GitCall } from './run.js';
+import { fetchShallow, ownRef, peel } from './shallow.js';
 import type { RemoteUrl } from './url.js';
 
 const DEFAULT_CONCURRENCY = 4;
@@ -201,7 +202,7 @@ export class Repositories {
   async #bring<T>(key: string, request: ReadRequest<T>, resolved: ResolvedRef, local: GitCall, remote: GitCall): Promise<string> {
     const { url, ref } = request;
     const source = resolved.refName ?? resolved.commit;
-    const target = `refs/sluice/${createHash('sha256').update(source).digest('hex').slice(0, 20)}`;
+    const target = ownRef(source);
     // Git moves our reference only after everything behind it has arrived.
     if ((await peel(target, local)) === resolved.commit) return resolved.commit;
     const depth = request.wantsHistory ? HISTORY_DEPTH : 1;
@@ -288,25 +289,4 @@ function limited(parent: AbortSignal | undefined, ms: number): { signal: AbortSi
     parent?.removeEventListener('abort', abort);
   };
   return { signal: controller.signal, forget };
-}
-
-async function fetchShallow(url: string, spec: string[], depth: number, remote: GitCall): Promise<string> {
-  const args = (options: string[]): string[] => ['fetch', '--quiet', '--force', '--no-tags', ...options, '--', url, ...spec];
-  try {
-    return await runRemoteGit(args([`--depth=${depth}`]), remote);
-  } catch (error) {
-    if (error instanceof GitError && /shallow/i.test(error.stderr) && /support/i.test(error.stderr))
-      return runRemoteGit(args([]), remote);
-    throw error;
-  }
-}
-
-/** The commit behind a name, tags peeled; undefined when it is not there. */
-async function peel(name: string, local: GitCall): Promise<string | undefined> {
-  try {
-    return (await runGit(['rev-parse', '--verify', '--quiet', `${name}^{commit}`], local)).trim();
-  } catch (error) {
-    if (error instanceof GitError && error.stderr.trim() === '') return undefined;
-    throw error;
-  }
 }

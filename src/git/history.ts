@@ -1,5 +1,7 @@
 import type { LocalRepository } from './fetch.js';
-import { GitError, runGit } from './run.js';
+import { isAncestor } from './commits.js';
+import { runGit } from './run.js';
+import { oneLine } from './text.js';
 
 /** Commits between two syncs that are looked at, at most. */
 const MAX_COMMITS = 200;
@@ -24,17 +26,18 @@ export async function describeCommit({ call, commit }: LocalRepository): Promise
     call,
   );
   const [name = '', mail = '', subject = ''] = output.split('\0');
-  return { sha: commit, author: oneLine(name) || oneLine(mail), subject: oneLine(subject) };
+  return { sha: commit, author: clipped(name) || clipped(mail), subject: clipped(subject) };
 }
 
-/**
- * Commits since `previous`, newest first, with the files below `path` that they touched. Empty when `previous` is not an ancestor (a
- * force-push) or too long ago to be known.
- */
-export async function commitsSince({ call, commit }: LocalRepository, previous: string, path: string): Promise<TouchingCommit[]> {
-  if (!/^[0-9a-f]{40,64}$/.test(previous) || previous === commit) return [];
-  const repository = { call, commit };
-  if (!(await isAncestor(repository, previous))) return [];
+/** An earlier commit, where it can be told what came since; undefined after a force-push, and when it is too long ago to be known. */
+export async function comparable({ call, commit }: LocalRepository, previous: string | undefined): Promise<string | undefined> {
+  if (previous === undefined || previous === commit || !/^[0-9a-f]{40,64}$/.test(previous)) return undefined;
+  return (await isAncestor(call, previous, commit)) ? previous : undefined;
+}
+
+/** Commits since a {@link comparable} one, newest first, with the files that they touched; none where there is no such one. */
+export async function commitsSince({ call, commit }: LocalRepository, since: string | undefined): Promise<TouchingCommit[]> {
+  if (since === undefined) return [];
   const args = [
     'log',
     '-z',
@@ -46,7 +49,7 @@ export async function commitsSince({ call, commit }: LocalRepository, previous: 
     `--max-count=${MAX_COMMITS}`,
     '--format=%x01%H',
   ];
-  const output = await runGit([...args, `${previous}..${commit}`, '--', path || '.'], call);
+  const output = await runGit([...args, `${since}..${commit}`, '--', '.'], call);
   return output
     .split('\u0001')
     .slice(1)
@@ -56,34 +59,19 @@ export async function commitsSince({ call, commit }: LocalRepository, previous: 
     });
 }
 
-/** The newest `max` commits that came since `previous`, newest first, whatever they touched; the commit alone where `previous` is unknown. */
-export async function commitsBrought({ call, commit }: LocalRepository, previous: string | undefined, max: number): Promise<string[]> {
-  if (previous === undefined || !/^[0-9a-f]{40,64}$/.test(previous) || previous === commit) return [commit];
-  if (!(await isAncestor({ call, commit }, previous))) return [commit];
-  const output = await runGit(['rev-list', `--max-count=${max}`, `${previous}..${commit}`, '--'], call);
+/** The newest `max` commits since a {@link comparable} one, newest first, whatever they touched; the commit alone where there is no such one. */
+export async function commitsBrought({ call, commit }: LocalRepository, since: string | undefined, max: number): Promise<string[]> {
+  if (since === undefined) return [commit];
+  const output = await runGit(['rev-list', `--max-count=${max}`, `${since}..${commit}`, '--'], call);
   return output.split('\n').filter(Boolean);
 }
 
-/** True when this commit, or one since `previous`, has the trailer `Sluice-Retry: true`. */
-export async function asksForRetry({ call, commit }: LocalRepository, previous: string | undefined): Promise<boolean> {
-  const known = previous !== undefined && /^[0-9a-f]{40,64}$/.test(previous) && previous !== commit && (await isAncestor({ call, commit }, previous));
-  const range = known ? [`--max-count=${MAX_COMMITS}`, `${previous}..${commit}`] : ['-1', commit];
+/** True when this commit, or one since a {@link comparable} one, has the trailer `Sluice-Retry: true`. */
+export async function asksForRetry({ call, commit }: LocalRepository, since: string | undefined): Promise<boolean> {
+  const range = since === undefined ? ['-1', commit] : [`--max-count=${MAX_COMMITS}`, `${since}..${commit}`];
   const output = await runGit(['log', '-z', '--no-show-signature', '--format=%B', ...range, '--'], call);
   return output.split('\0').some((message) => RETRY.test(message.trimEnd().split(/\n\s*\n/).at(-1) ?? ''));
 }
 const RETRY = /^Sluice-Retry: *true *$/im;
 
-async function isAncestor({ call, commit }: LocalRepository, previous: string): Promise<boolean> {
-  try {
-    await runGit(['merge-base', '--is-ancestor', previous, commit], call);
-    return true;
-  } catch (error) {
-    // 1: it is not. 128: it is not even here, as after a new clone of a long history.
-    if (error instanceof GitError && (error.exitCode === 1 || error.exitCode === 128)) return false;
-    throw error;
-  }
-}
-
-// eslint-disable-next-line no-control-regex -- control characters are what is looked for
-const CONTROL = /[\u0000-\u001f\u007f]+/g;
-const oneLine = (text: string): string => text.replace(CONTROL, ' ').trim().slice(0, MAX_TEXT);
+const clipped = (text: string): string => oneLine(text).slice(0, MAX_TEXT);

@@ -3,7 +3,7 @@ import { isConflict, type KubeObject } from '../kube/types.js';
 import { applyObjects, type AppliedMemory, type ApplyContext } from './apply.js';
 import { credentialsDigest, readCredentials, type GitCredentials } from './credentials.js';
 import type { LocalRepository, ReadResult, Repositories } from './fetch.js';
-import { asksForRetry, commitsBrought, commitsSince, describeCommit, type CommitInfo, type TouchingCommit } from './history.js';
+import { asksForRetry, commitsBrought, commitsSince, comparable, describeCommit, type CommitInfo, type TouchingCommit } from './history.js';
 import type { InventoryEntry } from './identity.js';
 import { requireLeading } from './leading.js';
 import { MAX_OBJECTS, renderTree, type ObjectFailure, type Rendered } from './manifests.js';
@@ -12,6 +12,7 @@ import { SyncError } from './reasons.js';
 import { backedOff } from './schedule.js';
 import type { SourcePlan } from './spec.js';
 import type { Outcome } from './status.js';
+import { short } from './text.js';
 import { readTrustedKeys, verifyCommit } from './verify.js';
 import { annotate, confirm, openQuestions, type Confirmed, type WitnessView } from './witness.js';
 
@@ -141,20 +142,23 @@ async function readSource(
       signal: context.signal,
       wantsHistory: previous !== undefined || !plan.apply,
       wants: (commit) => force || isDue(memory, commit, source.metadata.generation, context.now()) || (!plan.apply && memory.asked !== `${commit} ${openQuestions(context.view)}`),
-      read: async (repository) => ({
-        unsigned: await unsigned(context, source, plan, repository),
-        head: await describeCommit(repository),
-        since: previous === undefined ? [] : await commitsSince(repository, previous, ''),
-        brought: await commitsBrought(repository, previous, MAX_RECENT),
-        // The same commit asks once: what was applied from it says so already.
-        retry: previous !== undefined && previous !== repository.commit && (await asksForRetry(repository, previous)),
-        confirmed: plan.apply ? [] : await witness(context, memory, source, plan, repository),
-        rendered: await renderTree(repository, plan.path, plan.defaultNamespace).catch((error: unknown) => {
-          // A commit that cannot be used was read all the same.
-          if (error instanceof SyncError) return error;
-          throw error;
-        }),
-      }),
+      read: async (repository) => {
+        const before = await comparable(repository, previous);
+        return {
+          unsigned: await unsigned(context, source, plan, repository),
+          head: await describeCommit(repository),
+          since: await commitsSince(repository, before),
+          brought: await commitsBrought(repository, before, MAX_RECENT),
+          // The same commit asks once: what was applied from it says so already.
+          retry: previous !== undefined && previous !== repository.commit && (await asksForRetry(repository, before)),
+          confirmed: plan.apply ? [] : await witness(context, memory, source, plan, repository),
+          rendered: await renderTree(repository, plan.path, plan.defaultNamespace).catch((error: unknown) => {
+            // A commit that cannot be used was read all the same.
+            if (error instanceof SyncError) return error;
+            throw error;
+          }),
+        };
+      },
     });
   const credentials = await credentialsFor(context, memory, source, plan);
   try {
@@ -317,5 +321,4 @@ const synced = (commit: string, objects: number): Outcome => ({
   reason: 'Synced',
   message: `Applied commit ${short(commit)} (${objects} objects)`,
 });
-const short = (commit: string): string => commit.slice(0, 12);
 const byId = (a: InventoryEntry, b: InventoryEntry): number => (a.id < b.id ? -1 : 1);

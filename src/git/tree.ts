@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import type { LocalRepository } from './fetch.js';
 import { SyncError } from './reasons.js';
 import { readObjects, runGit } from './run.js';
+import { short } from './text.js';
 
 /** One entry of a commit's tree. `path` is relative to the repository. */
 export interface TreeEntry {
@@ -65,7 +66,7 @@ async function explainMissing(repository: LocalRepository, path: string): Promis
     const what = entry ? `"${part}" is ${NAMES[entry.kind]} there` : `"${part}" does not exist there`;
     throw new SyncError(
       'PathNotFound',
-      `spec.path "${path}" is not a folder of commit ${repository.commit.slice(0, 12)}: ${what}; add the folder, or correct spec.path. What was applied stays`,
+      `spec.path "${path}" is not a folder of commit ${short(repository.commit)}: ${what}; add the folder, or correct spec.path. What was applied stays`,
     );
   }
 }

@@ -6,6 +6,7 @@ import type { KubeObject } from '../kube/types.js';
 import type { LocalRepository } from './fetch.js';
 import { SyncError } from './reasons.js';
 import { GitAborted, GitError, runRemoteGit } from './run.js';
+import { short } from './text.js';
 
 /** Public keys whose signatures count. */
 export interface TrustedKeys {
@@ -49,7 +50,7 @@ export async function verifyCommit({ call, commit }: LocalRepository, keys: Trus
   } catch (error) {
     if (error instanceof GitAborted || error instanceof SyncError) throw error;
     const said = error instanceof GitError ? error.stderr.split('\n').filter((line) => line && !line.startsWith('gpg: WARNING')).join(' ').slice(0, MAX_WORDS) : '';
-    throw new SyncError('VerificationFailed', `commit ${commit.slice(0, 12)} is not signed by a key of spec.verify.secretRef${said ? ` (${said})` : ''}; sign it, or add the key. What was applied stays`);
+    throw new SyncError('VerificationFailed', `commit ${short(commit)} is not signed by a key of spec.verify.secretRef${said ? ` (${said})` : ''}; sign it, or add the key. What was applied stays`);
   } finally {
     await rm(dir, { recursive: true, force: true });
   }

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { z } from 'zod';
+import { retryAfterSeconds } from '../net/retry-after.js';
 import { KubeError } from './types.js';
 
 const statusSchema = z.looseObject({
@@ -35,7 +36,7 @@ const QUOTE_LENGTH = 200;
 /** Turns a refusal into a KubeError. `what` names the request: `get deployments.apps shop/reviews`. */
 export function refusal(what: string, code: number, headers: IncomingHttpHeaders, body: string): KubeError {
   const status = parseStatus(body);
-  const retryAfter = retryAfterSeconds(headers['retry-after']) ?? status?.details?.retryAfterSeconds;
+  const retryAfter = retryAfterSeconds(headers['retry-after'], Date.now()) ?? status?.details?.retryAfterSeconds;
   const message = status?.message ?? (body.trim().slice(0, QUOTE_LENGTH) || `HTTP ${code}`);
   return new KubeError(code, status?.reason || REASONS[code] || 'Unknown', `${what}: ${message}`, retryAfter);
 }
@@ -58,12 +59,4 @@ function parseStatus(body: string): z.infer<typeof statusSchema> | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** `Retry-After` is seconds or an HTTP date (RFC 9110 section 10.2.3). */
-function retryAfterSeconds(header: string | undefined): number | undefined {
-  if (!header) return undefined;
-  if (/^\d+$/.test(header)) return Number(header);
-  const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - Date.now()) / 1000));
 }

@@ -1,3 +1,4 @@
+import { shortened } from '../core/text.js';
 import type { Notification } from '../engine/ports.js';
 import type { NotifyTarget } from './types.js';
 
@@ -12,18 +13,18 @@ export const slack: NotifyTarget = {
   write(notification, spec) {
     const { severity, text } = notification;
     const blocks = [
-      { type: 'section', text: { type: 'mrkdwn', text: clip(escape(text), MAX_TEXT) } },
+      { type: 'section', text: { type: 'mrkdwn', text: shortened(escape(text), MAX_TEXT) } },
       {
         type: 'section',
         fields: fields(notification).map(([name, value]) => ({
           type: 'mrkdwn',
-          text: clip(`*${name}*\n${escape(value)}`, MAX_FIELD),
+          text: shortened(`*${name}*\n${escape(value)}`, MAX_FIELD),
         })),
       },
     ];
     const message = {
       // What notifications of the operating system and screen readers show.
-      text: clip(`${notification.namespace}/${notification.canary}: ${escape(text)}`, MAX_TEXT),
+      text: shortened(`${notification.namespace}/${notification.canary}: ${escape(text)}`, MAX_TEXT),
       username: spec.username,
       ...(spec.channel ? { channel: spec.channel } : {}),
       attachments: [{ color: COLOURS[severity], blocks }],
@@ -51,4 +52,3 @@ function fields(notification: Notification): [name: string, value: string][] {
 
 /** Slack reads these three as markup; without this a commit message could call a whole channel. */
 const escape = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
-const clip = (text: string, max: number): string => (text.length > max ? `${text.slice(0, max - 1)}…` : text);

@@ -6,6 +6,7 @@ it.each<[string | undefined, number | undefined]>([
   [undefined, undefined],
   ['30', 30],
   ['0', 0],
+  ['1.2', 2],
   ['Tue, 01 Jan 2030 12:01:30 GMT', 90],
   ['Tue, 01 Jan 2030 11:00:00 GMT', 0],
   ['soon', undefined],

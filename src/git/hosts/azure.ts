@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { ask, clip, refused, type Host, type HostRepository } from './types.js';
+import { shortened } from '../../core/text.js';
+import { ask, refused, type Host, type HostRepository } from './types.js';
 
 const STATES = { pending: 'pending', success: 'succeeded', failure: 'failed', cancelled: 'notApplicable' } as const;
 const VERSION = 'api-version=7.1';
@@ -19,7 +20,7 @@ export const azure: Host = {
   async setStatus(repository, commit, { state, context, description, link }) {
     const slash = context.indexOf('/');
     const named = { genre: context.slice(0, slash), name: context.slice(slash + 1) };
-    const body = { state: STATES[state], description: clip(description, 255), context: named, ...(link ? { targetUrl: link } : {}) };
+    const body = { state: STATES[state], description: shortened(description, 255), context: named, ...(link ? { targetUrl: link } : {}) };
     const answer = await ask(repository, 'POST', `${place(repository).base}/commits/${commit}/statuses?${VERSION}`, headers(repository), body);
     if (answer.status !== 201 && answer.status !== 200) throw refused('the commit status', answer);
   },
@@ -27,7 +28,7 @@ export const azure: Host = {
     const { base, web } = place(repository);
     const [sourceRefName, targetRefName] = [`refs/heads/${from}`, `refs/heads/${into}`];
     const link = (pull: unknown): string => `${repository.api}${web}/pullrequest/${pullRequest.parse(pull).pullRequestId}`;
-    const answer = await ask(repository, 'POST', `${base}/pullrequests?${VERSION}`, headers(repository), { sourceRefName, targetRefName, title, description: clip(body, MAX_BODY) });
+    const answer = await ask(repository, 'POST', `${base}/pullrequests?${VERSION}`, headers(repository), { sourceRefName, targetRefName, title, description: shortened(body, MAX_BODY) });
     if (answer.status === 201) return link(answer.body);
     if (answer.status === 409) {
       const query = new URLSearchParams({ 'searchCriteria.sourceRefName': sourceRefName, 'searchCriteria.targetRefName': targetRefName, 'searchCriteria.status': 'active', 'api-version': '7.1' });

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { ask, clip, refused, segments, type Host, type HostRepository } from './types.js';
+import { shortened } from '../../core/text.js';
+import { ask, refused, segments, type Host, type HostRepository } from './types.js';
 
 const STATES = { pending: 'INPROGRESS', success: 'SUCCESSFUL', failure: 'FAILED', cancelled: 'STOPPED' } as const;
 const pullRequest = z.looseObject({ links: z.looseObject({ html: z.looseObject({ href: z.string() }) }) });
@@ -19,7 +20,7 @@ export const bitbucket: Host = {
   limits: { perMinute: 60, perHour: 900 },
   async setStatus(repository, commit, { state, context, description, link }) {
     const url = link ?? `https://bitbucket.org/${repository.path}/commits/${commit}`;
-    const body = { state: STATES[state], key: keyOf(context), name: clip(context, 255), description: clip(description, 255), url };
+    const body = { state: STATES[state], key: keyOf(context), name: shortened(context, 255), description: shortened(description, 255), url };
     const answer = await ask(repository, 'POST', `/repositories/${segments(repository.path)}/commit/${commit}/statuses/build`, headers(repository), body);
     if (answer.status !== 200 && answer.status !== 201) throw refused('the commit status', answer);
   },

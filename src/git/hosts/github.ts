@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { ask, clip, refused, segments, type Host, type HostRepository } from './types.js';
+import { shortened } from '../../core/text.js';
+import { postPull, postStatus } from './repos-api.js';
+import { ask, refused, type Host, type HostRepository } from './types.js';
 
 const STATES = { pending: 'pending', success: 'success', failure: 'failure', cancelled: 'error' } as const;
 const pullRequest = z.looseObject({ html_url: z.string() });
@@ -9,14 +11,10 @@ const headers = ({ token }: HostRepository): Record<string, string> => ({ author
 export const github: Host = {
   api: (origin) => (new URL(origin).hostname === 'github.com' ? 'https://api.github.com' : `${origin}/api/v3`),
   limits: { perMinute: 60, perHour: 450 },
-  async setStatus(repository, commit, { state, context, description, link }) {
-    const body = { state: STATES[state], context, description: clip(description, 140), ...(link ? { target_url: link } : {}) };
-    const answer = await ask(repository, 'POST', `/repos/${segments(repository.path)}/statuses/${commit}`, headers(repository), body);
-    if (answer.status !== 201) throw refused('the commit status', answer);
-  },
-  async openPullRequest(repository, { from, into, title, body }) {
-    const pulls = `/repos/${segments(repository.path)}/pulls`;
-    const answer = await ask(repository, 'POST', pulls, headers(repository), { title, body, head: from, base: into });
+  setStatus: (repository, commit, status) => postStatus(repository, headers(repository), commit, { ...status, state: STATES[status.state], description: shortened(status.description, 140) }),
+  async openPullRequest(repository, pull) {
+    const { from, into } = pull;
+    const { pulls, answer } = await postPull(repository, headers(repository), pull);
     if (answer.status === 201) return pullRequest.parse(answer.body).html_url;
     if (answer.status === 422 && /already exists/i.test(answer.words)) {
       const owner = repository.path.split('/')[0] ?? '';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { ask, clip, refused, type Host, type HostRepository } from './types.js';
+import { shortened } from '../../core/text.js';
+import { ask, refused, type Host, type HostRepository } from './types.js';
 
 const STATES = { pending: 'running', success: 'success', failure: 'failed', cancelled: 'canceled' } as const;
 const mergeRequest = z.looseObject({ web_url: z.string() });
@@ -10,7 +11,7 @@ export const gitlab: Host = {
   api: (origin) => `${origin}/api/v4`,
   limits: { perMinute: 240, perHour: 6_000 },
   async setStatus(repository, commit, { state, context, description, link }) {
-    const body = { state: STATES[state], name: context, description: clip(description, 255), ...(link ? { target_url: link } : {}) };
+    const body = { state: STATES[state], name: context, description: shortened(description, 255), ...(link ? { target_url: link } : {}) };
     const answer = await ask(repository, 'POST', `/projects/${encodeURIComponent(repository.path)}/statuses/${commit}`, headers(repository), body);
     if (answer.status === 201 || answer.status === 200 || repeats(answer.status, answer.words, STATES[state])) return;
     throw refused('the commit status', answer);

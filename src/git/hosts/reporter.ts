@@ -1,5 +1,6 @@
 import type { Canary, GitSource } from '../../api/index.js';
 import type { Clock } from '../schedule.js';
+import { short } from '../text.js';
 import { hostOf, HOSTS, type HostOptions } from './index.js';
 import { Lane } from './lane.js';
 import { statusOf, verdictsOf, type Verdict } from './verdicts.js';
@@ -61,7 +62,7 @@ export class StatusReporter {
       onDone: () => this.#remember(key, text),
       onFailure: (message, final) => {
         if (final) this.#remember(key, text);
-        this.options.onFailure(canary, `status of commit ${verdict.commit.slice(0, 12)}: ${message}`, final);
+        this.options.onFailure(canary, `status of commit ${short(verdict.commit)}: ${message}`, final);
       },
     });
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Http, HttpRequest } from '../../net/http.js';
+import { retryAfterSeconds } from '../../net/retry-after.js';
 
 /** What is said of a commit. `cancelled`: the release ended without a verdict. */
 export type CommitState = 'pending' | 'success' | 'failure' | 'cancelled';
@@ -113,9 +114,8 @@ function refuse(host: string, { status, words }: Answer, headers: Record<string,
 
 /** `Retry-After` in seconds or as a date, else the time at which a quota is full again. */
 function waitOf(headers: Record<string, string>, now: number): number | undefined {
-  const after = headers['retry-after'];
-  if (after !== undefined && /^\d+(\.\d+)?$/.test(after)) return Number(after) * 1000;
-  if (after !== undefined && !Number.isNaN(Date.parse(after))) return Math.max(0, Date.parse(after) - now);
+  const after = retryAfterSeconds(headers['retry-after'], now);
+  if (after !== undefined) return after * 1000;
   const reset = Number(headers['x-ratelimit-remaining'] === '0' ? headers['x-ratelimit-reset'] : headers['ratelimit-remaining'] === '0' ? headers['ratelimit-reset'] : undefined);
   return Number.isFinite(reset) && reset > 0 ? Math.max(0, reset * 1000 - now) : undefined;
 }
@@ -139,8 +139,6 @@ function wordsIn(body: unknown): string {
 
 /** What was asked for was not done, and why; 404 and the like do not get better by themselves. */
 export const refused = (what: string, { status, words }: Answer): HostError => new HostError(`${what} was refused (${status})${words ? `: ${words}` : ''}`, false);
-
-export const clip = (text: string, max: number): string => (text.length <= max ? text : `${text.slice(0, max - 1)}…`);
 
 /** Each part of a path, escaped. */
 export const segments = (path: string): string => path.split('/').map(encodeURIComponent).join('/');

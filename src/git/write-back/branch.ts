@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { Workshop } from '../fetch.js';
 import { GitError, readObjects, runGit, runRemoteGit, type GitCall } from '../run.js';
+import { fetchShallow, ownRef, peel } from '../shallow.js';
 
 /** Commits behind the tip in which an earlier write-back is looked for. */
 const DEPTH = 1_000;
@@ -24,19 +24,14 @@ export class PushRefused extends Error {}
 
 /** Brings the branch and its history; undefined when the remote has no such branch. */
 export async function fetchBranch({ url, local, remote }: Workshop, branch: string): Promise<string | undefined> {
-  const target = `refs/sluice/out-${createHash('sha256').update(branch).digest('hex').slice(0, 20)}`;
-  const spec = `+refs/heads/${branch}:${target}`;
-  const fetch = (options: string[]): Promise<string> => runRemoteGit(['fetch', '--quiet', '--force', '--no-tags', ...options, '--', url, spec], remote);
+  const target = ownRef(branch, 'out-');
   try {
-    await fetch([`--depth=${DEPTH}`]).catch((error: unknown) => {
-      if (error instanceof GitError && /shallow/i.test(error.stderr) && /support/i.test(error.stderr)) return fetch([]);
-      throw error;
-    });
+    await fetchShallow(url, [`+refs/heads/${branch}:${target}`], DEPTH, remote);
   } catch (error) {
     if (error instanceof GitError && /couldn't find remote ref/i.test(error.stderr)) return undefined;
     throw error;
   }
-  return (await runGit(['rev-parse', '--verify', '--quiet', `${target}^{commit}`], local)).trim();
+  return peel(target, local);
 }
 
 /**
@@ -85,28 +80,6 @@ export async function fileAt(call: GitCall, commit: string, path: string): Promi
   if (!id) return undefined;
   const [content] = await readObjects([id], call);
   return content && { mode, content };
-}
-
-/** True when the commit is in the copy. */
-export async function holds(call: GitCall, commit: string): Promise<boolean> {
-  if (!/^[0-9a-f]{40,64}$/.test(commit)) return false;
-  return runGit(['cat-file', '-e', `${commit}^{commit}`], call).then(
-    () => true,
-    (error: unknown) => {
-      if (error instanceof GitError) return false;
-      throw error;
-    },
-  );
-}
-
-export async function isAncestor(call: GitCall, older: string, newer: string): Promise<boolean> {
-  return runGit(['merge-base', '--is-ancestor', older, newer], call).then(
-    () => true,
-    (error: unknown) => {
-      if (error instanceof GitError && (error.exitCode === 1 || error.exitCode === 128)) return false;
-      throw error;
-    },
-  );
 }
 
 /** Files that differ between two commits, in byte order. */

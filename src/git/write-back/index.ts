@@ -6,10 +6,11 @@ import { Repositories, type Workshop } from '../fetch.js';
 import { HostError, hostOf, type HostOptions } from '../hosts/index.js';
 import { SyncError } from '../reasons.js';
 import { planOf, type SourcePlan } from '../spec.js';
+import { short } from '../text.js';
 import { push, PushRefused } from './branch.js';
 import { promote } from './promotion.js';
 import type { LiveConfig, RenderedSource } from './judge.js';
-import { short, skipped } from './outcome.js';
+import { skipped } from './outcome.js';
 import { openPullRequest, type Offer } from './pull-request.js';
 import { propose, type RevertTask } from './revert.js';
 

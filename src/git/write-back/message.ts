@@ -1,4 +1,5 @@
 import type { Canary, HistoryEntry, WriteBack } from '../../api/index.js';
+import { oneLine } from '../text.js';
 
 const MAX_SUBJECT = 120;
 const MAX_CHECKS = 10;
@@ -15,10 +16,6 @@ export const Trailers = {
   cluster: 'Sluice-Cluster',
 } as const;
 
-// eslint-disable-next-line no-control-regex -- control characters are what is looked for
-const CONTROL = /[\u0000-\u001f\u007f]+/g;
-const line = (text: string): string => text.replace(CONTROL, ' ').trim();
-
 export interface Evidence {
   subject: string;
   /** Paragraphs for people. */
@@ -30,11 +27,11 @@ export interface Evidence {
 export function evidenceOf(canary: Canary, request: WriteBack, subjectOfCommit: string, cluster: string | undefined): Evidence {
   const { namespace = 'default', name } = canary.metadata;
   const entry = canary.status?.history?.find((item) => item.run === request.run);
-  const what = line(subjectOfCommit) || `revision ${request.revision}`;
+  const what = oneLine(subjectOfCommit) || `revision ${request.revision}`;
   return {
     subject: `Revert "${what.slice(0, MAX_SUBJECT)}"`,
     paragraphs: [
-      `Sluice took revision ${request.revision} of ${namespace}/${name} back: ${line(entry?.message ?? 'see the Canary for the reason')}`,
+      `Sluice took revision ${request.revision} of ${namespace}/${name} back: ${oneLine(entry?.message ?? 'see the Canary for the reason')}`,
       ...(entry ? [story(entry)] : []),
       ...checksOf(canary, entry),
       `This undoes commit ${request.commit ?? 'unknown'} as far as it concerns ${namespace}/${name}, so that Git and the cluster agree: revision ${request.stable ?? 'unknown'} serves.`,
@@ -46,7 +43,7 @@ export function evidenceOf(canary: Canary, request: WriteBack, subjectOfCommit: 
       [Trailers.reason]: entry?.reason ?? 'Failed',
       ...(request.commit ? { [Trailers.reverts]: request.commit } : {}),
       [Trailers.run]: request.run,
-      ...(cluster ? { [Trailers.cluster]: line(cluster) } : {}),
+      ...(cluster ? { [Trailers.cluster]: oneLine(cluster) } : {}),
     },
   };
 }
@@ -59,14 +56,14 @@ function story({ weights, startedAt, endedAt }: HistoryEntry): string {
 function checksOf(canary: Canary, entry: HistoryEntry | undefined): string[] {
   const checks = (canary.status?.checks ?? []).filter(({ verdict, at }) => verdict === 'Fail' && entry !== undefined && at >= entry.startedAt && at <= entry.endedAt);
   if (checks.length === 0) return [];
-  return [checks.slice(0, MAX_CHECKS).map(({ message, weight, at }) => `- ${line(message)}${weight === undefined ? '' : ` at ${weight} %`} (${at})`).join('\n')];
+  return [checks.slice(0, MAX_CHECKS).map(({ message, weight, at }) => `- ${oneLine(message)}${weight === undefined ? '' : ` at ${weight} %`} (${at})`).join('\n')];
 }
 
 /** The whole commit message. */
 export const messageOf = ({ subject, paragraphs, trailers }: Evidence): string =>
   `${[subject, ...paragraphs, Object.entries(trailers).map(([key, value]) => `${key}: ${value}`).join('\n')].join('\n\n')}\n`;
 
-const cell = (text: string): string => line(text).replaceAll('|', '\\|').replace(/[<>`@#]/g, (mark) => `\\${mark}`);
+const cell = (text: string): string => oneLine(text).replaceAll('|', '\\|').replace(/[<>`@#]/g, (mark) => `\\${mark}`);
 
 /** The evidence as Markdown, for a pull request; `others` is what else it would change. */
 export function tableOf(canary: Canary, request: WriteBack, evidence: Evidence, others: string[]): string {

@@ -1,8 +1,10 @@
 import type { WriteBackOutcome } from '../../engine/ports.js';
 import type { Workshop } from '../fetch.js';
 import { GitError, runGit, runRemoteGit } from '../run.js';
-import { fetchBranch, holds, push, PushRefused } from './branch.js';
-import { short, skipped } from './outcome.js';
+import { holds } from '../commits.js';
+import { short } from '../text.js';
+import { fetchBranch, push, PushRefused } from './branch.js';
+import { skipped } from './outcome.js';
 import type { RevertTask } from './revert.js';
 
 /** The name of the tag or branch for this promotion. */

@@ -2,10 +2,11 @@ import type { Canary, WriteBack } from '../../api/index.js';
 import type { Workshop } from '../fetch.js';
 import { describeCommit } from '../history.js';
 import { runGit } from '../run.js';
-import { changedFiles, fetchBranch, holds, isAncestor, makeCommit, type Author, type FileChange } from './branch.js';
+import { holds, isAncestor } from '../commits.js';
+import { changedFiles, fetchBranch, makeCommit, type Author, type FileChange } from './branch.js';
 import { Conflict, hunksOf, undoFiles, undoHunks, type Span } from './change.js';
 import { othersChanged, renderAll, revisionIn, type LiveConfig, type RenderedSource, type Rendering } from './judge.js';
-import { short } from './outcome.js';
+import { short } from '../text.js';
 import { evidenceOf, messageOf, Trailers, trailersOf, type Evidence } from './message.js';
 
 /** Commits before the failed one in which the stable revision is looked for. */

@@ -1,3 +1,4 @@
+import { shortened } from '../../core/text.js';
 import { TransportError, type Http, type HttpResponse } from '../../net/http.js';
 import { queryAnswer, sampleValue, type QueryAnswer } from './schema.js';
 
@@ -10,6 +11,9 @@ export interface Sample {
 
 /** `permanent`: the query itself is wrong; asking again cannot help. */
 export type QueryResult = { kind: 'samples'; samples: Sample[] } | { kind: 'failed'; message: string; permanent: boolean };
+
+/** How much of a server's words is repeated, in characters. */
+const MAX_QUOTE = 400;
 
 export interface QueryRequest {
   /** Base address of the server; a path prefix is kept. */
@@ -106,7 +110,7 @@ function interpret(response: HttpResponse, host: string, secretName: string | un
   const answer = parse(response.body);
   if (answer?.status === 'error') {
     const permanent = answer.errorType === 'bad_data';
-    return failed(`the metrics server ${host} ${permanent ? 'refused the query' : 'failed'}: ${clip(answer.error)}`, permanent);
+    return failed(`the metrics server ${host} ${permanent ? 'refused the query' : 'failed'}: ${shortened(answer.error, MAX_QUOTE)}`, permanent);
   }
   if (response.status >= 300 || !answer) return failed(`the metrics server ${host} ${strange(response)}`, false);
   return samplesOf(answer.data, host);
@@ -124,7 +128,7 @@ function samplesOf(data: Extract<QueryAnswer, { status: 'success' }>['data'], ho
   for (const one of series) {
     const value = sampleValue(one.value[1]);
     if (value === undefined)
-      return failed(`the metrics server ${host} answered "${clip(one.value[1], 40)}" where a number belongs`, false);
+      return failed(`the metrics server ${host} answered "${shortened(one.value[1], 40)}" where a number belongs`, false);
     samples.push({ labels: one.metric, value });
   }
   return { kind: 'samples', samples };
@@ -147,5 +151,4 @@ function strange({ status, headers, body }: HttpResponse): string {
   return `answered ${status} with ${kind}; is the address that of a Prometheus?`;
 }
 
-const clip = (text: string, max = 400): string => (text.length > max ? `${text.slice(0, max)}…` : text);
 const failed = (message: string, permanent: boolean): QueryResult => ({ kind: 'failed', message, permanent });

@@ -1,7 +1,7 @@
 /** How budgets and autoscalers name the pods that they are about. */
 import { z } from 'zod';
 import { readOverlay } from '../core/overlay.js';
-import type { KubeObject } from '../kube/index.js';
+import { selectsLabels, type KubeObject } from '../kube/index.js';
 import { overlaidKey, selectedKey } from './keys.js';
 
 const expression = z.object({ key: z.string(), operator: z.string(), values: z.array(z.string()).nullish() });
@@ -14,25 +14,8 @@ export const budgetSpec = z.object({
 
 type Labelled = Record<string, string>;
 
-function satisfies({ key, operator, values }: z.infer<typeof expression>, labels: Labelled): boolean {
-  const value = labels[key];
-  if (operator === 'Exists') return value !== undefined;
-  if (operator === 'DoesNotExist') return value === undefined;
-  const listed = value !== undefined && (values ?? []).includes(value);
-  return operator === 'In' ? listed : !listed;
-}
-
 /** True when a budget selects pods with these labels by any of them. One that selects whole namespaces is not about this target. */
-export function selectsPods(budget: KubeObject, labels: Labelled): boolean {
-  const selector = budgetSpec.safeParse(budget['spec']).data?.selector;
-  const wanted = Object.entries(selector?.matchLabels ?? {});
-  const expressions = selector?.matchExpressions ?? [];
-  return (
-    wanted.length + expressions.length > 0 &&
-    wanted.every(([key, value]) => labels[key] === value) &&
-    expressions.every((item) => satisfies(item, labels))
-  );
-}
+export const selectsPods = (budget: KubeObject, labels: Labelled): boolean => selectsLabels(budgetSpec.safeParse(budget['spec']).data?.selector, labels);
 
 /** Under which keys a budget is looked for; see {@link overlaidKey} and {@link selectedKey}. */
 export function budgetKeys(budget: KubeObject): string[] {

@@ -20,5 +20,5 @@ export {
 } from './lease.js';
 export { apiVersionOf, collectionPath, objectName, objectPath, resourceName } from './paths.js';
 export { Resources } from './resources.js';
-export { matchesLabels } from './selector.js';
+export { matchesLabels, selectsLabels, type LabelSelector } from './selector.js';
 export * from './types.js';

@@ -1,20 +1,14 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { SluiceResources } from '../../src/api/index.js';
 import { Resources } from '../../src/kube/resources.js';
-import { World } from './harness.js';
+import { startWorld } from './harness.js';
 import { canary, canaryWith, configMap, deployment, gitSource, image, service } from './manifests.js';
 
 vi.setConfig({ maxConcurrency: 8, testTimeout: 240_000, hookTimeout: 120_000 });
 
-let world: World;
-beforeAll(async () => {
-  world = await World.create();
-  await world.runController();
-});
-afterAll(() => world.stop());
-afterEach(() => expect(world.truths.broken).toEqual([]));
+const world = await startWorld({ controller: true });
 
 const SETTLED = { 'reviews-blue': 100, 'reviews-green': 0 };
 

@@ -1,17 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { World } from './harness.js';
+import { describe, expect, it, vi } from 'vitest';
+import { startWorld } from './harness.js';
 import { canary, canaryWith, metricTemplate } from './manifests.js';
 import { MetricsServer, type Lie } from './metrics-server.js';
 
 vi.setConfig({ maxConcurrency: 8, testTimeout: 240_000, hookTimeout: 120_000 });
 
-let world: World;
-beforeAll(async () => {
-  world = await World.create();
-  await world.runController();
-});
-afterAll(() => world.stop());
-afterEach(() => expect(world.truths.broken).toEqual([]));
+const world = await startWorld({ controller: true });
 
 const BUILT_IN = [{ name: 'request-success-rate', thresholdRange: { min: 99 } }];
 const labels = (slot: string): Record<string, string> => ({ destination_service_namespace: 'x', destination_service_name: `reviews-${slot}`, response_code: '200' });

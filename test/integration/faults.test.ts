@@ -1,17 +1,12 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { conflict, expired, failed, faulty, isWrite, noAnswer, type Call, type Faults } from './faulty-client.js';
-import { World } from './harness.js';
+import { startWorld } from './harness.js';
 import { canary } from './manifests.js';
 import type { Shop } from './shop.js';
 
 vi.setConfig({ maxConcurrency: 8, testTimeout: 300_000, hookTimeout: 120_000 });
 
-let world: World;
-beforeAll(async () => {
-  world = await World.create();
-});
-afterAll(() => world.stop());
-afterEach(() => expect(world.truths.broken).toEqual([]));
+const world = await startWorld({ controller: false });
 
 /** Numbers from 0 to 1, the same for the same seed. */
 function chance(seed: number): () => number {

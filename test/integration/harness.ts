@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { afterAll, afterEach, expect } from 'vitest';
 import { crds } from '../../src/api/crd.js';
 import { runController, type ControllerOptions } from '../../src/controller/controller.js';
 import { createInformer, createKubeClient, type KubeClient, type OwnedKubeClient } from '../../src/kube/index.js';
@@ -165,4 +166,13 @@ export class World {
   async stop(): Promise<void> {
     for (const stop of this.stops.splice(0).reverse()) await stop();
   }
+}
+
+/** The world of one test file: it goes with the file, and each test ends with all truths whole. Call it at the top of the file. */
+export async function startWorld({ controller }: { controller: boolean }): Promise<World> {
+  const world = await World.create();
+  afterAll(() => world.stop());
+  afterEach(() => expect(world.truths.broken).toEqual([]));
+  if (controller) await world.runController();
+  return world;
 }

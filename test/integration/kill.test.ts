@@ -1,17 +1,12 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { SluiceResources } from '../../src/api/index.js';
 import { faulty, isWrite, noAnswer } from './faulty-client.js';
-import { World } from './harness.js';
+import { startWorld } from './harness.js';
 import type { Shop } from './shop.js';
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 120_000 });
 
-let world: World;
-beforeAll(async () => {
-  world = await World.create();
-});
-afterAll(() => world.stop());
-afterEach(() => expect(world.truths.broken).toEqual([]));
+const world = await startWorld({ controller: false });
 
 /** Lives worked on at once. */
 const AT_ONCE = 6;

@@ -1,20 +1,15 @@
 import { performance } from 'node:perf_hooks';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { LeaseClock } from '../../src/kube/index.js';
 import { Resources } from '../../src/kube/resources.js';
 import { faulty, isWrite, noAnswer, type Call } from './faulty-client.js';
-import { World, type RunningController } from './harness.js';
+import { type RunningController, startWorld } from './harness.js';
 import { canary } from './manifests.js';
 import type { Shop } from './shop.js';
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 120_000 });
 
-let world: World;
-beforeAll(async () => {
-  world = await World.create();
-});
-afterAll(() => world.stop());
-afterEach(() => expect(world.truths.broken).toEqual([]));
+const world = await startWorld({ controller: false });
 
 const LEASE_MS = 4_000;
 const AT_ONCE = 6;

@@ -1,18 +1,12 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { World } from './harness.js';
+import { describe, expect, it, vi } from 'vitest';
+import { startWorld } from './harness.js';
 import { alertProvider, canaryWith } from './manifests.js';
 import type { Shop } from './shop.js';
 import type { StubReply } from './stub.js';
 
 vi.setConfig({ maxConcurrency: 8, testTimeout: 240_000, hookTimeout: 120_000 });
 
-let world: World;
-beforeAll(async () => {
-  world = await World.create();
-  await world.runController();
-});
-afterAll(() => world.stop());
-afterEach(() => expect(world.truths.broken).toEqual([]));
+const world = await startWorld({ controller: true });
 
 const hook = (shop: Shop, type: string, more: Record<string, unknown> = {}) => ({ name: 'gate', type, url: `${world.stub.url}/hook/${shop.namespace}`, timeout: '20s', ...more });
 const hookPath = (shop: Shop): string => `/hook/${shop.namespace}`;

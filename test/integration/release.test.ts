@@ -1,18 +1,12 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { SluiceResources } from '../../src/api/index.js';
 import { Resources } from '../../src/kube/resources.js';
-import { World } from './harness.js';
+import { startWorld } from './harness.js';
 import { canary, canaryWith, configMap, deployment, image, secret } from './manifests.js';
 
 vi.setConfig({ maxConcurrency: 8, testTimeout: 240_000, hookTimeout: 120_000 });
 
-let world: World;
-beforeAll(async () => {
-  world = await World.create();
-  await world.runController();
-});
-afterAll(() => world.stop());
-afterEach(() => expect(world.truths.broken).toEqual([]));
+const world = await startWorld({ controller: true });
 
 const ON_BLUE = { 'reviews-blue': 100, 'reviews-green': 0 };
 const ON_GREEN = { 'reviews-blue': 0, 'reviews-green': 100 };

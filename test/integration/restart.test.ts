@@ -1,17 +1,12 @@
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { Annotations, SluiceResources } from '../../src/api/index.js';
 import { Resources } from '../../src/kube/resources.js';
-import { World } from './harness.js';
+import { startWorld } from './harness.js';
 import type { Shop } from './shop.js';
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });
 
-let world: World;
-beforeAll(async () => {
-  world = await World.create();
-  await world.runController();
-});
-afterAll(() => world.stop());
+const world = await startWorld({ controller: true });
 
 const pods = (shop: Shop, slot: string): string[] =>
   world.server.store.list(Resources.Pod, { namespace: shop.namespace, labelSelector: `sluice.dev/slot=${slot}` }).flatMap(({ metadata }) => (metadata.deletionTimestamp ? [] : (metadata.uid ?? [])));

@@ -6,19 +6,15 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Resources } from '../../src/kube/resources.js';
-import { World } from './harness.js';
+import { startWorld } from './harness.js';
 import { canary } from './manifests.js';
 import type { Shop } from './shop.js';
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
 
-let world: World;
-beforeAll(async () => {
-  world = await World.create();
-});
-afterAll(() => world.stop());
+const world = await startWorld({ controller: false });
 
 interface Write {
   method: string;

@@ -1,19 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { KubeObject } from '../../src/kube/types.js';
-import { World } from './harness.js';
+import { startWorld } from './harness.js';
 import { alertProvider, canary, canaryWith, deployment, gitSource, metricTemplate, secret } from './manifests.js';
 import type { Shop } from './shop.js';
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });
 
-let world: World;
-beforeAll(async () => {
-  world = await World.create();
-});
-afterAll(() => world.stop());
-afterEach(() => expect(world.truths.broken).toEqual([]));
+const world = await startWorld({ controller: false });
 
 describe('a controller of one namespace', () => {
   it('asks for nothing of any other one', async () => {

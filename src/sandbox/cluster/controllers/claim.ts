@@ -1,6 +1,6 @@
 import type { KubeClient, KubeObject, Resource } from '../../../kube/types.js';
+import { selectsLabels } from '../../../kube/selector.js';
 import { isNotFound } from '../../../kube/types.js';
-import { matchesSelector } from '../selectors.js';
 import type { LabelSelector } from '../types.js';
 import { controllerReference } from './context.js';
 import type { OwnerIndex } from './ownerIndex.js';
@@ -23,12 +23,12 @@ export async function claim<T extends KubeObject>(request: Claim<T>): Promise<T[
   const { owner, index } = request;
   const kept: T[] = [];
   for (const object of index.ownedBy(owner.metadata.uid)) {
-    if (matchesSelector(owner.spec.selector, object.metadata.labels)) kept.push(object);
+    if (selectsLabels(owner.spec.selector, object.metadata.labels)) kept.push(object);
     else if (!object.metadata.deletionTimestamp && !owner.metadata.deletionTimestamp) await release(request, object);
   }
   if (owner.metadata.deletionTimestamp) return kept;
   for (const orphan of index.orphans(owner.metadata.namespace)) {
-    if (orphan.metadata.deletionTimestamp || !matchesSelector(owner.spec.selector, orphan.metadata.labels)) continue;
+    if (orphan.metadata.deletionTimestamp || !selectsLabels(owner.spec.selector, orphan.metadata.labels)) continue;
     const adopted = await adopt(request, orphan);
     if (adopted) kept.push(adopted);
   }

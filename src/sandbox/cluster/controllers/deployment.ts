@@ -1,7 +1,7 @@
+import { selectsLabels } from '../../../kube/selector.js';
 import { isNotFound } from '../../../kube/types.js';
 import { conditionOf, isTerminal } from '../pods.js';
 import { WorkQueue, keyOf, splitKey } from '../queue.js';
-import { matchesSelector } from '../selectors.js';
 import { Kinds } from '../types.js';
 import type { Condition, Deployment, DeploymentStatus, Pod, ReplicaSet } from '../types.js';
 import { claim } from './claim.js';
@@ -85,7 +85,7 @@ export class DeploymentController {
     }
     if (!set || controllerOf(set)) return;
     for (const deployment of this.context.informers.deployments.list(set.metadata.namespace)) {
-      if (matchesSelector(deployment.spec.selector, set.metadata.labels)) this.queue.add(keyOf(deployment.metadata));
+      if (selectsLabels(deployment.spec.selector, set.metadata.labels)) this.queue.add(keyOf(deployment.metadata));
     }
   }
 

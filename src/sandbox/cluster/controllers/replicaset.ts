@@ -1,8 +1,9 @@
+import { selectsLabels } from '../../../kube/selector.js';
 import { isAlreadyExists, isNotFound } from '../../../kube/types.js';
 import { randomSuffix } from '../names.js';
 import { availableIn, isReady, isTerminal, isTerminating } from '../pods.js';
 import { WorkQueue, keyOf, splitKey } from '../queue.js';
-import { matchesLabels, matchesSelector } from '../selectors.js';
+import { matchesLabels } from '../selectors.js';
 import { timestamp } from '../clock.js';
 import { Kinds } from '../types.js';
 import type { Condition, Pod, ReplicaSet, ReplicaSetStatus } from '../types.js';
@@ -56,7 +57,7 @@ export class ReplicaSetController {
 
   private offerOrphan(pod: Pod): void {
     for (const set of this.context.informers.replicaSets.list(pod.metadata.namespace)) {
-      if (matchesSelector(set.spec.selector, pod.metadata.labels)) this.queue.add(keyOf(set.metadata));
+      if (selectsLabels(set.spec.selector, pod.metadata.labels)) this.queue.add(keyOf(set.metadata));
     }
   }
 
@@ -87,7 +88,7 @@ export class ReplicaSetController {
     // What adjust() wrote is in the informer already, so the status counts it.
     const now = this.pods
       .ownedBy(set.metadata.uid)
-      .filter((pod) => !isTerminal(pod) && matchesSelector(set.spec.selector, pod.metadata.labels));
+      .filter((pod) => !isTerminal(pod) && selectsLabels(set.spec.selector, pod.metadata.labels));
     await this.writeStatus(
       set,
       now.filter((pod) => !gone(pod)),

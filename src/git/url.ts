@@ -1,3 +1,4 @@
+import { percentDecoded } from '../net/percent.js';
 import { SyncError } from './reasons.js';
 
 /** An address that may be given to Git. */
@@ -43,11 +44,11 @@ function parseNetwork(text: string, protocol: 'http' | 'https' | 'ssh'): RemoteU
       'holds a password',
       'move it to a Secret (keys username and password, or token) and name that in spec.secretRef',
     );
-  if (url.hostname.startsWith('-') || url.username.startsWith('-') || decodeURIComponent(url.pathname).startsWith('/-')) {
-    throw invalid('has a user, host or path that begins with "-"');
-  }
+  const [user, path] = [percentDecoded(url.username), percentDecoded(url.pathname)];
+  if (user === undefined || path === undefined) throw invalid('holds a "%" that is not followed by two hexadecimal digits', 'write %25 for a "%"');
+  if (url.hostname.startsWith('-') || user.startsWith('-') || path.startsWith('/-')) throw invalid('has a user, host or path that begins with "-"');
   if (protocol === 'ssh') return { protocol, text: url.href, host: url.hostname };
-  const username = decodeURIComponent(url.username) || undefined;
+  const username = user || undefined;
   url.username = '';
   return { protocol, text: url.href, host: url.hostname, origin: url.origin, username };
 }

@@ -76,6 +76,9 @@ describe('an address', () => {
     'file://host/x',
     'https://',
     'https://a b/',
+    'https://host/%shop.git',
+    'https://%zz@host/shop.git',
+    'ssh://%2doProxyCommand=x@host/y',
   ])('may not be %j', (text) => {
     expect(() => parseRemoteUrl(text)).toThrow(/^spec\.url/);
   });

@@ -158,6 +158,12 @@ describe('a template query', () => {
 });
 
 describe('credentials', () => {
+  it('in the address that are not percent-encoded are refused, not sent', async () => {
+    const { result } = await ask(vector(), { server: 'http://joe:s3cr3t%@127.0.0.1:1' });
+    expect(result).toMatchObject({ kind: 'Error', permanent: true, message: expect.stringContaining('write %25 for a "%"') as string });
+    expect(JSON.stringify(result)).not.toContain('s3cr3t');
+  });
+
   it('are sent, and the Secret is named when they are refused', async () => {
     const { result, server } = await ask(
       { status: 403, body: 'no' },

@@ -1,5 +1,6 @@
 import { shortened } from '../../core/text.js';
 import { TransportError, type Http, type HttpResponse } from '../../net/http.js';
+import { percentDecoded } from '../../net/percent.js';
 import { queryAnswer, sampleValue, type QueryAnswer } from './schema.js';
 
 /** One series of an instant vector. */
@@ -88,14 +89,16 @@ export class PrometheusClient {
 function serverUrl(server: string): URL | string {
   if (server === '') return 'no metrics server is known; set --metrics-server or spec.metricsServer';
   const url = URL.canParse(server) ? new URL(server) : undefined;
+  if (url && (percentDecoded(url.username) === undefined || percentDecoded(url.password) === undefined))
+    return 'the address of the metrics server holds a user or password with a "%" that is not followed by two hexadecimal digits; write %25 for a "%", or put them into a Secret and name it in provider.secretRef';
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return url;
   return 'the address of the metrics server is not an http:// or https:// address; correct --metrics-server, spec.metricsServer or provider.address';
 }
 
 function authorization(base: URL, credentials: Record<string, string> | undefined): Record<string, string> {
   if (credentials?.token) return { Authorization: `Bearer ${credentials.token.trim()}` };
-  const username = credentials?.username ?? decodeURIComponent(base.username);
-  const password = credentials?.password ?? decodeURIComponent(base.password);
+  const username = credentials?.username ?? percentDecoded(base.username);
+  const password = credentials?.password ?? percentDecoded(base.password);
   if (!username && !password) return {};
   return { Authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` };
 }

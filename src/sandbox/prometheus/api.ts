@@ -1,3 +1,4 @@
+import { percentDecoded } from '../../net/percent.js';
 import { formatDuration } from './format.js';
 import { BadDataError, durationParameter, invalidParameter, limitParameter, requiredTime, timeParameter } from './parameters.js';
 import { EvaluationError, ParseError, QueryTimeoutError } from './promql/errors.js';
@@ -42,7 +43,7 @@ type Handler = (context: ApiContext, params: URLSearchParams) => ApiAnswer;
 
 function findHandler(path: string): Handler | undefined {
   const values = /^label\/([^/]+)\/values$/.exec(path);
-  if (values !== null) return (context, params) => labelValues(context, params, decodeURIComponent(values[1]!));
+  if (values !== null) return (context, params) => labelValues(context, params, percentDecoded(values[1]!) ?? values[1]!);
   return HANDLERS.get(path);
 }
 

@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { environment, idleTable, table, type Report } from './report.js';
 import { measureIdleFleet, settle } from './idle.js';
 import { measureIdle, runRound } from './round.js';
-import { startWorld } from './world.js';
+import { startWorld, type Workloads } from './world.js';
 
 /** For how long the controller is then watched doing nothing, in seconds. */
 const IDLE_SECONDS = 20;
@@ -16,6 +16,7 @@ interface Flags {
   cpuProf?: string;
   program?: string;
   baseline: boolean;
+  workloads: Workloads;
   idle?: number;
 }
 
@@ -25,6 +26,7 @@ const {
   cpuProf,
   program,
   baseline,
+  workloads,
   idle: idleFleet,
 } = new Command('bench')
   .description('Measures the controller on a real API server: kube-apiserver, kube-controller-manager, etcd; pods are hollow.')
@@ -33,6 +35,7 @@ const {
   .option('--cpu-prof <folder>', 'write a CPU profile of the controller here')
   .option('--program <file>', 'measure this compiled main.js instead of the sources here, to compare two versions')
   .option('--idle <number>', 'instead of releases: so many Canaries without pods that do nothing', (text) => numbers(text)[0])
+  .addOption(new Option('--workloads <kind>', 'pods: Kubernetes makes them; instant: a Deployment has them at once, without ReplicaSets and scheduling').choices(['pods', 'instant']).default('pods'))
   .option('--no-baseline', 'leave out what the machine does without the controller')
   .parse()
   .opts<Flags>();
@@ -54,6 +57,7 @@ const world = await startWorld({
   count: canaries,
   profile: cpuProf && path.resolve(cpuProf),
   program,
+  workloads: idleFleet === undefined ? workloads : 'pods',
   baseline: baseline && idleFleet === undefined,
   say,
 });

@@ -23,6 +23,11 @@ const PATIENCE_MS = 60_000;
 /** The Go programs of the control plane collect garbage less often: on one machine with what is measured they would take its cores. */
 const GOGC = '200';
 
+/** `pods`: Kubernetes' own controllers make ReplicaSets and pods. `instant`: Deployments have ready pods at once, without ReplicaSets and all that goes with them. */
+export type Workloads = 'pods' | 'instant';
+/** What is left of kube-controller-manager then. */
+const BESIDES_WORKLOADS = ['endpointslice-controller', 'garbage-collector-controller', 'namespace-controller', 'serviceaccount-controller'];
+
 export interface World {
   plane: ControlPlane;
   controller: RunningController;
@@ -45,6 +50,7 @@ export async function startWorld(options: {
   count: number;
   profile?: string;
   program?: string;
+  workloads: Workloads;
   /** Measure first what the machine does without the controller. */
   baseline?: boolean;
   say: (text: string) => void;
@@ -64,9 +70,9 @@ export async function startWorld(options: {
     const program = options.program ? path.resolve(options.program) : await buildController();
     const metrics = await startMetricsStandIn(NAMESPACE, slotServices(count));
     stops.push(() => metrics.close());
-    const plane = await startPlane(dir, say);
+    const plane = await startPlane(dir, options.workloads, say);
     stops.push(() => plane.stop());
-    const node = await startNode(plane, dir);
+    const node = await startNode(plane, options.workloads, dir);
     daemons.push(node);
     if (options.baseline) say(`the control plane alone, with ${count} plain Deployments`);
     const baseline = options.baseline ? await measureBaseline(plane, count) : undefined;
@@ -109,7 +115,7 @@ export async function startWorld(options: {
   }
 }
 
-async function startPlane(dir: string, say: (text: string) => void): Promise<ControlPlane> {
+async function startPlane(dir: string, workloads: Workloads, say: (text: string) => void): Promise<ControlPlane> {
   process.env['GOGC'] ??= GOGC;
   const policy = path.join(dir, 'policy.yaml');
   await writeAuditPolicy(policy, USER);
@@ -117,6 +123,7 @@ async function startPlane(dir: string, say: (text: string) => void): Promise<Con
     dir: path.join(dir, 'plane'),
     users: [{ name: USER, groups: ['system:masters'] }],
     controllerManagerQps: CONTROLLER_MANAGER_QPS,
+    ...(workloads === 'instant' ? { controllers: BESIDES_WORKLOADS } : {}),
     controllerManagerFlags: [
       '--concurrent-deployment-syncs=20',
       '--concurrent-replicaset-syncs=20',
@@ -137,8 +144,8 @@ async function startPlane(dir: string, say: (text: string) => void): Promise<Con
   };
 }
 
-async function startNode(plane: ControlPlane, dir: string): Promise<Daemon> {
-  const node = startDaemon('node', process.execPath, ['--import', 'tsx', path.join(ROOT, 'bench', 'node.ts'), plane.kubeconfig], {
+async function startNode(plane: ControlPlane, workloads: Workloads, dir: string): Promise<Daemon> {
+  const node = startDaemon('node', process.execPath, ['--import', 'tsx', path.join(ROOT, 'bench', 'node.ts'), plane.kubeconfig, workloads], {
     dir,
     cwd: ROOT,
   });
@@ -152,14 +159,16 @@ async function quiet(plane: ControlPlane, timeline: Timeline, count: number, tim
     const idle = timeline
       .canaries()
       .filter(({ status }) => status?.adoptedAt && !status.run && ['Initialized', 'Succeeded'].includes(status.phase ?? ''));
-    if (idle.length === count && (await runningPods(plane)) === count) return;
+    if (idle.length === count && (await runningReplicas(plane)) === count) return;
     if (performance.now() > deadline) throw new Error(await diagnosis(plane, timeline, count, timeoutMs));
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
-async function runningPods(plane: ControlPlane): Promise<number> {
-  return (await plane.client.list(Resources.Pod, { namespace: NAMESPACE })).items.length;
+/** Pods, terminating ones included, as far as their Deployments know. */
+async function runningReplicas(plane: ControlPlane): Promise<number> {
+  const { items } = await plane.client.list(Resources.Deployment, { namespace: NAMESPACE });
+  return items.reduce((sum, item) => sum + ((item['status'] as { replicas?: number } | undefined)?.replicas ?? 0), 0);
 }
 
 async function diagnosis(plane: ControlPlane, timeline: Timeline, count: number, timeoutMs: number): Promise<string> {
@@ -172,5 +181,5 @@ async function diagnosis(plane: ControlPlane, timeline: Timeline, count: number,
     said.set(text, (said.get(text) ?? 0) + 1);
   }
   const lines = [...said].map(([text, number]) => `  ${number} × ${text}`);
-  return `${count} Canaries did not come to rest within ${timeoutMs / 1000} s (${await runningPods(plane)} pods):\n${lines.join('\n')}`;
+  return `${count} Canaries did not come to rest within ${timeoutMs / 1000} s (${await runningReplicas(plane)} replicas):\n${lines.join('\n')}`;
 }

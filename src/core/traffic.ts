@@ -14,10 +14,21 @@ const MAX_WEIGHTS = 60;
 /** What the canary has, from the routes as they are. */
 export function noteWeight(draft: Draft): void {
   const { canary } = draft.status;
-  if (canary) recordWeight(draft, { weight: draft.weights?.[canary.slot] ?? 0, ...(draft.extras ? { extras: draft.extras } : {}) });
+  if (!canary) return;
+  const weight = draft.weights?.[canary.slot] ?? 0;
+  forgetUnwritten(draft, weight);
+  recordWeight(draft, { weight, ...(draft.extras ? { extras: draft.extras } : {}) }, true);
 }
 
-function recordWeight(draft: Draft, { weight, extras }: Goal): void {
+/** A weight is written down with the intent. One whose write was refused was never given: it is no part of the story. */
+function forgetUnwritten(draft: Draft, inForceNow: number): void {
+  const { run } = draft.status;
+  if (!run || run.ending || !draft.writesFail) return;
+  if ((run.weights.at(-1) ?? 0) > inForceNow) run.weights = run.weights.slice(0, -1);
+}
+
+/** @param seen false: it is about to be written. */
+function recordWeight(draft: Draft, { weight, extras }: Goal, seen: boolean): void {
   const { run, canary } = draft.status;
   if (!run || !canary) return;
   if (weight > 0 || extras?.match || extras?.mirror !== undefined) {
@@ -25,7 +36,7 @@ function recordWeight(draft: Draft, { weight, extras }: Goal): void {
     // With the intent, not with the next look: a drain must never be counted from before this weight.
     delete draft.record(canary.slot).unroutedSince;
   }
-  if (weight > (run.weights.at(-1) ?? 0)) run.weights = [...run.weights, weight].slice(-MAX_WEIGHTS);
+  if (weight > (run.weights.at(-1) ?? 0) && (seen || !draft.writesFail)) run.weights = [...run.weights, weight].slice(-MAX_WEIGHTS);
   draft.status.canaryWeight = weight;
 }
 
@@ -100,7 +111,7 @@ export function shiftTo(draft: Draft, goal: Goal): boolean {
     return false;
   }
   draft.do({ type: 'setWeights', weights, ...(extras ? { extras } : {}) });
-  recordWeight(draft, goal);
+  recordWeight(draft, goal, false);
   return true;
 }
 

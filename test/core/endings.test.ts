@@ -60,6 +60,12 @@ sentences('the four endings', {
     canary.running(20).act('abort').pass(3);
     expect(canary.status.history?.[0]).toMatchObject({ revision: 'b2', weights: [20], startedAt: '2030-01-01T00:00:00.000Z', by: 'ada', commit: 'b2commit' });
   },
+  'a weight whose write was refused is no part of the history': (canary) => {
+    canary.wants('b2').green(slotWith('b2', 2)).decide().sees({ writeError: 'setWeights: 403' }).later(30).decide().act('abort').decide();
+    delete canary.observed.writeError;
+    canary.pass(3);
+    expect(canary.status.history?.[0]).toMatchObject({ reason: 'Aborted', weights: [] });
+  },
   'a revision that was promoted, left and committed again is known good': (canary) => {
     canary.running(20).pass(120);
     expect(canary.status.knownGood).toEqual(['b2', 'a1']);

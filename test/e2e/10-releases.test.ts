@@ -117,9 +117,7 @@ describe('releases, with everything real', () => {
   });
 
   it('lost no request, wrote no impossible route, and split as the weights said in all of it', async () => {
-    await world.assertEndingsToldOnce();
-    world.assertNothingLost();
-    world.recorder.assertInvariants(REPLICAS);
+    await world.assertTruths();
     world.assertPooledSplit();
   });
 });

@@ -257,6 +257,13 @@ export class World {
     ).toEqual([]);
   }
 
+  /** What callers and an auditor could see agrees with the nine truths: endings told once, no request lost, no write that could lose one. */
+  async assertTruths(drainMs?: number): Promise<void> {
+    await this.assertEndingsToldOnce();
+    this.assertNothingLost();
+    this.recorder.assertInvariants(REPLICAS, drainMs);
+  }
+
   /** Asserts that every run that ended so far was told of once at its start and once at its end, as it ended. */
   async assertEndingsToldOnce(): Promise<void> {
     // The end of a run is in the status a moment before its message is with the receiver.

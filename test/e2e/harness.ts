@@ -19,6 +19,7 @@ import { ensureParts, startControlPlane, type ControlPlane } from '../real/index
 import { ControllerProcess } from './controller-process.js';
 import { Recorder, type Split } from './recorder.js';
 import { assertWindows, pooled, readRequests, windowsOf, type Window } from './split.js';
+import { until } from '../until.js';
 
 /** Pods of reviews in the example. */
 export const REPLICAS = 2;
@@ -147,18 +148,11 @@ export class World {
     probe: () => T | undefined | false | Promise<T | undefined | false>,
     patienceMs = PATIENCE_MS,
   ): Promise<T> {
-    const deadline = Date.now() + patienceMs;
-    for (;;) {
-      const found = await probe();
-      if (found !== undefined && found !== false) return found;
-      if (Date.now() > deadline) {
-        const { phase, history } = this.canary?.status ?? {};
-        throw new Error(
-          `waited ${patienceMs / 1000} s for ${what}; phase ${phase}, ${JSON.stringify(this.progressing)}, last ${JSON.stringify(history?.[0])}; the evidence is in ${this.dir}`,
-        );
-      }
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    }
+    const story = (): string => {
+      const { phase, history } = this.canary?.status ?? {};
+      return `${what}; phase ${phase}, ${JSON.stringify(this.progressing)}, last ${JSON.stringify(history?.[0])}; the evidence is in ${this.dir}`;
+    };
+    return until(story, probe, patienceMs, POLL_MS);
   }
 
   /** Wait until the target is as this commit has it. */

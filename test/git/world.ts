@@ -10,6 +10,7 @@ import { runGit } from '../../src/git/run.js';
 import type { KubeObject } from '../../src/kube/types.js';
 import type { WitnessView } from '../../src/git/witness.js';
 import { FakeCluster } from './fake-cluster.js';
+import { until as poll } from '../until.js';
 
 /** Long enough for a machine that does much else at the same time. */
 const PATIENCE_MS = 60_000;
@@ -134,11 +135,7 @@ export class World {
 
 /** Polls until the condition holds; fails with what was expected when it does not for long. */
 export async function until(holds: () => boolean, expected: () => string): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error(`expected ${expected()}`);
-    await new Promise((resolve) => setTimeout(resolve, 15));
-  }
+  await poll(expected, holds, PATIENCE_MS);
 }
 
 export const configMap = (name: string, value = 'a'): string =>

@@ -9,8 +9,9 @@ import { alertProvider, canary, deployment, gitSource, image, service } from './
 import type { Health, MetricsServer } from './metrics-server.js';
 import type { Received, Stub } from './stub.js';
 import { weightsIn, type Truths } from './truths.js';
-import { until } from './until.js';
+import { until } from '../until.js';
 
+const PATIENCE_MS = 100_000;
 const RESOURCES: Record<string, Resource> = { ...Resources, ...SluiceResources } as Record<string, Resource>;
 
 /** What a shop needs of the cluster that it is in. */
@@ -133,7 +134,7 @@ export class Shop {
     return this.spec<{ selector?: Record<string, string> }>(Resources.Service, name)?.selector ?? {};
   }
 
-  see<T>(what: string, check: () => T | undefined | false, timeoutMs?: number): Promise<T> {
+  see<T>(what: string, check: () => T | undefined | false, timeoutMs = PATIENCE_MS): Promise<T> {
     return until(() => `${what} in ${this.namespace}; weights ${JSON.stringify(this.weights)}, status ${JSON.stringify(this.status, undefined, 1)}`, check, timeoutMs);
   }
   async phase(phase: CanaryStatus['phase'], timeoutMs?: number): Promise<void> {

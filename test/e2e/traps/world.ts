@@ -10,6 +10,7 @@ import { startNode, type RunningNode } from '../../../src/sandbox/cluster/index.
 import { Kinds, type Pod } from '../../../src/sandbox/cluster/types.js';
 import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from '../../real/index.js';
 import { ControllerProcess } from '../controller-process.js';
+import { until } from '../../until.js';
 
 const CRDS = fileURLToPath(new URL('../../../crds', import.meta.url));
 const PATIENCE_MS = 60_000;
@@ -105,13 +106,7 @@ export class TrapWorld {
     probe: () => Promise<T | undefined | false> | T | undefined | false,
     patienceMs = PATIENCE_MS,
   ): Promise<T> {
-    const deadline = Date.now() + patienceMs;
-    for (;;) {
-      const found = await probe();
-      if (found !== undefined && found !== false) return found;
-      if (Date.now() > deadline) throw new Error(`waited ${patienceMs / 1000} s for ${what}; the evidence is in ${this.dir}`);
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    }
+    return until(() => `${what}; the evidence is in ${this.dir}`, probe, patienceMs, POLL_MS);
   }
 }
 

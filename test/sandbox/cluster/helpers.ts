@@ -1,5 +1,6 @@
 import type { Clock } from '../../../src/sandbox/cluster/clock.js';
 import type { Container, Deployment, Pod, PodSpec, Service } from '../../../src/sandbox/cluster/types.js';
+import { until as poll } from '../../until.js';
 
 /** A clock that moves only when told. */
 export class ManualClock implements Clock {
@@ -45,13 +46,7 @@ export async function until<T>(
   check: () => T | undefined | false | Promise<T | undefined | false>,
   timeoutMs = 10_000,
 ): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const value = await check();
-    if (value) return value;
-    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  return poll(() => what, async () => (await check()) || undefined, timeoutMs);
 }
 
 export const container = (extra: Partial<Container> = {}): Container => ({

@@ -5,6 +5,7 @@ import type { KubeObject } from '../../../src/kube/types.js';
 import { PORTS_ANNOTATION } from '../../../src/sandbox/cluster/annotations.js';
 import { compileMesh, type MeshInput } from '../../../src/sandbox/mesh/config.js';
 import { EMPTY_CONFIG, type ConfigFeed, type MeshConfig } from '../../../src/sandbox/mesh/types.js';
+import { until as poll } from '../../until.js';
 
 export const virtualService = (name: string, spec: Record<string, unknown>, meta: Record<string, unknown> = {}): KubeObject => ({
   apiVersion: 'networking.istio.io/v1',
@@ -134,11 +135,7 @@ export class TestFeed implements ConfigFeed {
 
 /** Polls until `check` holds. */
 export const until = async (check: () => boolean | Promise<boolean>, what: string, deadlineMs = 10_000): Promise<void> => {
-  const end = Date.now() + deadlineMs;
-  while (!(await check())) {
-    if (Date.now() > end) throw new Error(`still waiting for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await poll(() => what, check, deadlineMs);
 };
 
 export interface Reply {

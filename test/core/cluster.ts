@@ -1,15 +1,8 @@
 import type { SlotName } from '../../src/api/index.js';
 import type { Weights } from '../../src/core/evidence.js';
+import type { Version } from '../versions.js';
 
 /** How a version behaves. */
-export interface Version {
-  /** Milliseconds until a pod is ready; undefined: never. */
-  startup?: number;
-  /** Share of its requests that fail, percent. */
-  errors: number;
-  latency: number;
-}
-
 export interface Pod {
   revision: string;
   created: number;

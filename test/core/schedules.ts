@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import type { Verb } from '../../src/api/index.js';
 import { spec } from './builders.js';
-import type { Version } from './cluster.js';
 import { World, type Fault } from './world.js';
+import { VERSIONS } from '../versions.js';
 
 /** What the world may do to a Canary. Times in milliseconds. */
 export type Happening =
@@ -29,16 +29,6 @@ export interface Schedule {
   /** What somebody removes before the Canary is deleted. */
   vanished: ('target' | 'service' | 'routes')[];
 }
-
-const VERSIONS: Record<string, Version> = {
-  a1: { startup: 2_000, errors: 0, latency: 20 },
-  b2: { startup: 2_000, errors: 0, latency: 20 },
-  c3: { startup: 500, errors: 0, latency: 30 },
-  d4: { startup: 1_000, errors: 7, latency: 20 },
-  e5: { startup: 1_000, errors: 0, latency: 900 },
-  f6: { errors: 0, latency: 20 },
-  g7: { startup: 45_000, errors: 0, latency: 20 },
-};
 
 const ms = (min: number, max: number) => fc.integer({ min, max });
 const happening: fc.Arbitrary<Happening> = fc.oneof(

@@ -4,7 +4,8 @@ import type { HookAnswer, Measurement } from '../../src/core/evidence.js';
 import type { ActionObservation, Decision, Effect, Needs, Observation } from '../../src/core/observation.js';
 import { Auditor } from './auditor.js';
 import { spec, T0 } from './builders.js';
-import { History, Workload, type Routes, type Version } from './cluster.js';
+import { History, Workload, type Routes } from './cluster.js';
+import type { Version } from '../versions.js';
 
 /** What happens to one write. */
 export type Fault = 'fail' | 'conflict' | 'lostAnswer' | 'crashBefore' | 'crashAfter';

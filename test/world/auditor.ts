@@ -12,9 +12,9 @@ import { checkOwned } from './owned.js';
 import { DRAIN_MS } from './settings.js';
 import type { World } from './world.js';
 
-export const SLOTS: readonly SlotName[] = ['blue', 'green'];
-export const other = (slot: SlotName): SlotName => (slot === 'blue' ? 'green' : 'blue');
-export const nameOf = (slot: SlotName): string => `${SERVICE}-${slot}`;
+const SLOTS: readonly SlotName[] = ['blue', 'green'];
+const other = (slot: SlotName): SlotName => (slot === 'blue' ? 'green' : 'blue');
+const nameOf = (slot: SlotName): string => `${SERVICE}-${slot}`;
 /** A copy that cannot serve is left within this time, when nothing keeps the controllers from it. */
 const REACT_MS = 30_000;
 /** Longer than callers outside the mesh take to learn of an endpoint. */

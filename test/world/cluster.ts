@@ -1,17 +1,9 @@
 import type { KubeObject } from '../../src/kube/types.js';
 import { Resources, type Api } from './api.js';
 import type { Chance, Timeline } from './time.js';
+import type { Version } from '../versions.js';
 
 /** How a version behaves; it is known by the image of its pods. */
-export interface Version {
-  /** Milliseconds until a pod is ready; undefined: never. */
-  startup?: number;
-  /** Share of its requests that fail, percent. */
-  errors: number;
-  /** p99, milliseconds. */
-  latency: number;
-}
-
 export const NAMESPACE = 'shop';
 export interface Template {
   metadata?: { labels?: Record<string, string>; annotations?: Record<string, string> };
@@ -23,7 +15,7 @@ export interface DeploymentSpec {
   template: Template;
 }
 export const specOf = (deployment: KubeObject): DeploymentSpec => deployment['spec'] as DeploymentSpec;
-export const imageOf = (template: Template): string => template.spec.containers[0]?.image ?? '';
+const imageOf = (template: Template): string => template.spec.containers[0]?.image ?? '';
 
 interface Life {
   owner: string;

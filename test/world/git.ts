@@ -116,7 +116,7 @@ export class Git {
 }
 
 /** Which version an image and a configuration make, whatever Sluice calls it. */
-export const keyOf = (image: string, config: string): string => `${image}+${config}`;
+const keyOf = (image: string, config: string): string => `${image}+${config}`;
 
 /** The version that the target and its configuration make now. */
 export function wantedVersion(world: World): string | undefined {

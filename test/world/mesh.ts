@@ -1,7 +1,8 @@
 import type { KubeObject } from '../../src/kube/types.js';
 import { Resources, type Api } from './api.js';
-import { NAMESPACE, selectorOf, type Cluster, type Version } from './cluster.js';
+import { NAMESPACE, selectorOf, type Cluster } from './cluster.js';
 import type { Chance, Timeline } from './time.js';
+import type { Version } from '../versions.js';
 
 export interface Destination {
   host: string;

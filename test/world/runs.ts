@@ -6,8 +6,9 @@ import type { Write } from './api.js';
 import { heldVersion, wantedVersion } from './git.js';
 import { SERVICE } from './mesh.js';
 import type { Process } from './process.js';
-import { DEADLINE_S, INTERVAL_MS, VERSIONS } from './settings.js';
+import { DEADLINE_S, INTERVAL_MS } from './settings.js';
 import type { World } from './world.js';
+import { VERSIONS } from '../versions.js';
 
 const ENDINGS = new Set(['Succeeded', 'Failed', 'Superseded', 'Cancelled']);
 const METRICS = ['request-success-rate', 'request-duration'];

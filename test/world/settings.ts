@@ -1,4 +1,3 @@
-import type { Version } from './cluster.js';
 
 /** What happens to one write of a controller. */
 export const FAULTS = ['error', 'unavailable', 'conflict', 'lostAnswer', 'slow', 'killBefore', 'killAfter', 'pauseBefore', 'pauseAfter'] as const;
@@ -24,15 +23,6 @@ export interface Setting {
   faults: [number, Fault][];
 }
 
-export const VERSIONS: Record<string, Version> = {
-  a1: { startup: 2_000, errors: 0, latency: 20 },
-  b2: { startup: 2_000, errors: 0, latency: 20 },
-  c3: { startup: 500, errors: 0, latency: 30 },
-  d4: { startup: 1_000, errors: 7, latency: 20 },
-  e5: { startup: 1_000, errors: 0, latency: 900 },
-  f6: { errors: 0, latency: 20 },
-  g7: { startup: 45_000, errors: 0, latency: 20 },
-};
 export const INTERVAL_MS = 10_000;
 export const DRAIN_MS = 10_000;
 export const DEADLINE_S = 60;

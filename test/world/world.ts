@@ -4,12 +4,13 @@ import type { HookAnswer, MeasureRequest, Notification } from '../../src/engine/
 import type { KubeObject } from '../../src/kube/types.js';
 import { Api, Resources } from './api.js';
 import { Auditor, type View } from './auditor.js';
-import { DEADLINE_S, VERSIONS, type Fault, type MetricsState, type Setting } from './settings.js';
-import { Cluster, NAMESPACE, type Version } from './cluster.js';
+import { DEADLINE_S, type Fault, type MetricsState, type Setting } from './settings.js';
+import { Cluster, NAMESPACE } from './cluster.js';
 import { callerService, configMap, deployment, Git, virtualService, type Tree } from './git.js';
 import { Mesh, SERVICE } from './mesh.js';
 import { Process } from './process.js';
 import { Chance, T0, Timeline } from './time.js';
+import { VERSIONS, type Version } from '../versions.js';
 
 const HOOKS = ['confirm-rollout', 'pre-rollout', 'rollout', 'confirm-traffic-increase', 'confirm-promotion', 'post-rollout'] as const;
 const CANARY = 'reviews';

@@ -80,11 +80,13 @@ export async function startMetricsStandIn(namespace: string, services: string[])
 function vector(series: string, namespace: string, services: string[]): string[] {
   const { key = '', values = [] } = SERIES[series] ?? {};
   const mark = '@TIME@';
+  // Requests are asked for as callers counted them and, in the same query, as the pods did.
+  const names = (service: string): Record<string, string>[] => [
+    { destination_service_namespace: namespace, destination_service_name: service },
+    ...(key === 'response_code' ? [{ destination_workload_namespace: namespace, destination_workload: service }] : []),
+  ];
   const result = services.flatMap((service) =>
-    values.map(([label, count]) => ({
-      metric: { destination_service_namespace: namespace, destination_service_name: service, [key]: label },
-      value: [mark, String(count)],
-    })),
+    names(service).flatMap((name) => values.map(([label, count]) => ({ metric: { ...name, [key]: label }, value: [mark, String(count)] }))),
   );
   return JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }).split(`"${mark}"`);
 }

@@ -147,7 +147,7 @@ const service = withRules(
     retries: opaqueObject().optional().describe('HTTPRetry of Istio.'),
     headers: opaqueObject().optional().describe('Headers of Istio.'),
     corsPolicy: opaqueObject().optional().describe('CorsPolicy of Istio.'),
-    trafficPolicy: opaqueObject().optional().describe('TrafficPolicy of Istio, put on the DestinationRules of both slots.'),
+    trafficPolicy: opaqueObject().optional().describe('TrafficPolicy of Istio, for both slots.'),
     virtualService: z
       .object({
         name: objectName(),
@@ -159,6 +159,13 @@ const service = withRules(
       })
       .optional()
       .describe('Use your own VirtualService and touch only the destinations of these routes.'),
+    routing: withRules(z.enum(['services', 'subsets']), [
+      { rule: 'self == oldSelf', message: 'routing cannot change while the Canary is there: delete the Canary (its target takes over without losing a request) and create it again' },
+    ])
+      .default('services')
+      .describe(
+        'What the routes name: `services`, a Service for each slot, or `subsets`, the Service that callers use and a subset of its DestinationRule for each slot. With `subsets` that Service selects both slots, so every caller needs a proxy.',
+      ),
     slots: withRules(
       z.object({
         blue: z.string().min(1).max(20).default('blue'),
@@ -167,7 +174,7 @@ const service = withRules(
       [{ rule: 'self.blue != self.green', message: 'the two slots need different suffixes' }],
     )
       .default({ blue: 'blue', green: 'green' })
-      .describe('Suffixes of the two slots: `NAME-blue` and `NAME-green`.'),
+      .describe('Suffixes of the two slots, `NAME-blue` and `NAME-green`, and the names of their subsets.'),
   }),
   [
     {
@@ -219,9 +226,10 @@ const onPromotion = withRules(
 );
 
 /** `Canary.spec`. Names, units and meanings follow Flagger's where Flagger has the concept. */
-export const canarySpec = z.object({
+export const canarySpec = withRules(
+  z.object({
   targetRef: z
-    .object({ apiVersion: z.enum(['apps/v1']), kind: z.enum(['Deployment']), name: objectName().max(57) })
+    .object({ apiVersion: z.enum(['apps/v1']), kind: z.enum(['Deployment', 'DaemonSet']), name: objectName().max(57) })
     .describe('The workload whose template is released. It runs no pods itself once it is adopted.'),
   provider: z.enum(['istio']).default('istio').describe('Who routes the traffic.'),
   metricsServer: z
@@ -250,7 +258,14 @@ export const canarySpec = z.object({
     .describe('How revisions are made, kept and taken down.'),
   onRollback: onRollback.optional().describe('What happens beside the quarantine when a revision is taken back.'),
   onPromotion: onPromotion.optional().describe('What happens in Git when a revision is promoted.'),
-});
+}),
+  [
+    {
+      rule: "self.targetRef.kind != 'DaemonSet' || (!has(self.replicas) && (!has(self.analysis.steps) || !self.analysis.steps.exists(s, has(s.replicas))))",
+      message: 'a DaemonSet has a pod on every node: leave replicas out',
+    },
+  ],
+);
 export type CanarySpec = z.infer<typeof canarySpec>;
 export type MetricSpec = z.infer<typeof metric>;
 export type WebhookSpec = z.infer<typeof webhook>;

@@ -102,7 +102,7 @@ const message = z.object({
 });
 export type Message = z.infer<typeof message>;
 
-export const WRITE_BACKS = ['revert', 'pullRequest', 'tag', 'branch'] as const;
+const WRITE_BACKS = ['revert', 'pullRequest', 'tag', 'branch'] as const;
 const writeBack = z.object({
   kind: z.enum(WRITE_BACKS),
   state: z.enum(['Pending', 'Done', 'Skipped']).describe('`Skipped`: nothing was written, for the reason in `message`.'),
@@ -118,6 +118,14 @@ const writeBack = z.object({
   at: instant().describe('When it was asked for.'),
 });
 export type WriteBack = z.infer<typeof writeBack>;
+
+const contested = z.object({
+  kind: text(63),
+  name: text(253),
+  field: text(256).describe('JSON pointer, such as `/spec/selector`.'),
+  manager: text(128).describe('The field manager that wrote it.'),
+  at: instant().describe('When it did so last, to five minutes.'),
+});
 
 export const PHASES = [
   'Initializing',
@@ -143,6 +151,10 @@ export const canaryStatus = z.object({
   selector: text(1024).optional().describe('Selects those pods; read by autoscalers.'),
   seededReplicas: z.int().optional().describe('The number of pods in force; restores `spec.replicas` when a replace drops it.'),
   targetReplicas: z.int().optional().describe("`spec.replicas` of the target as its user last wrote it."),
+  growth: z
+    .object({ asked: z.int(), counted: z.int() })
+    .optional()
+    .describe('What an autoscaler asked for during a release, counting the pods of both versions, and what of it counts.'),
   stable: serving.optional(),
   canary: serving.optional(),
   run: run.optional(),
@@ -175,6 +187,7 @@ export const canaryStatus = z.object({
   actions: shortList(text(64), 20).optional().describe('Names of the CanaryActions that were carried out, newest first.'),
   messages: shortList(message, 20).optional().describe('Messages on their way.'),
   writeBacks: shortList(writeBack, 10).optional().describe('What goes, or went, back to Git, newest first.'),
+  contested: shortList(contested, 10).optional().describe('Fields that another manager reset within the last hour, newest first.'),
   conditions: conditions().optional(),
 });
 export type CanaryStatus = z.infer<typeof canaryStatus>;

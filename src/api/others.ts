@@ -87,6 +87,12 @@ export const gitSourceSpec = z.object({
     .max(1024)
     .default('.')
     .describe('Folder in the repository whose manifests are applied; it must not leave the repository.'),
+  submodules: z.boolean().default(false).describe('Read the submodules below `path` too; credentials go to the same host only.'),
+  sparse: z
+    .array(z.string().min(1).max(1024))
+    .max(50)
+    .optional()
+    .describe('Fetch the content of files below `path` and these folders only, where the server can do that; for large repositories.'),
   interval: duration().default('1m').describe('How often the repository is asked for news.'),
   schedule: z.string().max(120).optional().describe('Further times to ask, as a cron expression of five fields.'),
   timeZone: z.string().max(64).default('UTC').describe('IANA name of the time zone of `schedule`.'),

@@ -12,6 +12,7 @@ export const Reasons = {
   NameTaken: 'An object with a name that Sluice needs exists and is not ours.',
   RouteNotFound: 'The VirtualService, or a route that is named in it, does not exist.',
   InvalidRoute: 'A routing object cannot be used as it is; the message says why.',
+  SubsetsHidden: 'With `service.routing: subsets`, a DestinationRule keeps some callers from seeing the subsets of the slots; the message names it.',
   InvalidQuery: 'The metrics server refused the query as malformed.',
   TemplateNotFound: 'A MetricTemplate that the analysis names does not exist.',
   ProviderNotFound: 'An AlertProvider that the analysis names does not exist.',
@@ -19,6 +20,7 @@ export const Reasons = {
   Singleton: 'Two versions of the target cannot run beside each other; the message says why.',
   ConfigUnreadable: 'A ConfigMap or Secret that the pods need could not be read; that is not a change.',
   RevisionMissing: 'The ControllerRevision of the stable version is gone.',
+  InvalidAutoscaler: 'An autoscaler of the target cannot scale a Canary; the message says why.',
   SlotEdited: 'Somebody changed the template of a slot.',
   Configured: 'Nothing that a person must fix.',
   // Progressing
@@ -32,6 +34,7 @@ export const Reasons = {
   StartingPods: 'The pods of the new revision are not ready yet.',
   ScalingUp: 'More pods are started before more traffic comes.',
   StableNotReady: 'The stable version has fewer ready pods than it needs.',
+  AutoscalerInactive: 'The autoscaler cannot read its metrics; the step waits, and so does the deadline.',
   ApplyingWeights: 'The weights are being written.',
   Analysing: 'The weight is held and its traffic is judged at the next check.',
   NotEnoughData: 'Too few requests were seen to judge; the step waits.',

@@ -42,6 +42,8 @@ export const Labels = {
   revision: `${GROUP}/revision`,
   /** On config snapshots: the object that they are a copy of. */
   configOf: `${GROUP}/config-of`,
+  /** A node selector that no node satisfies: so a DaemonSet has no pods. */
+  nowhere: `${GROUP}/nowhere`,
 } as const;
 
 export const Annotations = {

@@ -33,6 +33,8 @@ export interface ControllerOptions {
   metricsGridMs?: number;
   leaderElection?: Pick<LeaderElectorOptions, 'namespace' | 'leaseDurationMs' | 'clock'>;
   allowCrossNamespace?: boolean;
+  /** Where the controller is installed: GitSources there are those of who runs it, and reach every namespace. */
+  ownNamespace?: string;
   allowLinkLocal?: boolean;
   /** Shown in messages. */
   cluster?: string;
@@ -101,6 +103,8 @@ async function lead(work: Work, signal: AbortSignal, { assertLeading, epoch }: T
   const { client, cache, logger, controllerMetrics } = work;
   const now = work.now ?? Date.now;
   const egress = { allowLinkLocal: work.allowLinkLocal ?? false };
+  // A controller of one namespace has no business in others, whoever asks.
+  const tenancy = { allowCrossNamespace: work.allowCrossNamespace ?? false, ...(work.namespace === undefined && work.ownNamespace !== undefined ? { ownNamespace: work.ownNamespace } : {}) };
   const metrics = createMetricsSource({ clock: { now }, gridMs: work.metricsGridMs, egress, onQuery: ({ ok }) => controllerMetrics.query(ok) });
   // A former leader calls nobody: what it would say has been said by its successor, or is not true any more.
   const receivers = { hooks: createHookCaller({ egress }), notifier: createNotifier({ egress }) };
@@ -118,7 +122,7 @@ async function lead(work: Work, signal: AbortSignal, { assertLeading, epoch }: T
   };
   const writer = new Writer(client, assertLeading);
   const recorder = createEventRecorder({ client, beforeSend: assertLeading, component: 'sluice', instance: work.identity, now, onError: (error) => logger.debug({ error: String(error) }, 'an event was not written') });
-  const git = new GitSide({ client, cache, logger, recorder, egress, dataDir: work.dataDir, assertLeading, signal, now, ...(work.cluster ? { cluster: work.cluster } : {}) });
+  const git = new GitSide({ client, cache, logger, recorder, egress, tenancy, dataDir: work.dataDir, assertLeading, signal, now, ...(work.cluster ? { cluster: work.cluster } : {}) });
   const engine = startEngine({
     client,
     cache,

@@ -21,6 +21,9 @@ export function adopt(draft: Draft): void {
   if (!stable) return;
   seed(draft);
   draft.do({ type: 'createSlotServices' });
+  // Before the slot has pods that an autoscaler of the target would count as its own.
+  if (observed.attached === false && draft.spec.replicas !== undefined) draft.do({ type: 'attach', stable: stable.slot });
+  if (observed.routes.prepared === false) draft.do({ type: 'prepareRoutes' });
   if (!prepareSlot(draft, stable.slot, stable.revision, draft.replicas)) return draft.wait('Adopting', `slot ${stable.slot} is being filled with revision ${stable.revision}`);
   if (draft.replicas === 0) return draft.wait('NoReplicas', 'the target has 0 replicas; it is adopted when they rise');
   // Routes that lead to the slot, or did so before somebody else reset them, wait for nothing but a pod.
@@ -106,6 +109,7 @@ function followTarget(draft: Draft, desired: DesiredRevision | undefined): void 
 
 /** The number of pods in force, remembered before anything is scaled (trap K7). */
 export function seed(draft: Draft): void {
+  if (draft.observed.nodes !== undefined) return;
   const { spec, status } = draft;
   const wished = wishedReplicas(draft);
   if (wished !== undefined && status.targetReplicas !== wished) {
@@ -118,7 +122,7 @@ export function seed(draft: Draft): void {
       return draft.do({ type: 'seedReplicas', replicas: wished });
     }
   }
-  if (spec.replicas !== undefined) status.seededReplicas = spec.replicas;
+  if (spec.replicas !== undefined) status.seededReplicas = draft.replicas;
   else if (status.seededReplicas !== undefined) draft.do({ type: 'seedReplicas', replicas: status.seededReplicas });
 }
 

@@ -1,6 +1,6 @@
 import { durationMs, type Check, type MetricSpec } from '../api/index.js';
 import type { Draft } from './draft.js';
-import type { Measurement } from './evidence.js';
+import type { Measurement, Tries } from './evidence.js';
 import { clip } from './text.js';
 import { iso, ms } from './time.js';
 
@@ -33,11 +33,20 @@ function number(value: number, bound: number | undefined): string {
   return String(value);
 }
 
+interface Breach {
+  sign: '<' | '>';
+  bound: number;
+}
+function breachOf({ thresholdRange: { min, max } = {} }: MetricSpec, value: number): Breach | undefined {
+  if (min !== undefined && value < min) return { sign: '<', bound: min };
+  return max !== undefined && value > max ? { sign: '>', bound: max } : undefined;
+}
+
 /** `success rate 93.1 % < 99 % over 412 requests`. */
-function describe(metric: MetricSpec, value: number, samples: number | undefined, breached: { sign: '<' | '>'; bound: number } | undefined): string {
+function describe(metric: MetricSpec, value: number, samples: number | undefined, breached: Breach | undefined, counted = 'requests'): string {
   const { label, unit } = wording(metric.name);
   const shown = `${label} ${number(value, breached?.bound)}${unit}`;
-  const over = samples === undefined ? '' : ` over ${group(samples)} requests`;
+  const over = samples === undefined ? '' : ` over ${group(samples)} ${counted}`;
   if (breached) return `${shown} ${breached.sign} ${breached.bound}${unit}${over}`;
   const { min, max } = metric.thresholdRange ?? {};
   const bounds = [min === undefined ? [] : [`>= ${min}${unit}`], max === undefined ? [] : [`<= ${max}${unit}`]].flat().join(' and ');
@@ -71,11 +80,22 @@ export function judge(metric: MetricSpec, measurement: Measurement, at: number, 
     const { verdict, message } = noData(metric, `${group(samples)} of at least ${metric.minSamples ?? 1} requests were seen`);
     return { ...base, ...counted, verdict, message };
   }
-  const { min, max } = metric.thresholdRange ?? {};
-  const breached =
-    min !== undefined && value < min ? ({ sign: '<', bound: min } as const) : max !== undefined && value > max ? ({ sign: '>', bound: max } as const) : undefined;
+  const breached = breachOf(metric, value);
+  const hidden = breached ? undefined : hiddenByRetries(metric, value, measurement.tries);
+  if (hidden) return { ...base, ...hidden, message: trimmed(hidden.message), query: clip(hidden.query, MAX_QUERY) };
   // JSON knows no infinity, and the message says it: a quantile beyond the last bucket is a value all the same.
   return { ...base, ...counted, ...(Number.isFinite(value) ? { value } : {}), verdict: breached ? 'Fail' : 'Pass', message: trimmed(describe(metric, value, samples, breached)) };
+}
+
+/**
+ * Callers' proxies repeat what failed and count only the final answer, so a version that fails often may look well there. Its own
+ * proxies count each try. Where there are none, or too few tries, that says nothing.
+ */
+function hiddenByRetries(metric: MetricSpec, atCallers: number, tries: Tries | undefined): (Pick<Check, 'message' | 'verdict'> & Tries) | undefined {
+  const breached = tries && breachOf(metric, tries.value);
+  if (!tries || !breached || !(tries.samples >= (metric.minSamples ?? 1))) return undefined;
+  const message = `${describe(metric, tries.value, tries.samples, breached, 'tries')} (callers, whose proxies tried again, got ${number(atCallers, breached.bound)}${wording(metric.name).unit})`;
+  return { ...tries, verdict: 'Fail', message };
 }
 
 /** The evidence that a check at `now` looks at, per metric; a metric that still warms up has none yet. */

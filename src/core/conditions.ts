@@ -1,7 +1,9 @@
 import { Labels, type Condition, type Phase, type Reason, type SlotName } from '../api/index.js';
 import type { Draft } from './draft.js';
 import type { Problem } from './evidence.js';
+import { describeCommit } from './messages.js';
 import { SLOTS } from './names.js';
+import { contestWords } from './quarrel.js';
 import { clip } from './text.js';
 import { iso } from './time.js';
 
@@ -24,9 +26,16 @@ function progressing(draft: Draft): void {
   const { status } = draft;
   const active = status.run !== undefined || status.phase === 'Initializing' || status.phase === 'Terminating';
   const failed = draft.observed.writeError;
-  const { reason, message } = draft.progress ?? { reason: 'Idle' as const, message: `revision ${status.stable?.revision ?? 'unknown'} serves; no release is under way` };
+  const { reason, message } = draft.progress ?? { reason: 'Idle' as const, message: `revision ${status.stable?.revision ?? 'unknown'} serves; ${unchanged(draft) ?? 'no release is under way'}` };
   if (failed && active) return set(draft, 'Progressing', 'True', 'WriteFailed', `${failed}; ${message}`);
   set(draft, 'Progressing', active ? 'True' : 'False', reason, message);
+}
+
+/** A later commit that makes the revision which serves already: it is named, because no release will tell of it. */
+function unchanged({ status: { stable }, observed: { desired } }: Draft): string | undefined {
+  const commit = desired?.provenance.commit;
+  const known = commit === undefined || stable?.commit === undefined || commit === stable.commit || stable.commits?.includes(commit);
+  return known || desired?.revision !== stable?.revision ? undefined : `${describeCommit(desired?.provenance ?? {})} makes the same, so there is nothing to release`;
 }
 
 function ready(draft: Draft): void {
@@ -63,9 +72,16 @@ function promoted(draft: Draft): void {
   if (status.adoptedAt && status.stable) set(draft, 'Promoted', 'True', status.phase ?? 'Initialized', `revision ${status.stable.revision} is the stable one`);
 }
 
+/** Other managers that write the fields a release depends on. There only once somebody did: most Canaries never meet one. */
+function contested(draft: Draft): void {
+  const words = contestWords(draft);
+  if (words !== undefined) set(draft, 'Contested', 'True', 'OverlayRestored', words);
+  else if (draft.status.conditions?.some(({ type }) => type === 'Contested')) set(draft, 'Contested', 'False', 'Configured', 'nobody else writes what a release depends on');
+}
+
 /** Pods, endpoints and the numbers that autoscalers read, per side. */
 function numbers(draft: Draft): void {
-  const { status } = draft;
+  const { status, observed } = draft;
   for (const side of [status.stable, status.canary]) {
     if (!side) continue;
     const slot = draft.slot(side.slot);
@@ -74,7 +90,14 @@ function numbers(draft: Draft): void {
     side.endpoints = slot.endpoints;
   }
   const weights = draft.effects.findLast((effect) => effect.type === 'setWeights')?.weights ?? draft.weights;
+  const bare = status.phase === 'Initializing' || status.phase === 'Terminating' ? observed.target?.selector : undefined;
   const weighted = SLOTS.filter((name: SlotName) => (weights?.[name] ?? 0) > 0);
+  // The pods of the target itself serve: before the routes lead to a slot, and when they do no more.
+  if (weighted.length === 0 && bare !== undefined) {
+    status.replicas = observed.target?.replicas ?? 0;
+    status.selector = `${bare},${Labels.slot} notin (${SLOTS.join(',')})`;
+    return;
+  }
   const counted = weighted.length > 0 ? weighted : [draft.stableSlot];
   status.replicas = counted.reduce((sum, name) => sum + draft.slot(name).replicas, 0);
   status.selector = `${Labels.canary}=${draft.observed.name},${Labels.slot} in (${counted.join(',')})`;
@@ -87,5 +110,6 @@ export function summarise(draft: Draft): void {
   ready(draft);
   progressing(draft);
   stalled(draft);
+  contested(draft);
   promoted(draft);
 }

@@ -5,11 +5,12 @@ import { bound } from './bounds.js';
 import { summarise } from './conditions.js';
 import { Draft } from './draft.js';
 import { conclude } from './endings.js';
+import { countGrowth } from './growth.js';
 import { describeCommit, tell } from './messages.js';
 import { otherSlot } from './names.js';
 import type { Decision, DecisionInput, DesiredRevision } from './observation.js';
 import { learnProvenance } from './provenance.js';
-import { nameForeignManager } from './quarrel.js';
+import { nameForeignManagers } from './quarrel.js';
 import { release } from './release.js';
 import { advance, begin } from './run.js';
 import { recordSlots, restart, retire } from './slots.js';
@@ -51,8 +52,9 @@ function adoptOrExplain(draft: Draft): void {
 
 /** An adopted Canary: people first, then the run or the wish for one, then what must hold at any time. */
 function serve(draft: Draft): void {
-  nameForeignManager(draft);
+  nameForeignManagers(draft);
   handleActions(draft);
+  countGrowth(draft);
   seed(draft);
   reconsider(draft);
   learnProvenance(draft);
@@ -142,7 +144,7 @@ function maintain(draft: Draft): void {
   if (slot.revision === undefined) draft.do({ type: 'keepRevision', revision: stable.revision }, { type: 'fillSlot', slot: stable.slot, revision: stable.revision, replicas: draft.replicas });
   draft.do({ type: 'createSlotServices' });
   // An autoscaler that found no number would make it the least one (trap K7).
-  if (observed.attached === false && draft.spec.replicas !== undefined) draft.do({ type: 'attach', stable: stable.slot });
+  if (observed.attached === false && (draft.spec.replicas ?? observed.nodes) !== undefined) draft.do({ type: 'attach', stable: stable.slot });
   if (observed.target && (observed.target.replicas !== 0 || !observed.target.overlaid)) draft.do({ type: 'overlayTarget' });
 }
 

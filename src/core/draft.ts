@@ -50,6 +50,9 @@ export class Draft {
 
   /** Pods of the version that serves, now. */
   get replicas(): number {
+    if (this.observed.nodes !== undefined) return this.observed.nodes;
+    const { growth } = this.status;
+    if (growth && growth.asked === this.spec.replicas) return growth.counted;
     return this.spec.replicas ?? this.status.seededReplicas ?? this.observed.target?.userReplicas ?? 1;
   }
   /** The last write failed. What counts from a write then counts from when it is seen: else each attempt would change the status. */
@@ -78,6 +81,7 @@ export class Draft {
   /** True when the Services for callers outside the mesh select this, or there are none that could. */
   serviceSelects(what: 'target' | 'marked' | SlotName | 'both'): boolean {
     const { selects } = this.observed.service;
+    if (selects === 'slots') return what !== 'target' && what !== 'marked';
     return selects === what || selects === 'none';
   }
   slot(name: SlotName): SlotObservation {

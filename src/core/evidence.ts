@@ -25,9 +25,16 @@ export interface Problem {
   message: string;
 }
 
+/** What the called pods' own proxies counted of the requests that other proxies sent: each try of one that was repeated. */
+export interface Tries {
+  value: number;
+  samples: number;
+  query: string;
+}
+
 /** `NoData`: asked, and there is none (empty, NaN). `Error`: could not be asked or the answer cannot be used. */
 export type Measurement =
-  | { kind: 'Value'; value: number; samples?: number; query: string; from: number; to: number }
+  | { kind: 'Value'; value: number; samples?: number; query: string; from: number; to: number; /** Where it was counted. */ tries?: Tries }
   | { kind: 'NoData'; query: string; message: string }
   | { kind: 'Error'; query: string; message: string; /** The query itself is wrong: only a person can mend it. */ permanent: boolean };
 

@@ -51,6 +51,14 @@ export function gatePasses(draft: Draft, type: WebhookSpec['type'], gate: string
   return true;
 }
 
+/** An autoscaler that cannot read its metrics would not bring the pods that more traffic needs. */
+export function autoscalerBlind(draft: Draft): boolean {
+  const { autoscaler } = draft.observed;
+  if (autoscaler?.inactive === undefined) return false;
+  draft.wait('AutoscalerInactive', `${autoscaler.name} cannot scale (ScalingActive is False: ${autoscaler.inactive}); the weight stays until it can`);
+  return true;
+}
+
 /** Holds that people and the spec put on a run. The deadline does not run meanwhile. */
 export function held(draft: Draft): boolean {
   const { run } = draft.status;

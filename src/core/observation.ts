@@ -39,6 +39,28 @@ export interface DesiredRevision {
   retry?: boolean;
 }
 
+/** What decisions use of the autoscalers of a Canary. */
+export interface AutoscalerObservation {
+  /** `HorizontalPodAutoscaler reviews`. */
+  name: string;
+  /** Why it cannot scale at the moment, in its own words: its condition ScalingActive is False. */
+  inactive?: string;
+  /** One of its metrics is an average over pods that does not fall when there are more of them: memory, Pods, Value (trap K3). */
+  perPod: boolean;
+  /** What its other metrics ask for, as a multiple of the pods that it counts; undefined when there are none, or nothing was measured. */
+  loadRatio?: number;
+}
+
+/** A field of the user's object that somebody wrote over what Sluice had laid there. */
+export interface Reset {
+  kind: string;
+  name: string;
+  /** JSON pointer of the whole field, such as `/spec/selector`. */
+  field: string;
+  /** The field manager that wrote it; undefined when the API server does not tell. */
+  manager?: string;
+}
+
 /** Everything that one decision may use, gathered once. */
 export interface Observation {
   name: string;
@@ -48,7 +70,9 @@ export interface Observation {
   /** Our finalizer is on the Canary. */
   finalizer: boolean;
   /** Undefined when the target does not exist. */
-  target?: { replicas: number; readyReplicas: number; overlaid: boolean; userReplicas: number; /** Ready pods of its own that carry the mark of the hand-over. */ marked?: number; /** RFC 3339, as `kubectl rollout restart` writes it. */ restartedAt?: string };
+  target?: { replicas: number; readyReplicas: number; overlaid: boolean; userReplicas: number; /** Its `spec.selector` as text, where that has labels only. */ selector?: string; /** Ready pods of its own that carry the mark of the hand-over. */ marked?: number; /** RFC 3339, as `kubectl rollout restart` writes it. */ restartedAt?: string };
+  /** Of a DaemonSet: on how many nodes its pods run, 1 while nobody knows. There is no other number of pods then. */
+  nodes?: number;
   desired?: DesiredRevision;
   slots: Record<SlotName, SlotObservation>;
   routes: {
@@ -58,17 +82,23 @@ export interface Observation {
     reaches?: SlotName[];
     /** What of the user's does not reach the slots, in words. */
     warnings?: string[];
+    /** False while the subsets that the routes will name are not there. */
+    prepared?: boolean;
     consistent: boolean;
     /** Unix milliseconds since when these weights have been seen; undefined when this process never saw others. */
     since?: number;
     foreignManager?: string;
   };
-  /** What the Services for callers outside the mesh select; `marked` are the target's own pods, `none` when there is no such Service, undefined when they disagree. */
+  /** What the Services for callers outside the mesh select; `marked` are the target's own pods, `none` when there is no such Service, undefined when they disagree. With subsets, the Service that the routes name has to select both slots: that is `slots`, and the others decide where there are any. */
   service: {
-    selects?: 'target' | 'marked' | SlotName | 'both' | 'none';
+    selects?: 'target' | 'marked' | SlotName | 'both' | 'none' | 'slots';
     /** Callers of one of them learn late of another selector: a headless Service, or a load balancer in front of it (trap K5). */
     slow?: boolean;
   };
+  /** What scales the Canary, if anything does. */
+  autoscaler?: AutoscalerObservation;
+  /** Overlaid fields, routes aside, that somebody has reset. */
+  resets?: Reset[];
   /** True when budgets and autoscalers speak of the slots, or of the target again while the Canary goes. */
   attached?: boolean;
   /** What a person must fix. Whatever serves goes on serving. */
@@ -109,6 +139,8 @@ export type Effect =
   | { type: 'fillSlot'; slot: SlotName; revision: string; replicas: number }
   | { type: 'scaleSlot'; slot: SlotName; replicas: number; why: string }
   | { type: 'restartSlot'; slot: SlotName; at: string }
+  /** What the routes will name, before they name it. */
+  | { type: 'prepareRoutes' }
   | { type: 'setWeights'; weights: Weights; extras?: RouteExtras }
   | { type: 'selectService'; slots: SlotName[] }
   /** Mark the pods of the target itself, and lead Services to those alone: while the slots' pods live, the user's labels do not tell them apart. */
@@ -119,7 +151,8 @@ export type Effect =
   /** Budgets and autoscalers: of the slots, `stable` being the one that serves; without it, of the target. */
   | { type: 'attach'; stable?: SlotName }
   | { type: 'restoreTarget'; replicas: number }
-  | { type: 'releaseRoutes' }
+  /** `keepRules`: proxies that learn late still need the DestinationRules. */
+  | { type: 'releaseRoutes'; keepRules?: true }
   | { type: 'releaseServices' }
   | { type: 'deleteSlots' }
   | { type: 'removeFinalizer' }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { Annotations } from '../api/index.js';
+import { Annotations, Labels } from '../api/index.js';
 import type { KubeObject } from '../kube/types.js';
+import { SLOTS } from './names.js';
 import { perObject } from './per-object.js';
 
 /**
@@ -70,6 +71,23 @@ function patchOf(fields: Fields, annotation: string | null): Record<string, unkn
   for (const [path, value] of Object.entries(fields)) write(patch, path, value, 'null');
   return patch;
 }
+
+/** What a person or a tool knows as one field; the API server takes and gives each as one value. */
+const WHOLE = ['/spec/selector', '/spec/scaleTargetRef', '/spec/template/spec/nodeSelector'];
+const wholeField = (path: string): string => WHOLE.find((field) => path.startsWith(`${field}/`)) ?? path;
+
+/** A tool that takes over what is live may come a moment too late: then it writes a selector that was ours, and contests nothing. */
+function isEarlierOurs(object: KubeObject, field: string): boolean {
+  const selector = [field, `${field}/matchLabels`].find((path) => read(object, path + pointer(Labels.canary)) !== null);
+  return selector !== undefined && SLOTS.some((slot) => read(object, selector + pointer(Labels.slot)) === slot);
+}
+
+/** Fields (`/spec/selector`) in which the object says something else than the overlay that lies on it: somebody wrote since. */
+export const resetFields = perObject((object: KubeObject): string[] => {
+  const overlay = readOverlay(object);
+  const paths = Object.entries(overlay?.ours ?? {}).filter(([path, value]) => read(object, path) !== value);
+  return [...new Set(paths.map(([path]) => wholeField(path)))].filter((field) => !isEarlierOurs(object, field));
+});
 
 /** What the user wants in a field: what they wrote before the overlay, or since. */
 export function userValue(object: KubeObject, path: string): Scalar {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { withoutNowhere } from './daemon-set.js';
 
 /**
  * The parts of `corev1.PodTemplateSpec` that Sluice reads. Everything else is carried along untouched, so a field of a newer
@@ -33,7 +34,7 @@ export const podTemplateSchema = loose({
     initContainers: z.array(container).optional(),
     volumes: z.array(volume).optional(),
   }),
-});
+}).transform(withoutNowhere);
 export type PodTemplate = z.infer<typeof podTemplateSchema>;
 
 export interface ConfigContent {

@@ -1,34 +1,79 @@
 import type { SlotName } from '../api/index.js';
+import { adviceFor, dotted, type Contested } from './advice.js';
 import type { Draft } from './draft.js';
 import { otherSlot } from './names.js';
+import type { Reset } from './observation.js';
+import { iso, ms } from './time.js';
 
-/** Lines that keep a tool from writing the routes again, by the name of its field manager. */
-const ADVICE: [RegExp, (name: string) => string][] = [
-  [/^argocd/, (name) => `in the Argo CD Application, add to spec.ignoreDifferences {group: networking.istio.io, kind: VirtualService, name: ${name}, jsonPointers: [/spec/http]}, and RespectIgnoreDifferences=true to spec.syncPolicy.syncOptions`],
-  [/^kustomize-controller/, (name) => `in Git, annotate VirtualService ${name} with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent`],
-  [/^helm-controller/, (name) => `in the HelmRelease, add to spec.driftDetection.ignore {paths: [/spec/http], target: {kind: VirtualService, name: ${name}}}`],
-  [/^(helm|pulumi|terraform)/i, (name) => `let that tool ignore spec.http of VirtualService ${name}, or take it out of what the tool applies`],
-  [/^kubectl/, () => 'a person wrote them: change the plan of the Canary, or use sluice promote or sluice abort instead'],
-];
-
-function advice(manager: string, virtualService: string): string {
-  const known = ADVICE.find(([pattern]) => pattern.test(manager));
-  return known ? known[1](virtualService) : `let ${manager} leave spec.http of VirtualService ${virtualService} alone`;
-}
+/** How long somebody who reset a field is remembered, in milliseconds: tools come back once in their interval. */
+const REMEMBERED_MS = 3_600_000;
+/** How exactly it is known when they came last, in milliseconds: one who comes every second must not make us write every second. */
+const NOTED_EVERY_MS = 300_000;
+const MAX_CONTESTED = 10;
+const SOMEBODY = 'somebody';
 
 /** What the routes gave a slot when we last looked or wrote. */
 function expected(draft: Draft, canary: SlotName): number {
   return draft.status.run ? draft.status.canaryWeight : canary === draft.stableSlot ? 100 : 0;
 }
 
-/** Say who reset the weights, and how to make it stop. They are put back by whatever keeps them in force. */
-export function nameForeignManager(draft: Draft): void {
+/** Who reset the weights, and how; they are put back by whatever keeps them in force. */
+function routesReset(draft: Draft): (Contested & { how: string }) | undefined {
   const { weights, foreignManager } = draft.observed.routes;
-  const { adoptedAt, canary, run } = draft.status;
-  if (foreignManager === undefined || !adoptedAt || run?.ending) return;
-  const slot = canary?.slot ?? otherSlot(draft.stableSlot);
-  if (weights?.[slot] === expected(draft, slot)) return;
+  if (foreignManager === undefined) return undefined;
+  const slot = draft.status.canary?.slot ?? otherSlot(draft.stableSlot);
+  if (weights?.[slot] === expected(draft, slot)) return undefined;
   const found = weights ? `${weights[slot]} % for slot ${slot} instead of ${expected(draft, slot)} %` : 'destinations other than the slots';
-  const virtualService = draft.spec.service.virtualService?.name ?? draft.spec.service.name ?? draft.spec.targetRef.name;
-  draft.event('Warning', 'OverlayRestored', `${draft.observed.name}: ${foreignManager} wrote ${found} into VirtualService ${virtualService}; the weights are put back. To end this: ${advice(foreignManager, virtualService)}`);
+  const name = draft.spec.service.virtualService?.name ?? draft.spec.service.name ?? draft.spec.targetRef.name;
+  return { kind: 'VirtualService', name, field: '/spec/http', manager: foreignManager, how: `wrote ${found} into VirtualService ${name}; the weights are put back` };
+}
+
+const fieldReset = (reset: Reset): Contested & { how: string } => ({
+  kind: reset.kind,
+  name: reset.name,
+  field: reset.field,
+  manager: reset.manager ?? SOMEBODY,
+  how: `reset ${dotted(reset.field)} of ${reset.kind} ${reset.name}; it is put back`,
+});
+
+/** Say who wrote over what a release depends on, and how to make it stop; remember it for the condition. */
+export function nameForeignManagers(draft: Draft): void {
+  const { adoptedAt, run } = draft.status;
+  if (!adoptedAt) return;
+  const routes = run?.ending ? undefined : routesReset(draft);
+  for (const { how, ...contested } of [...(routes ? [routes] : []), ...(draft.observed.resets ?? []).map(fieldReset)]) {
+    const advice = adviceFor(draft.observed.name, contested.manager, [contested]);
+    draft.event('Warning', 'OverlayRestored', `${draft.observed.name}: ${contested.manager} ${how}. To end this: ${advice}`);
+    note(draft, contested);
+  }
+  forget(draft);
+}
+
+function note(draft: Draft, contested: Contested): void {
+  const known = (draft.status.contested ?? []).find((item) => item.kind === contested.kind && item.name === contested.name && item.field === contested.field && item.manager === contested.manager);
+  if (known && draft.now - (ms(known.at) ?? 0) < NOTED_EVERY_MS) return;
+  const others = (draft.status.contested ?? []).filter((item) => item !== known);
+  draft.status.contested = [{ ...contested, at: iso(draft.now) }, ...others].slice(0, MAX_CONTESTED);
+}
+
+function forget(draft: Draft): void {
+  const { status } = draft;
+  const kept = (status.contested ?? []).filter(({ at }) => draft.now < ms(at) + REMEMBERED_MS);
+  for (const { at } of kept) draft.wakeAt(ms(at) + REMEMBERED_MS);
+  if (kept.length > 0) status.contested = kept;
+  else delete status.contested;
+}
+
+/** Who contests which fields, one sentence for each manager with the lines that end it; undefined when nobody does. */
+export function contestWords(draft: Draft): string | undefined {
+  const contested = [...(draft.status.contested ?? [])].sort((a, b) => `${a.manager}${a.kind}${a.name}`.localeCompare(`${b.manager}${b.kind}${b.name}`));
+  const managers = [...new Set(contested.map(({ manager }) => manager))];
+  if (managers.length === 0) return undefined;
+  return managers
+    .map((manager) => {
+      const theirs = contested.filter((item) => item.manager === manager);
+      const fields = theirs.map(({ field, kind, name }) => `${dotted(field)} of ${kind} ${name}`).join(', ');
+      return `${manager} resets ${fields}. To end this: ${adviceFor(draft.observed.name, manager, theirs)}`;
+    })
+    .join('. ');
 }

@@ -1,6 +1,6 @@
 import type { Draft } from './draft.js';
 import { close, conclude } from './endings.js';
-import { SLOTS } from './names.js';
+import { hasSubsets, SLOTS } from './names.js';
 import type { Effect } from './observation.js';
 import { leadToStable, takeBack } from './traffic.js';
 import { empty } from './slots.js';
@@ -87,7 +87,7 @@ function targetServes(draft: Draft): boolean {
 function routesReturned(draft: Draft): boolean {
   const steps = (draft.status.releasing ??= {});
   if (draft.weights !== undefined && !steps.routesReturnedAt) {
-    draft.do({ type: 'releaseRoutes' });
+    draft.do({ type: 'releaseRoutes', ...(hasSubsets(draft.spec) ? { keepRules: true as const } : {}) });
     return false;
   }
   steps.routesReturnedAt ??= iso(draft.now);

@@ -24,7 +24,7 @@ export function canonicalJson(value: unknown): string {
 export const digest = (value: unknown): string => createHash('sha256').update(canonicalJson(value)).digest('hex');
 
 /** What is done with a reference: `track` ConfigMaps and `share` Secrets unless `spec.revisions.configs` says otherwise. */
-export function modeOf(spec: CanarySpec, reference: Pick<ConfigReference, 'kind' | 'name'>): 'track' | 'share' | 'ignore' {
+function modeOf(spec: CanarySpec, reference: Pick<ConfigReference, 'kind' | 'name'>): 'track' | 'share' | 'ignore' {
   const said = spec.revisions.configs?.find((item) => item.kind === reference.kind && item.name === reference.name);
   return said?.mode ?? (reference.kind === 'ConfigMap' ? 'track' : 'share');
 }

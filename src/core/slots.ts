@@ -1,11 +1,13 @@
 import { durationMs, type SlotName } from '../api/index.js';
 import type { Draft } from './draft.js';
-import { SLOTS } from './names.js';
+import { hasSubsets, SLOTS } from './names.js';
 import { iso, ms } from './time.js';
 
 /** True when the Services for callers outside the mesh select pods of the slot. */
 function selected(draft: Draft, name: SlotName): boolean {
   const { selects } = draft.observed.service;
+  // With subsets one Service always selects both slots, and its callers go by the routes, where there are any.
+  if (hasSubsets(draft.spec) && draft.weights === undefined && selects !== 'target' && selects !== 'marked' && selects !== 'none') return true;
   return selects === undefined || selects === name || selects === 'both';
 }
 
@@ -14,7 +16,8 @@ export function recordSlots(draft: Draft): void {
   for (const name of SLOTS) {
     const slot = draft.slot(name);
     const record = draft.record(name);
-    if (draft.status.adoptedAt !== undefined || slot.ready === 0) delete record.readySince;
+    // A pod that proxies cannot be led to yet is not ready for them.
+    if (draft.status.adoptedAt !== undefined || slot.ready === 0 || draft.observed.routes.prepared === false) delete record.readySince;
     else if (slot.replicas > 0 && slot.ready >= slot.replicas) record.readySince ??= iso(draft.now);
     const reached = (draft.weights?.[name] ?? 0) > 0 || draft.observed.routes.reaches?.includes(name);
     const routed = reached || (draft.status.adoptedAt !== undefined && selected(draft, name));

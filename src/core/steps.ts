@@ -3,7 +3,7 @@ import { readyGoal } from './capacity.js';
 import { isLatency, judge, remember, windows } from './checks.js';
 import type { Draft } from './draft.js';
 import { conclude } from './endings.js';
-import { gatePasses, held, hooksOf, intervalMs, lookAgain, postpone, progressDeadline } from './gates.js';
+import { autoscalerBlind, gatePasses, held, hooksOf, intervalMs, lookAgain, postpone, progressDeadline } from './gates.js';
 import { tell } from './messages.js';
 import { compilePlan, moreOf, nextStepIndex, replicasOf, stepName, stepWords, type PlanStep } from './plan.js';
 import { promote } from './promotion.js';
@@ -24,7 +24,7 @@ export function step(draft: Draft): void {
   const { status } = draft;
   if (!status.step) {
     const first = plan[0];
-    if (!first || !stableReady(draft) || !gatePasses(draft, 'confirm-traffic-increase', gateOf(first))) return;
+    if (!first || !stableReady(draft) || restsUnscaled(draft) || !gatePasses(draft, 'confirm-traffic-increase', gateOf(first))) return;
     goTo(draft, plan, 0);
   }
   const current = status.step;
@@ -51,7 +51,7 @@ const inWords = (draft: Draft, rules: PlanStep): string => stepWords({ ...rules,
 const passed = (draft: Draft, rules: PlanStep): string => (rules.passes > 1 ? `, ${draft.status.iterations ?? 0} of ${rules.passes} checks passed` : '');
 
 /** What the last check, or a gate after it, waits for. It holds until it is looked at again. */
-const HOLDS = new Set<string>(['MetricsUnavailable', 'NotEnoughData', 'ChecksFailing', 'StableNotReady', 'WaitingForWebhook', 'WaitingForApproval'] satisfies Reason[]);
+const HOLDS = new Set<string>(['MetricsUnavailable', 'NotEnoughData', 'ChecksFailing', 'StableNotReady', 'AutoscalerInactive', 'WaitingForWebhook', 'WaitingForApproval'] satisfies Reason[]);
 
 /** Say again why the step waits: entering a step says something else, so what was said is of this step. */
 function saidBefore(draft: Draft): boolean {
@@ -69,6 +69,13 @@ function stableReady(draft: Draft): boolean {
   if (slot.ready >= goal) return true;
   draft.wait('StableNotReady', `${slot.ready} of ${goal} pods of the stable revision are ready`);
   return false;
+}
+
+/** The first step waits without a deadline. */
+function restsUnscaled(draft: Draft): boolean {
+  if (!autoscalerBlind(draft)) return false;
+  delete draft.status.deadline;
+  return true;
 }
 
 /** A step may take its hold, and after it as long as the spec allows without progress. */
@@ -234,6 +241,11 @@ function leave(draft: Draft, plan: PlanStep[], current: Step, rules: PlanStep): 
   if (!shareReached(draft, rules)) return postpone(draft);
   if (rules.approve && status.run?.approvedStep !== stepName(current)) return askApproval(draft, current, rules);
   if (!stableReady(draft)) return postpone(draft);
+  if (autoscalerBlind(draft)) {
+    // What the canary has shown is good: the wait is not its lack of progress.
+    status.deadline = progressDeadline(draft);
+    return postpone(draft);
+  }
   const nextIndex = nextStepIndex(plan, current);
   const next = nextIndex === undefined ? undefined : plan[nextIndex];
   if (!gatePasses(draft, 'confirm-traffic-increase', gateOf(next))) return;

@@ -1,5 +1,6 @@
 import { Annotations, Labels, type CanarySpec, type SlotName } from '../api/index.js';
 import type { KubeObject } from '../kube/types.js';
+import { nowhere } from './daemon-set.js';
 import { canaryNames } from './names.js';
 import { renameConfigs, type ConfigReference, type PodTemplate } from './pod-template.js';
 
@@ -53,7 +54,7 @@ function narrowSpread(template: PodTemplate, labels: Record<string, string>, slo
 }
 
 /** The pod template of a slot: the user's, plus our labels, with tracked configuration read from its frozen copies. */
-export function slotTemplate(identity: Identity, slot: SlotName, revision: string, data: RevisionData): PodTemplate {
+function slotTemplate(identity: Identity, slot: SlotName, revision: string, data: RevisionData): PodTemplate {
   const snapshots = new Map(data.configs.map((config) => [`${config.kind}/${config.name}`, config.snapshot]));
   const frozen = renameConfigs(data.template, (kind, name) => snapshots.get(`${kind}/${name}`) ?? name);
   const labels = { ...frozen.metadata?.labels, ...slotLabels(identity, slot), [Labels.revision]: revision };
@@ -61,7 +62,7 @@ export function slotTemplate(identity: Identity, slot: SlotName, revision: strin
 }
 
 /** Fields of the target's spec that apply to both slots without a run. */
-const SHARED_FIELDS = ['strategy', 'minReadySeconds', 'progressDeadlineSeconds', 'revisionHistoryLimit'] as const;
+const SHARED_FIELDS = ['strategy', 'updateStrategy', 'minReadySeconds', 'progressDeadlineSeconds', 'revisionHistoryLimit'] as const;
 
 /** When `kubectl rollout restart` was last asked for; undefined for never. */
 export function restartOf(workload: KubeObject | undefined): string | undefined {
@@ -76,20 +77,22 @@ function withRestart(template: PodTemplate, at: string | undefined): PodTemplate
   return { ...template, metadata: { ...template.metadata, annotations: { ...template.metadata?.annotations, [Annotations.restartedAt]: at } } };
 }
 
-/** The Deployment of a slot. It has no owner: what serves traffic never goes by garbage collection (trap K1). */
-export function slotDeployment(identity: Identity, slot: SlotName, revision: string, data: RevisionData, target: KubeObject | undefined, replicas: number): KubeObject {
+/** The Deployment of a slot, or its DaemonSet. It has no owner: what serves traffic never goes by garbage collection (trap K1). */
+export function slotWorkload(identity: Identity, slot: SlotName, revision: string, data: RevisionData, target: KubeObject | undefined, replicas: number): KubeObject {
   const targetSpec = (target?.['spec'] ?? {}) as Record<string, unknown>;
   const shared = Object.fromEntries(SHARED_FIELDS.flatMap((field) => (targetSpec[field] === undefined ? [] : [[field, targetSpec[field]]])));
   const template = withRestart(slotTemplate(identity, slot, revision, data), restartOf(target));
+  const { kind } = identity.spec.targetRef;
+  const size = kind === 'DaemonSet' ? { template: replicas > 0 ? template : nowhere(template) } : { replicas, template };
   return {
     apiVersion: 'apps/v1',
-    kind: 'Deployment',
+    kind,
     metadata: {
       name: canaryNames(identity.spec).slots[slot],
       namespace: identity.namespace,
       labels: { ...slotLabels(identity, slot), [Labels.revision]: revision },
     },
-    spec: { ...shared, replicas, selector: { matchLabels: slotLabels(identity, slot) }, template },
+    spec: { ...shared, ...size, selector: { matchLabels: slotLabels(identity, slot) } },
   };
 }
 

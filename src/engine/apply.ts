@@ -1,16 +1,19 @@
 import { Annotations, FINALIZER, Labels, SluiceResources, type Canary, type SlotName } from '../api/index.js';
+import { NOWHERE, NOWHERE_FIELD, runsNowhere } from '../core/daemon-set.js';
 import { canaryNames, SLOTS } from '../core/names.js';
 import type { Effect } from '../core/observation.js';
 import { layOver, liftOff, pointer, readOverlay, type Fields } from '../core/overlay.js';
-import { callerService, slotDeployment, slotService, type Identity } from '../core/workload.js';
+import type { PodTemplate } from '../core/pod-template.js';
+import { callerService, slotService, slotWorkload, type Identity } from '../core/workload.js';
 import { isNotFound, Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
 import { attachmentWrites } from './attachments.js';
 import { Index, keyOf, selectorOf, type Cache } from './cache.js';
 import { Terminal, Waiting } from './errors.js';
 import { podLabels } from './facts.js';
-import { callerServices, markedPods, routeInput, TARGET_MARK } from './observe.js';
+import { callerServices, isRouted, markedPods, routeInput, TARGET_MARK } from './observe.js';
 import type { ObjectWrite, RoutePlan, Router } from './ports.js';
 import { readRevision, revisionObjects, snapshotResource, type Desired } from './revisions.js';
+import { targetOf, workloadsOf } from './workloads.js';
 import type { Writer } from './writer.js';
 
 export interface ApplyContext {
@@ -23,10 +26,10 @@ export interface ApplyContext {
 }
 
 const identityOf = (canary: Canary): Identity => ({ name: canary.metadata.name, namespace: canary.metadata.namespace ?? '', spec: canary.spec });
-const targetOf = ({ cache, canary }: ApplyContext): KubeObject | undefined => cache.deployments.get(canary.metadata.namespace, canary.spec.targetRef.name);
 
 /** Carry out one effect. Idempotent; rejects when the cluster refuses. */
 export async function apply(context: ApplyContext, effect: Effect): Promise<void> {
+  if (isOfRoutes(effect)) return writeRoutes(context, routePlan(context, effect));
   switch (effect.type) {
     case 'addFinalizer':
       return setFinalizers(context, (others) => [...others, FINALIZER]);
@@ -45,10 +48,6 @@ export async function apply(context: ApplyContext, effect: Effect): Promise<void
       return scaleSlot(context, effect.slot, effect.replicas);
     case 'restartSlot':
       return restartSlot(context, effect.slot, effect.at);
-    case 'setWeights':
-      return writeRoutes(context, context.router.plan(routeInput(context.cache, context.canary), effect.weights, effect.extras));
-    case 'releaseRoutes':
-      return writeRoutes(context, context.router.release(routeInput(context.cache, context.canary)));
     case 'selectService':
       return selectService(context, effect.slots);
     case 'selectTarget':
@@ -106,14 +105,15 @@ async function createServices(context: ApplyContext): Promise<void> {
   const identity = identityOf(canary);
   const names = canaryNames(canary.spec);
   const callers = cache.services.get(identity.namespace, names.service);
-  for (const slot of SLOTS) {
+  // With subsets the routes name the Service of all callers, and no other is needed.
+  for (const slot of names.subsets ? [] : SLOTS) {
     const live = cache.services.get(identity.namespace, names.slots[slot]);
     const wanted = slotService(identity, slot, callers);
     if (!live) await writer.create(Resources.Service, wanted, cache.services);
     else await keepPorts(context, live, wanted);
   }
   if (callers) return;
-  const labels = (targetOf(context)?.['spec'] as { selector?: { matchLabels?: Record<string, string> } } | undefined)?.selector?.matchLabels;
+  const labels = (targetOf(cache, canary)?.['spec'] as { selector?: { matchLabels?: Record<string, string> } } | undefined)?.selector?.matchLabels;
   if (labels) await writer.create(Resources.Service, callerService(identity, labels), cache.services);
 }
 
@@ -139,36 +139,58 @@ async function fillSlot(context: ApplyContext, effect: Extract<Effect, { type: '
   const { cache, writer, canary } = context;
   const data = readRevision(cache, canary, effect.revision);
   if (!data) throw new Waiting(`ControllerRevision of revision ${effect.revision} is not visible yet`);
-  const wanted = slotDeployment(identityOf(canary), effect.slot, effect.revision, data, targetOf(context), effect.replicas);
-  const live = cache.deployments.get(wanted.metadata.namespace, wanted.metadata.name);
+  const { resource, informer } = workloadsOf(cache, canary);
+  const wanted = slotWorkload(identityOf(canary), effect.slot, effect.revision, data, targetOf(cache, canary), effect.replicas);
+  const live = informer.get(wanted.metadata.namespace, wanted.metadata.name);
   if (!live) {
-    await writer.create(Resources.Deployment, wanted, cache.deployments);
+    await writer.create(resource, wanted, informer);
     return;
   }
   assertOurs(live, canary);
   // Whole, with the version that was seen: a slot that meanwhile got pods is not overwritten.
   await writer.update(
-    Resources.Deployment,
+    resource,
     { ...live, metadata: { ...live.metadata, labels: { ...live.metadata.labels, ...wanted.metadata.labels } }, spec: { ...(wanted['spec'] as object) } },
-    cache.deployments,
+    informer,
   );
 }
 
 async function scaleSlot({ cache, writer, canary }: ApplyContext, slot: SlotName, replicas: number): Promise<void> {
-  const live = cache.deployments.get(canary.metadata.namespace, canaryNames(canary.spec).slots[slot]);
+  const { resource, informer } = workloadsOf(cache, canary);
+  const live = informer.get(canary.metadata.namespace, canaryNames(canary.spec).slots[slot]);
   if (!live) return;
   assertOurs(live, canary);
   // Somebody may have given the slot weight since the watch broke.
   if (replicas === 0 && !cache.virtualServices.following) throw new Waiting('the routes are not seen at the moment; the slot is emptied when they are');
-  await writer.scale(Resources.Deployment, live, replicas, cache.deployments);
+  if (resource.kind === 'DaemonSet') await runNowhere(writer, live, replicas === 0, informer);
+  else await writer.scale(resource, live, replicas, informer);
+}
+
+const templateOf = (workload: KubeObject): PodTemplate | undefined => (workload['spec'] as { template?: PodTemplate } | undefined)?.template;
+
+/** Takes a DaemonSet's pods away, or lets it have them. */
+async function runNowhere(writer: Writer, live: KubeObject, away: boolean, informer: IndexedInformer<KubeObject>): Promise<void> {
+  const { resourceVersion } = live.metadata;
+  const nodeSelector = { [Labels.nowhere]: away ? NOWHERE[Labels.nowhere] : null };
+  await writer.patch(Resources.DaemonSet, live, { metadata: { resourceVersion }, spec: { template: { spec: { nodeSelector } } } }, informer);
 }
 
 async function restartSlot({ cache, writer, canary }: ApplyContext, slot: SlotName, at: string): Promise<void> {
-  const live = cache.deployments.get(canary.metadata.namespace, canaryNames(canary.spec).slots[slot]);
+  const { resource, informer } = workloadsOf(cache, canary);
+  const live = informer.get(canary.metadata.namespace, canaryNames(canary.spec).slots[slot]);
   if (!live) return;
   assertOurs(live, canary);
   const { resourceVersion } = live.metadata;
-  await writer.patch(Resources.Deployment, live, { metadata: { resourceVersion }, spec: { template: { metadata: { annotations: { [Annotations.restartedAt]: at } } } } }, cache.deployments);
+  await writer.patch(resource, live, { metadata: { resourceVersion }, spec: { template: { metadata: { annotations: { [Annotations.restartedAt]: at } } } } }, informer);
+}
+
+type RouteEffect = Extract<Effect, { type: 'prepareRoutes' | 'setWeights' | 'releaseRoutes' }>;
+const isOfRoutes = (effect: Effect): effect is RouteEffect => effect.type === 'prepareRoutes' || effect.type === 'setWeights' || effect.type === 'releaseRoutes';
+
+function routePlan({ cache, router, canary }: ApplyContext, effect: RouteEffect): RoutePlan {
+  const input = routeInput(cache, canary);
+  if (effect.type === 'prepareRoutes') return router.prepare(input);
+  return effect.type === 'setWeights' ? router.plan(input, effect.weights, effect.extras) : router.release(input, effect.keepRules);
 }
 
 async function writeRoutes(context: ApplyContext, plan: RoutePlan): Promise<void> {
@@ -194,11 +216,11 @@ async function selectService(context: ApplyContext, slots: SlotName[]): Promise<
 /** @param slot null selects both slots. */
 async function layOverServices(context: ApplyContext, slot: SlotName | typeof TARGET_MARK | null): Promise<void> {
   const { cache, writer, canary } = context;
-  const fields: Fields = {
-    [pointer('spec', 'selector', Labels.canary)]: canary.metadata.name,
-    [pointer('spec', 'selector', Labels.slot)]: slot,
-  };
-  for (const service of callerServices(cache, canary, targetOf(context))) {
+  for (const service of callerServices(cache, canary, targetOf(cache, canary))) {
+    const fields: Fields = {
+      [pointer('spec', 'selector', Labels.canary)]: canary.metadata.name,
+      [pointer('spec', 'selector', Labels.slot)]: isRouted(service, canary) && slot !== TARGET_MARK ? null : slot,
+    };
     if (selectorOf(service) === undefined) throw new Terminal('InvalidSpec', `Service ${service.metadata.name} has no selector; give it one that matches the pods of the target`);
     const patch = layOver(service, canary.metadata.name, fields);
     if (patch) await writer.patch(Resources.Service, service, versioned(patch, service), cache.services);
@@ -213,7 +235,7 @@ function versioned(patch: Record<string, unknown>, object: KubeObject): Record<s
 /** Pods of the bare target are watched by nobody, so they are listed here, once per deletion; the mark brings them into the cache. */
 async function markTarget(context: ApplyContext): Promise<void> {
   const { cache, writer, canary } = context;
-  const labels = podLabels(targetOf(context)) ?? {};
+  const labels = podLabels(targetOf(cache, canary)) ?? {};
   const labelSelector = [...Object.entries(labels).map(([key, value]) => `${key}=${value}`), `!${Labels.slot}`].join(',');
   for (const pod of await writer.list(Resources.Pod, canary.metadata.namespace, labelSelector))
     if (pod.metadata.deletionTimestamp === undefined) await labelPod(writer, pod, { [Labels.canary]: canary.metadata.name, [Labels.slot]: TARGET_MARK }, cache.pods);
@@ -234,7 +256,7 @@ async function labelPod(writer: Writer, pod: KubeObject, labels: Record<string, 
 
 async function releaseServices(context: ApplyContext): Promise<void> {
   const { cache, writer, canary } = context;
-  for (const service of callerServices(cache, canary, targetOf(context))) {
+  for (const service of callerServices(cache, canary, targetOf(cache, canary))) {
     const patch = liftOff(service);
     if (patch) await writer.patch(Resources.Service, service, versioned(patch, service), cache.services);
   }
@@ -242,7 +264,7 @@ async function releaseServices(context: ApplyContext): Promise<void> {
 
 async function attach(context: ApplyContext, stable: SlotName | undefined): Promise<void> {
   const { cache, writer, canary } = context;
-  for (const write of attachmentWrites(cache, canary, targetOf(context), stable)) {
+  for (const write of attachmentWrites(cache, canary, targetOf(cache, canary), stable)) {
     const { resource, object, into } = write;
     if (write.op === 'patch') await writer.patch(resource, object, versioned(write.patch, object), into);
     else if (write.op === 'create') await writer.create(resource, object, into);
@@ -253,24 +275,35 @@ async function attach(context: ApplyContext, stable: SlotName | undefined): Prom
 
 async function overlayTarget(context: ApplyContext): Promise<void> {
   const { cache, writer, canary } = context;
-  const target = targetOf(context);
-  const patch = target && layOver(target, canary.metadata.name, { '/spec/replicas': 0 });
-  if (target && patch) await writer.patch(Resources.Deployment, target, versioned(patch, target), cache.deployments);
+  const target = targetOf(cache, canary);
+  const { resource, informer } = workloadsOf(cache, canary);
+  const none: Fields = resource.kind === 'DaemonSet' ? { [NOWHERE_FIELD]: NOWHERE[Labels.nowhere] } : { '/spec/replicas': 0 };
+  const patch = target && layOver(target, canary.metadata.name, none);
+  if (target && patch) await writer.patch(resource, target, versioned(patch, target), informer);
 }
 
 async function restoreTarget(context: ApplyContext, replicas: number): Promise<void> {
-  const { cache, writer } = context;
-  const target = targetOf(context);
+  const { cache, writer, canary } = context;
+  const { resource, informer } = workloadsOf(cache, canary);
+  const target = targetOf(cache, canary);
   if (!target) return;
   const lifted = readOverlay(target) ? liftOff(target) : {};
   // An autoscaler may have raised the number since the user wrote theirs: what serves now is what must go on serving.
+  if (resource.kind === 'DaemonSet') {
+    if (lifted) await writer.patch(resource, target, versioned(lifted, target), informer);
+    const now = informer.get(target.metadata.namespace, target.metadata.name);
+    // An overlay that lost its memo left this behind.
+    if (now && runsNowhere(templateOf(now))) await runNowhere(writer, now, false, informer);
+    return;
+  }
   const patch = { ...lifted, spec: { ...(lifted?.['spec'] as object | undefined), replicas } };
-  await writer.patch(Resources.Deployment, target, versioned(patch, target), cache.deployments);
+  await writer.patch(resource, target, versioned(patch, target), informer);
 }
 
 async function deleteSlots({ cache, writer, canary }: ApplyContext): Promise<void> {
   const key = keyOf(canary);
-  for (const deployment of cache.deployments.byIndex(Index.canary, key)) await writer.delete(Resources.Deployment, deployment);
+  const { resource, informer } = workloadsOf(cache, canary);
+  for (const workload of informer.byIndex(Index.canary, key)) await writer.delete(resource, workload);
   const names = new Set(Object.values(canaryNames(canary.spec).slots));
   for (const service of cache.services.byIndex(Index.canary, key)) if (names.has(service.metadata.name)) await writer.delete(Resources.Service, service);
   for (const revision of cache.revisions.byIndex(Index.canary, key)) await deleteRevision({ writer, canary }, revision, new Set());

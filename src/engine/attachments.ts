@@ -6,11 +6,12 @@ import { Resources, type IndexedInformer, type KubeObject } from '../kube/index.
 import type { Resource } from '../kube/types.js';
 import { Index, keyOf, overlaidKey, selectedKey, type Cache } from './cache.js';
 import { podLabels } from './facts.js';
-import { budgetSpec, scaledDeployment, selectsPods } from './selecting.js';
+import { budgetSpec, scaledCanary, scaledDeployment, selectsPods } from './selecting.js';
+import { targetOf } from './workloads.js';
 
 /**
  * Objects of the user that speak of the target's pods, and must speak of slots while a Canary manages it: PodDisruptionBudgets
- * (trap K4) and HorizontalPodAutoscalers (trap K3).
+ * (trap K4), and HorizontalPodAutoscalers (trap K3) and KEDA's ScaledObjects.
  */
 interface Attachment {
   resource: Resource;
@@ -98,13 +99,24 @@ function autoscalerWrites(cache: Cache, canary: Canary, attached: boolean): Atta
     '/spec/scaleTargetRef/kind': 'Canary',
     '/spec/scaleTargetRef/name': name,
   };
-  const ours = cache.autoscalers.byIndex(Index.callers, overlaidKey(namespace, name));
-  const naming = attached ? cache.autoscalers.byIndex(Index.target, `${namespace}/${canary.spec.targetRef.name}`) : [];
-  return [...new Set([...ours, ...naming])].flatMap((object): AttachmentWrite[] => {
-    const patch = attached ? layOver(object, name, fields) : liftOff(object);
-    return patch ? [{ resource: Resources.HorizontalPodAutoscaler, into: cache.autoscalers, object, op: 'patch', patch }] : [];
+  return AUTOSCALERS.flatMap(({ resource, of }) => {
+    const into = of(cache);
+    const ours = into.byIndex(Index.callers, overlaidKey(namespace, name));
+    const naming = attached ? into.byIndex(Index.target, `${namespace}/${canary.spec.targetRef.name}`).filter((object) => !isKedas(object)) : [];
+    return [...new Set([...ours, ...naming])].flatMap((object): AttachmentWrite[] => {
+      const patch = attached ? layOver(object, name, fields) : liftOff(object);
+      return patch ? [{ resource, into, object, op: 'patch', patch }] : [];
+    });
   });
 }
+
+const AUTOSCALERS: { resource: Resource; of: (cache: Cache) => IndexedInformer<KubeObject> }[] = [
+  { resource: Resources.HorizontalPodAutoscaler, of: ({ autoscalers }) => autoscalers },
+  { resource: Resources.ScaledObject, of: ({ scaledObjects }) => scaledObjects },
+];
+
+/** KEDA writes its autoscalers itself, from the ScaledObject. */
+const isKedas = ({ metadata }: KubeObject): boolean => (metadata.ownerReferences ?? []).some(({ kind }) => kind === Resources.ScaledObject.kind);
 
 /** What brings budgets and autoscalers to speak of the slots, `stable` being the one that serves; without it, of the target again. In order. */
 export function attachmentWrites(
@@ -113,7 +125,12 @@ export function attachmentWrites(
   target: KubeObject | undefined,
   stable: SlotName | undefined,
 ): AttachmentWrite[] {
-  return [...budgetWrites(cache, canary, target, stable), ...autoscalerWrites(cache, canary, stable !== undefined)];
+  const { phase, stable: known } = canary.status ?? {};
+  // The target's pods serve until the adoption is complete, so its budgets guard those. And an autoscaler that spoke of the target
+  // while slots have pods would count them all, for they carry the same labels.
+  const adopting = stable !== undefined && phase === 'Initializing';
+  const early = stable === undefined && known !== undefined && cache.deployments.byIndex(Index.canary, keyOf(canary)).length > 0;
+  return [...(adopting ? [] : budgetWrites(cache, canary, target, stable)), ...(early ? [] : autoscalerWrites(cache, canary, stable !== undefined))];
 }
 
 /** Canaries that may have to look at one of these objects again. */
@@ -131,8 +148,8 @@ export function attachedCanaries(cache: Cache, object: KubeObject): string[] {
           .filter(
             (canary) =>
               canary.status?.adoptedAt &&
-              selectsPods(object, podLabels(cache.deployments.get(namespace, canary.spec?.targetRef?.name ?? '')) ?? {}),
+              selectsPods(object, podLabels(targetOf(cache, canary)) ?? {}),
           )
       : [];
-  return [...named, ...selected].map(keyOf);
+  return [...[...named, ...selected].map(keyOf), ...scaledCanary(object)];
 }

@@ -6,7 +6,8 @@ import { createInformer, Resources, type IndexedInformer, type KubeClient, type 
 import type { InformerClock, InformerOptions } from '../kube/index.js';
 import type { Resource } from '../kube/types.js';
 import { overlaidKey, selectedKey } from './keys.js';
-import { budgetKeys, scaledDeployment } from './selecting.js';
+import { slimAutoscaler } from './autoscaler-state.js';
+import { budgetKeys, scaledCanary, scaledDeployment } from './selecting.js';
 
 export { overlaidKey, selectedKey };
 
@@ -18,6 +19,7 @@ export interface Cache {
   metricTemplates: IndexedInformer<MetricTemplate>;
   alertProviders: IndexedInformer<AlertProvider>;
   deployments: IndexedInformer<KubeObject>;
+  daemonSets: IndexedInformer<KubeObject>;
   pods: IndexedInformer<KubeObject>;
   services: IndexedInformer<KubeObject>;
   endpointSlices: IndexedInformer<KubeObject>;
@@ -27,18 +29,22 @@ export interface Cache {
   destinationRules: IndexedInformer<KubeObject>;
   budgets: IndexedInformer<KubeObject>;
   autoscalers: IndexedInformer<KubeObject>;
+  /** KEDA's; empty where KEDA is not installed. */
+  scaledObjects: IndexedInformer<KubeObject>;
   start(signal: AbortSignal): void;
   whenSynced(): Promise<void>;
 }
 
 /** Names of the secondary indexes. */
 export const Index = {
-  /** `NAMESPACE/CANARY` of what Sluice made for it. */
+  /** `NAMESPACE/CANARY` of what Sluice made for it, and of autoscalers that name it. */
   canary: 'canary',
   /** `NAMESPACE/CANARY/SLOT` of pods. */
   slot: 'slot',
   /** `NAMESPACE/SERVICE` of EndpointSlices; first label of the host of DestinationRules; `NAMESPACE/LABEL` of each host of VirtualServices. */
   service: 'service',
+  /** First label of the host of each destination of VirtualServices, whatever their namespace. */
+  destination: 'destination',
   /** What may make a Service one that callers of a Canary use; see {@link callerKeys}. */
   callers: 'callers',
   /** `NAMESPACE/DEPLOYMENT` of Canaries. */
@@ -93,6 +99,14 @@ function hostsOf(object: KubeObject): string[] {
   const names = Array.isArray(hosts) ? hosts.filter((host): host is string => typeof host === 'string') : [];
   return [...new Set(names.map((host) => `${object.metadata.namespace ?? ''}/${firstLabel(host)}`))];
 }
+/** First label of every host that a VirtualService sends requests, or copies of them, to. */
+export function destinationsOf(object: KubeObject): string[] {
+  const { http, tls, tcp } = (object['spec'] ?? {}) as Record<string, unknown>;
+  const elements = [http, tls, tcp].flatMap((list) => (Array.isArray(list) ? (list as unknown[]) : [])) as ({ route?: unknown; mirrors?: unknown; mirror?: unknown } | null)[];
+  const items = elements.flatMap((element) => [element?.route, element?.mirrors, [{ destination: element?.mirror }]].flatMap((list) => (Array.isArray(list) ? (list as unknown[]) : [])));
+  const hosts = (items as ({ destination?: { host?: unknown } | null } | null)[]).flatMap((item) => (typeof item?.destination?.host === 'string' ? [firstLabel(item.destination.host)] : []));
+  return [...new Set(hosts)];
+}
 export const firstLabel = (host: string): string => host.split('.')[0] ?? host;
 
 /** First label of a DestinationRule's host: rules of any namespace may be for a Service. */
@@ -112,10 +126,21 @@ function withoutStatus({ status: _, ...object }: KubeObject): KubeObject {
   return object as KubeObject;
 }
 
+/** Who wrote what matters only where an overlay may be written over; elsewhere it would be most of an object's bytes. */
+function slimManagers(object: KubeObject): KubeObject {
+  if (object.metadata.managedFields === undefined || object.metadata.annotations?.[Annotations.overlay] !== undefined) return object;
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
+}
+const OVERLAID = { keepManagedFields: true, transform: slimManagers };
+
 /** Template text is most of a pod's bytes and nothing here reads it. */
 function slimPod(pod: KubeObject): KubeObject {
   return { apiVersion: pod.apiVersion, kind: pod.kind, metadata: pod.metadata, status: pod['status'] };
 }
+
+const scaling = (informer: IndexedInformer<KubeObject>): IndexedInformer<KubeObject> =>
+  informer.index(Index.target, scaledDeployment).index(Index.canary, scaledCanary).index(Index.callers, overlayKeys);
 
 export interface CacheOptions {
   /** Undefined watches all namespaces. */
@@ -135,18 +160,21 @@ export function createCache(client: KubeClient, options: CacheOptions = {}): Cac
     gitSources: make(SluiceResources.GitSource),
     metricTemplates: make(SluiceResources.MetricTemplate),
     alertProviders: make(SluiceResources.AlertProvider),
-    deployments: make<KubeObject>(Resources.Deployment).index(Index.canary, byCanary),
+    deployments: make<KubeObject>(Resources.Deployment, OVERLAID).index(Index.canary, byCanary),
+    daemonSets: make<KubeObject>(Resources.DaemonSet, { ...OVERLAID, transform: (object) => slimManagers({ ...object, kind: 'DaemonSet' }) }).index(Index.canary, byCanary),
     pods: make<KubeObject>(Resources.Pod, { labelSelector: Labels.canary, transform: slimPod }).index(Index.slot, slotKey),
-    services: make<KubeObject>(Resources.Service)
+    services: make<KubeObject>(Resources.Service, OVERLAID)
       .index(Index.canary, byCanary)
       .index(Index.callers, callerKeys),
     endpointSlices: make<KubeObject>(Resources.EndpointSlice).index(Index.service, (slice) => labelKey(slice, 'kubernetes.io/service-name')),
     configMaps: make<KubeObject>(Resources.ConfigMap).index(Index.canary, byCanary),
-    revisions: make<KubeObject>(Resources.ControllerRevision, { labelSelector: Labels.canary }).index(Index.canary, byCanary),
-    virtualServices: make<KubeObject>(Resources.VirtualService, { keepManagedFields: true }).index(Index.canary, overlaidBy).index(Index.service, hostsOf),
+    // Not those that Kubernetes keeps of a DaemonSet.
+    revisions: make<KubeObject>(Resources.ControllerRevision, { labelSelector: `${Labels.canary},!controller-revision-hash` }).index(Index.canary, byCanary),
+    virtualServices: make<KubeObject>(Resources.VirtualService, { keepManagedFields: true }).index(Index.canary, overlaidBy).index(Index.service, hostsOf).index(Index.destination, destinationsOf),
     destinationRules: make<KubeObject>(Resources.DestinationRule).index(Index.service, hostOf),
-    budgets: make<KubeObject>(Resources.PodDisruptionBudget, { transform: withoutStatus }).index(Index.canary, byCanary).index(Index.callers, budgetKeys),
-    autoscalers: make<KubeObject>(Resources.HorizontalPodAutoscaler, { transform: withoutStatus }).index(Index.target, scaledDeployment).index(Index.callers, overlayKeys),
+    budgets: make<KubeObject>(Resources.PodDisruptionBudget, { ...OVERLAID, transform: (object) => slimManagers(withoutStatus(object)) }).index(Index.canary, byCanary).index(Index.callers, budgetKeys),
+    autoscalers: scaling(make<KubeObject>(Resources.HorizontalPodAutoscaler, { ...OVERLAID, transform: (object) => slimManagers(slimAutoscaler(object)) })),
+    scaledObjects: scaling(make<KubeObject>(Resources.ScaledObject, { ...OVERLAID, optional: true, transform: (object) => slimManagers(withoutStatus(object)) })),
   };
   const all = Object.values(cache) as IndexedInformer<KubeObject>[];
   return {

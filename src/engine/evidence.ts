@@ -61,7 +61,17 @@ function foreignReferences({ metadata, spec }: Canary): Problem[] {
     const namespace = namespaceOfGateway(gateway) ?? own;
     return namespace === own || namespace === '.' ? [] : [refused(`spec.service.gateways ${gateway}`, namespace, 'use a Gateway')];
   });
-  return [...alerts, ...gateways];
+  const faults = (spec.analysis.steps ?? []).flatMap(({ fault }, index) => {
+    const namespace = fault && namespaceOfHost(fault.host);
+    return namespace === undefined || namespace === own ? [] : [refused(`spec.analysis.steps[${index}].fault.host ${fault?.host}`, namespace, 'name a Service')];
+  });
+  return [...alerts, ...gateways, ...faults];
+}
+
+/** Of `NAME.NAMESPACE` and `NAME.NAMESPACE.svc…`; undefined for a bare name and for a host outside the cluster, which has more labels or others. */
+function namespaceOfHost(host: string): string | undefined {
+  const [, namespace, svc] = host.split('.');
+  return svc === undefined || svc === 'svc' ? namespace : undefined;
 }
 
 /** `NAMESPACE/NAME`, or the older `NAME.NAMESPACE.svc.cluster.local`; undefined for a bare name and for `mesh`. */
@@ -87,7 +97,7 @@ function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, {
     stableService: names.slots[otherSlot(slot)],
     from,
     to,
-    ...(reporter ? { reporter } : {}),
+    ...(reporter ? { reporter } : names.subsets ? { reporter: 'workload' as const } : {}),
   };
   if (!template) return base;
   const { provider } = template.spec;

@@ -1,5 +1,6 @@
 /** What decisions read of workloads, pods and endpoints. Each version of an object is read once, and only what is named here is kept. */
 import { z } from 'zod';
+import { runsNowhere } from '../core/daemon-set.js';
 import { perObject } from '../core/per-object.js';
 import { podTemplateSchema, type PodTemplate } from '../core/pod-template.js';
 import type { KubeObject } from '../kube/index.js';
@@ -18,11 +19,29 @@ const sliceSchema = z.object({
     .nullish(),
 });
 
-/** A Deployment, as far as it can be read. */
-export const readDeployment = perObject((workload: KubeObject) => deploymentSchema.safeParse(workload).data);
+const daemonSetSchema = z.object({
+  spec: z.object({ template: z.looseObject({ metadata: z.object({ labels: z.record(z.string(), z.string()).optional() }).optional(), spec: z.looseObject({}) }) }).optional(),
+  status: z.object({ observedGeneration: z.int().optional(), desiredNumberScheduled: z.int(), currentNumberScheduled: z.int(), numberMisscheduled: z.int(), numberReady: z.int() }).optional(),
+});
+type Workload = z.infer<typeof deploymentSchema>;
+
+/** A DaemonSet in the words of a Deployment: the nodes that it is meant for are its replicas. */
+function readDaemonSet(workload: KubeObject): Workload | undefined {
+  const { data } = daemonSetSchema.safeParse(workload);
+  if (!data) return undefined;
+  const { spec, status } = data;
+  const replicas = runsNowhere(spec?.template) ? 0 : status?.observedGeneration === workload.metadata.generation ? Math.max(1, status?.desiredNumberScheduled ?? 1) : undefined;
+  return {
+    spec: { ...(replicas === undefined ? {} : { replicas }), ...(spec ? { template: spec.template } : {}) },
+    ...(status ? { status: { observedGeneration: status.observedGeneration, readyReplicas: status.numberReady, replicas: status.currentNumberScheduled + status.numberMisscheduled } } : {}),
+  };
+}
+
+/** A Deployment or DaemonSet, as far as it can be read. */
+export const readWorkload = perObject((workload: KubeObject): Workload | undefined => (workload.kind === 'DaemonSet' ? readDaemonSet(workload) : deploymentSchema.safeParse(workload).data));
 
 /** Labels of a workload's pods, as its template has them. */
-export const podLabels = (workload: KubeObject | undefined): Record<string, string> | undefined => workload && readDeployment(workload)?.spec?.template?.metadata?.labels;
+export const podLabels = (workload: KubeObject | undefined): Record<string, string> | undefined => workload && readWorkload(workload)?.spec?.template?.metadata?.labels;
 
 /** `spec.template` of a workload: its content, or why it cannot be read. */
 export const readTemplate = perObject((workload: KubeObject): { template: PodTemplate } | { problem: string } => {
@@ -46,8 +65,8 @@ export const isReady = perObject(
 const about = ({ generation, deletionTimestamp, labels, annotations }: KubeObject['metadata']): unknown[] => [generation, deletionTimestamp, labels, annotations];
 
 /** A text that differs when anything differs that a decision may read: most updates of these kinds change counters and times only. */
-const DIGESTS: Record<'Deployment' | 'Pod' | 'EndpointSlice', (object: KubeObject) => string> = {
-  Deployment: perObject((object) => JSON.stringify([...about(object.metadata), readDeployment(object)?.status])),
+const DIGESTS: Record<'Workload' | 'Pod' | 'EndpointSlice', (object: KubeObject) => string> = {
+  Workload: perObject((object) => JSON.stringify([...about(object.metadata), readWorkload(object)?.status])),
   Pod: perObject((object) => JSON.stringify([...about(object.metadata), isReady(object), podFailure(object)])),
   EndpointSlice: perObject((object) => JSON.stringify([...about(object.metadata), readyIn(object)])),
 };

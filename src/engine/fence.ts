@@ -2,6 +2,7 @@ import { Annotations, SluiceResources, type Canary } from '../api/index.js';
 import { isNotFound, Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
 import type { Resource } from '../kube/types.js';
 import { Index, keyOf, type Cache } from './cache.js';
+import { allWorkloads } from './workloads.js';
 import type { Writer } from './writer.js';
 
 export interface FenceOptions {
@@ -43,7 +44,7 @@ export class Fence {
     const of = (resource: Resource, informer: IndexedInformer<KubeObject>) => informer.byIndex(Index.canary, key).map((object) => ({ resource, object, informer }));
     return [
       ...of(Resources.VirtualService, cache.virtualServices),
-      ...of(Resources.Deployment, cache.deployments),
+      ...allWorkloads(cache).flatMap(({ resource, informer }) => of(resource, informer)),
       // Last: its status tells what was decided, and must not be older than what the others show.
       { resource: SluiceResources.Canary as unknown as Resource, object: canary, informer: cache.canaries as unknown as IndexedInformer<KubeObject> },
     ];

@@ -1,38 +1,60 @@
+import { z } from 'zod';
 import { FINALIZER, Labels, type Canary, type CanaryStatus, type SlotName } from '../api/index.js';
 import type { HookAnswer, Measurement, Problem } from '../core/evidence.js';
-import { canaryNames, SLOTS } from '../core/names.js';
+import { canaryNames, hasSubsets, SLOTS } from '../core/names.js';
 import type { ActionObservation, Observation, SlotObservation } from '../core/observation.js';
 import { readOverlay, userValue } from '../core/overlay.js';
+import { perObject } from '../core/per-object.js';
 import { restartOf } from '../core/workload.js';
 import type { KubeObject } from '../kube/index.js';
 import { attachmentWrites } from './attachments.js';
+import { observeAutoscaler } from './autoscaler.js';
 import { firstLabel, Index, keyOf, overlaidKey, selectedKey, selectorOf, type Cache } from './cache.js';
-import { isReady, podLabels, readDeployment, readyIn } from './facts.js';
+import { isReady, podLabels, readWorkload, readyIn } from './facts.js';
 import { podFailure } from './pod-failure.js';
 import type { Router, RouteInput } from './ports.js';
+import { resetsOf } from './resets.js';
 import type { Desired } from './revisions.js';
+import { targetOf, workloadsOf } from './workloads.js';
 
 /** Value of the slot's label on pods that belong to the target itself. */
 export const TARGET_MARK = 'target';
 
 /** Ready endpoints of a Service, over all its slices. */
-export function readyEndpoints(cache: Cache, namespace: string, service: string): Set<string> {
+function readyEndpoints(cache: Cache, namespace: string, service: string): Set<string> {
   const names = new Set<string>();
   for (const slice of cache.endpointSlices.byIndex(Index.service, `${namespace}/${service}`)) for (const name of readyIn(slice)) names.add(name);
   return names;
 }
 
-function observeSlot(cache: Cache, canary: Canary, slot: SlotName): SlotObservation {
+/** Ready endpoints that routes reach a slot by: those of its Service, or its pods among those of the Service of all callers. */
+function slotEndpoints(cache: Cache, canary: Canary, slot: SlotName, pods: KubeObject[]): Set<string> {
+  const namespace = canary.metadata.namespace ?? '';
+  const { service, slots, subsets } = canaryNames(canary.spec);
+  if (!subsets) return readyEndpoints(cache, namespace, slots[slot]);
+  const all = readyEndpoints(cache, namespace, service);
+  return new Set(pods.map((pod) => pod.metadata.name).filter((name) => all.has(name)));
+}
+
+/** On how many nodes a DaemonSet runs, by what is known of the target and its slots. */
+function nodesOf(cache: Cache, canary: Canary, target: KubeObject | undefined): number {
+  const { informer } = workloadsOf(cache, canary);
+  const slots = Object.values(canaryNames(canary.spec).slots).map((name) => informer.get(canary.metadata.namespace, name));
+  return Math.max(1, ...[target, ...slots].map((workload) => (workload && readWorkload(workload)?.spec?.replicas) ?? 0));
+}
+
+function observeSlot(cache: Cache, canary: Canary, slot: SlotName, nodes: number | undefined): SlotObservation {
   const namespace = canary.metadata.namespace ?? '';
   const name = canaryNames(canary.spec).slots[slot];
-  const live = cache.deployments.get(namespace, name);
+  const live = workloadsOf(cache, canary).informer.get(namespace, name);
   const ours = live?.metadata.labels?.[Labels.canary] === canary.metadata.name ? live : undefined;
-  const pods = cache.pods.byIndex(Index.slot, `${namespace}/${canary.metadata.name}/${slot}`).filter((pod) => pod.metadata.deletionTimestamp === undefined);
-  const endpoints = readyEndpoints(cache, namespace, name);
+  const all = cache.pods.byIndex(Index.slot, `${namespace}/${canary.metadata.name}/${slot}`);
+  const pods = all.filter((pod) => pod.metadata.deletionTimestamp === undefined);
+  const endpoints = slotEndpoints(cache, canary, slot, all);
   const ready = pods.filter((pod) => isReady(pod) && endpoints.has(pod.metadata.name)).length;
   const failure = pods.map(podFailure).find((words) => words !== undefined);
   return {
-    ...(ours ? observeDeployment(ours) : { replicas: 0, exceeded: false }),
+    ...(ours ? observeWorkload(ours, nodes) : { replicas: 0, exceeded: false }),
     ready,
     endpoints: endpoints.size,
     pods: Math.max(pods.length, ours ? unseenPods(ours) : 0),
@@ -46,7 +68,7 @@ function observeSlot(cache: Cache, canary: Canary, slot: SlotName): SlotObservat
  * yet. Until the Deployment has been looked at since its last change, there may be one.
  */
 function unseenPods(live: KubeObject): number {
-  const data = readDeployment(live);
+  const data = readWorkload(live);
   if (data?.spec?.replicas !== 0) return 0;
   return data.status?.observedGeneration === live.metadata.generation ? (data.status?.replicas ?? 0) : 1;
 }
@@ -56,18 +78,24 @@ function oldestOf(pods: KubeObject[]): Pick<SlotObservation, 'oldestPod'> {
   return made.length > 0 ? { oldestPod: Math.min(...made) } : {};
 }
 
-function observeDeployment(live: KubeObject): Pick<SlotObservation, 'revision' | 'replicas' | 'exceeded' | 'edited' | 'restartedAt'> {
-  const data = readDeployment(live);
+/** A DaemonSet asks for a pod on every node, or for none. */
+function replicasOf(data: ReturnType<typeof readWorkload>, nodes: number | undefined): number {
+  const own = data?.spec?.replicas;
+  return nodes !== undefined && own !== 0 ? nodes : (own ?? 0);
+}
+
+function observeWorkload(live: KubeObject, nodes: number | undefined): Pick<SlotObservation, 'revision' | 'replicas' | 'exceeded' | 'edited' | 'restartedAt'> {
+  const data = readWorkload(live);
   const current = data?.status?.observedGeneration === live.metadata.generation;
   const revision = live.metadata.labels?.[Labels.revision];
   const held = data?.spec?.template?.metadata?.labels?.[Labels.revision];
   const restartedAt = restartOf(live);
   return {
     ...(revision === undefined ? {} : { revision }),
-    replicas: data?.spec?.replicas ?? 0,
+    replicas: replicasOf(data, nodes),
     exceeded: current && (data?.status?.conditions ?? []).some((item) => item.type === 'Progressing' && item.reason === 'ProgressDeadlineExceeded'),
     ...(restartedAt === undefined ? {} : { restartedAt }),
-    ...(revision !== undefined && held !== revision ? { edited: `Deployment ${live.metadata.name} carries template revision ${held ?? 'none'}` } : {}),
+    ...(revision !== undefined && held !== revision ? { edited: `${live.kind} ${live.metadata.name} carries template revision ${held ?? 'none'}` } : {}),
   };
 }
 
@@ -106,23 +134,55 @@ function isSlow(service: KubeObject): boolean {
   return clusterIP === 'None' || type === 'LoadBalancer' || externalTrafficPolicy === 'Local';
 }
 
+/** The Service whose subsets the routes name has to select both slots, whatever the others do. */
+export const isRouted = (service: KubeObject, { spec }: Canary): boolean => hasSubsets(spec) && service.metadata.name === canaryNames(spec).service;
+
 function observeService(services: KubeObject[], canary: Canary): Observation['service'] {
-  const answers = new Set(services.map((service) => selects(service, canary)));
+  const slow = services.some(isSlow) ? { slow: true } : {};
+  const routed = services.find((service) => isRouted(service, canary));
+  const now = routed && selects(routed, canary);
+  // One slot alone is what the routed Service must never select.
+  if (now === 'blue' || now === 'green') return slow;
+  const others = services.filter((service) => service !== routed).map((service) => selects(service, canary));
+  const answers = new Set(now === undefined || now === 'both' ? others : [now, ...others]);
   const [only] = answers;
-  if (answers.size === 0) return { selects: 'none' };
-  return { ...(answers.size === 1 && only ? { selects: only } : {}), ...(services.some(isSlow) ? { slow: true } : {}) };
+  if (only === undefined) return { selects: now ? 'slots' : 'none', ...slow };
+  return { ...(answers.size === 1 ? { selects: only } : {}), ...slow };
 }
 
 /** Pods of the target itself that carry the mark of the hand-over. */
 export const markedPods = (cache: Cache, canary: Canary): KubeObject[] => cache.pods.byIndex(Index.slot, `${keyOf(canary)}/${TARGET_MARK}`);
 
-function observeTarget(target: KubeObject | undefined, marked: () => number): Observation['target'] {
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+const applied = z.object({ spec: z.object({ replicas: z.unknown().optional() }) });
+
+/** Client-side apply took the number out of the manifest: the 1 that the server puts in its place is nobody's wish. */
+const isDefaulted = perObject((target: KubeObject): boolean => {
+  const text = target.metadata.annotations?.[LAST_APPLIED];
+  if (text === undefined || userValue(target, '/spec/replicas') !== 1) return false;
+  try {
+    const read = applied.safeParse(JSON.parse(text));
+    return read.success && read.data.spec.replicas === undefined;
+  } catch {
+    return false;
+  }
+});
+
+const selecting = z.object({ spec: z.object({ selector: z.strictObject({ matchLabels: z.record(z.string(), z.string()) }) }) });
+const selectorText = perObject((target: KubeObject): string | undefined => {
+  const { matchLabels } = selecting.safeParse(target).data?.spec.selector ?? {};
+  return matchLabels && Object.entries(matchLabels).map(([label, value]) => `${label}=${value}`).join(',');
+});
+
+function observeTarget(target: KubeObject | undefined, known: number | undefined, marked: () => number): Observation['target'] {
   if (!target) return undefined;
-  const data = readDeployment(target);
-  const wished = userValue(target, '/spec/replicas');
+  const data = readWorkload(target);
+  const wished = known !== undefined && isDefaulted(target) ? known : userValue(target, '/spec/replicas');
   const readyReplicas = data?.status?.observedGeneration === target.metadata.generation ? (data?.status?.readyReplicas ?? 0) : 0;
   const restartedAt = restartOf(target);
+  const selector = selectorText(target);
   return {
+    ...(selector ? { selector } : {}),
     ...(restartedAt === undefined ? {} : { restartedAt }),
     replicas: data?.spec?.replicas ?? 1,
     readyReplicas,
@@ -153,10 +213,12 @@ export function routeInput(cache: Cache, canary: Canary): RouteInput {
   const overlaid = cache.virtualServices.byIndex(Index.canary, keyOf(canary));
   const named = [...wanted].flatMap((name) => (name === undefined ? [] : (cache.virtualServices.get(namespace, name) ?? [])));
   const called = (canary.spec.analysis.steps ?? []).flatMap(({ fault }) => (fault ? [fault.host] : []));
+  // With subsets, whoever else sends to the Service reaches both slots.
+  const sending = names.subsets ? cache.virtualServices.byIndex(Index.destination, names.service) : [];
   const hosting = [names.service, ...called].flatMap((host) => cache.virtualServices.byIndex(Index.service, `${namespace}/${firstLabel(host)}`));
   const hosts = [names.service, ...Object.values(names.slots)];
   const rules = [...hosts, '*'].flatMap((host) => cache.destinationRules.byIndex(Index.service, host));
-  return { canary, names, virtualServices: [...new Set([...named, ...overlaid, ...hosting])], destinationRules: [...new Set(rules)] };
+  return { canary, names, virtualServices: [...new Set([...named, ...overlaid, ...hosting, ...sending])], destinationRules: [...new Set(rules)] };
 }
 
 /** What was gathered for one tick beyond the caches. */
@@ -168,19 +230,33 @@ export interface Gathered {
   problems: Problem[];
 }
 
+const answersIn = ({ measurements, hooks, writeError, refused }: Gathered): Partial<Observation> => ({
+  ...(measurements ? { measurements } : {}),
+  ...(hooks ? { hooks } : {}),
+  ...(writeError ? { writeError } : {}),
+  ...(refused ? { refused } : {}),
+});
+
 /** Budgets and autoscalers are touched between the adoption and the end. */
 function isAttached(cache: Cache, canary: Canary, target: KubeObject | undefined): boolean {
-  const { adoptedAt, stable } = canary.status ?? {};
-  if (adoptedAt === undefined) return true;
-  return attachmentWrites(cache, canary, target, canary.metadata.deletionTimestamp === undefined ? stable?.slot : undefined).length === 0;
+  const stable = canary.status?.stable?.slot;
+  const deleting = canary.metadata.deletionTimestamp !== undefined;
+  if (!deleting && stable === undefined) return true;
+  return attachmentWrites(cache, canary, target, deleting ? undefined : stable).length === 0;
 }
 
 /** Every fact that one decision may use, from the caches alone. */
 export function observe(cache: Cache, router: Router, canary: Canary, desired: Desired, gathered: Gathered): Observation {
-  const target = cache.deployments.get(canary.metadata.namespace, canary.spec.targetRef.name);
-  const slots = Object.fromEntries(SLOTS.map((slot) => [slot, observeSlot(cache, canary, slot)])) as Observation['slots'];
-  const observedTarget = observeTarget(target, () => markedPods(cache, canary).filter(isReady).length);
-  const problems = [...gathered.problems];
+  const target = targetOf(cache, canary);
+  const nodes = canary.spec.targetRef.kind === 'DaemonSet' ? nodesOf(cache, canary, target) : undefined;
+  const slots = Object.fromEntries(SLOTS.map((slot) => [slot, observeSlot(cache, canary, slot, nodes)])) as Observation['slots'];
+  const observedTarget = observeTarget(target, canary.status?.targetReplicas, () => markedPods(cache, canary).filter(isReady).length);
+  const workload = { ...(nodes === undefined ? {} : { nodes }), ...(observedTarget ? { target: observedTarget } : {}) };
+  const autoscaler = observeAutoscaler(cache, canary);
+  const resets = resetsOf(cache, canary, target);
+  const routes = router.observe(routeInput(cache, canary));
+  const deleting = canary.metadata.deletionTimestamp !== undefined;
+  const problems = [...gathered.problems, ...(deleting ? [] : (routes.problems ?? []))];
   if (desired && 'problem' in desired) problems.push(desired.problem);
   for (const slot of SLOTS) {
     const { edited } = slots[slot];
@@ -190,20 +266,19 @@ export function observe(cache: Cache, router: Router, canary: Canary, desired: D
     name: canary.metadata.name,
     namespace: canary.metadata.namespace ?? '',
     generation: canary.metadata.generation ?? 0,
-    deleting: canary.metadata.deletionTimestamp !== undefined,
+    deleting,
     finalizer: canary.metadata.finalizers?.includes(FINALIZER) ?? false,
     slots,
-    routes: router.observe(routeInput(cache, canary)),
+    routes,
     service: observeService(callerServices(cache, canary, target), canary),
     attached: isAttached(cache, canary, target),
     problems,
     actions: observeActions(cache, canary),
-    ...(observedTarget ? { target: observedTarget } : {}),
+    ...(autoscaler ? { autoscaler } : {}),
+    ...(resets.length > 0 ? { resets } : {}),
+    ...workload,
     ...(desired && 'observation' in desired ? { desired: desired.observation } : {}),
-    ...(gathered.measurements ? { measurements: gathered.measurements } : {}),
-    ...(gathered.hooks ? { hooks: gathered.hooks } : {}),
-    ...(gathered.writeError ? { writeError: gathered.writeError } : {}),
-    ...(gathered.refused ? { refused: gathered.refused } : {}),
+    ...answersIn(gathered),
   };
 }
 

@@ -3,17 +3,19 @@
  * it; none of these methods may silently do nothing.
  */
 import type { Canary, MetricTemplateSpec, SlotName, WebhookSpec, AlertProviderSpec, WriteBack } from '../api/index.js';
-import type { HookAnswer, Measurement, Problem, RouteExtras, Weights } from '../core/evidence.js';
+import type { HookAnswer, Measurement, Problem, RouteExtras, Tries, Weights } from '../core/evidence.js';
 import type { KubeObject, Resource } from '../kube/types.js';
 
-export type { HookAnswer, Measurement, Problem, RouteExtras, Weights };
+export type { HookAnswer, Measurement, Problem, RouteExtras, Tries, Weights };
 
 /** Names of what belongs to one Canary; computed once, in `core/names.ts`. */
 export interface CanaryNames {
   /** The Service that callers use. */
   service: string;
-  /** Deployment and Service of each slot. */
+  /** Deployment and Service of each slot; with subsets, only the Deployment. */
   slots: Record<SlotName, string>;
+  /** Subsets of the Service by which routes name the slots; absent: they name the slots' Services. */
+  subsets?: Record<SlotName, string>;
 }
 
 /** One write, complete: an update carries the whole object with its `resourceVersion`, so that the server refuses what is stale. */
@@ -51,6 +53,10 @@ export interface RouteState {
   reaches?: SlotName[];
   /** What of the user's does not reach the slots, in words; nothing is held for it. */
   warnings?: string[];
+  /** What a person must fix before anything new begins. Routes are written all the same: going back is never held. */
+  problems?: Problem[];
+  /** False while subsets that the routes will name are not there. */
+  prepared?: boolean;
   /** False when any routing object differs from what `plan` would write for `weights`. */
   consistent: boolean;
   /** Field manager that last wrote the destinations, when it is not Sluice. */
@@ -65,8 +71,13 @@ export interface Router {
    * only destinations that belong to the Canary change.
    */
   plan(input: RouteInput, weights: Weights, extras?: RouteExtras): RoutePlan;
-  /** The writes that give the user's routes back byte-identical and delete generated objects. */
-  release(input: RouteInput): RoutePlan;
+  /** The writes without which no route may name a slot; none when they have been made. */
+  prepare(input: RouteInput): RoutePlan;
+  /**
+   * The writes that give the user's routes back byte-identical and delete generated objects.
+   * @param keepRules leave DestinationRules as they are: proxies that learn late may still send by them
+   */
+  release(input: RouteInput, keepRules?: boolean): RoutePlan;
   /**
    * Lay the overlay of `live` over a manifest about to be applied by a syncing tool: weights stay, the user's other edits come in.
    * Returns the manifest unchanged when no overlay lies on `live`.
@@ -85,11 +96,14 @@ export interface MeasureRequest {
   name: string;
   target: string;
   revision: string;
-  /** Service names of the slot under test and of the stable one; each is also the name of the slot's Deployment. */
+  /** Service names of the slot under test and of the stable one; each is also the name of the slot's Deployment. With subsets there are only the Deployments. */
   service: string;
   stableService: string;
-  /** Whose counts: the callers' proxies (default), or those of the pods under test, which see copies and callers without a proxy too. */
-  reporter?: 'destination';
+  /**
+   * Whose counts: the callers' proxies by Service (default) or by the workload that answered (with subsets the Service is the same), or
+   * the proxies of the pods under test, which see copies and callers without a proxy too.
+   */
+  reporter?: 'workload' | 'destination';
   /** Evidence from requests in [from, to], unix milliseconds. */
   from: number;
   to: number;

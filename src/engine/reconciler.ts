@@ -20,6 +20,7 @@ import { leavesDoubt, reread } from './reread.js';
 import { Revisions, type Desired } from './revisions.js';
 import type { WriteBacks } from './write-backs.js';
 import type { Writer } from './writer.js';
+import { targetOf } from './workloads.js';
 
 /** A decision may ask for evidence this often within one tick: metrics, then a gate, then another. */
 const MAX_ROUNDS = 6;
@@ -120,7 +121,7 @@ export class Reconciler {
 
   async #tick(key: string, { live, canary, memory }: Subject, turn: Turn): Promise<number | undefined> {
     const { cache, revisions, now } = this.options;
-    const target = cache.deployments.get(canary.metadata.namespace, canary.spec.targetRef.name);
+    const target = targetOf(cache, canary);
     const desired = revisions.desired(canary, target);
     const problems = problemsOf(this.options.evidence, canary);
     const dueAt = canary.status?.nextStepTime === undefined ? undefined : Date.parse(canary.status.nextStepTime);

@@ -4,6 +4,7 @@ import { KubeError, Resources, type IndexedInformer, type KubeObject } from '../
 import type { Resource } from '../kube/types.js';
 import type { Cache } from './cache.js';
 import { callerServices, routeInput } from './observe.js';
+import { targetOf, workloadsOf } from './workloads.js';
 import type { Writer } from './writer.js';
 
 /** No answer, or one that the server gave up on: the write may have been carried out all the same. */
@@ -14,12 +15,13 @@ type Read = [resource: Resource, informer: IndexedInformer<KubeObject>, name: st
 function objectsOf(cache: Cache, canary: Canary): Read[] {
   const { service, slots } = canaryNames(canary.spec);
   const { name: target } = canary.spec.targetRef;
-  const callers = callerServices(cache, canary, cache.deployments.get(canary.metadata.namespace, target));
-  const routes = new Map(routeInput(cache, canary).virtualServices.map((item) => [item.metadata.name, item.apiVersion]));
+  const workloads = workloadsOf(cache, canary);
+  const callers = callerServices(cache, canary, targetOf(cache, canary));
+  const routes = new Map(routeInput(cache, canary).virtualServices.flatMap(({ metadata, apiVersion }) => (metadata.namespace === canary.metadata.namespace ? [[metadata.name, apiVersion] as const] : [])));
   if (!canary.spec.service.virtualService && !routes.has(service)) routes.set(service, 'networking.istio.io/v1');
   return [
     ...[...routes].map(([name, apiVersion]): Read => [Resources.VirtualService, cache.virtualServices, name, apiVersion]),
-    ...[target, ...Object.values(slots)].map((name): Read => [Resources.Deployment, cache.deployments, name]),
+    ...[target, ...Object.values(slots)].map((name): Read => [workloads.resource, workloads.informer, name]),
     ...callers.map((item): Read => [Resources.Service, cache.services, item.metadata.name]),
     [SluiceResources.Canary as unknown as Resource, cache.canaries as unknown as IndexedInformer<KubeObject>, canary.metadata.name],
   ];

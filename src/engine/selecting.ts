@@ -28,10 +28,15 @@ export function budgetKeys(budget: KubeObject): string[] {
   return [selectedKey(namespace, first?.[0] ?? '', first?.[1] ?? '')];
 }
 
-const scaling = z.object({ scaleTargetRef: z.object({ kind: z.string(), name: z.string() }) });
+/** KEDA means a Deployment when it does not say. */
+const scaling = z.object({ scaleTargetRef: z.object({ kind: z.string().default('Deployment'), name: z.string() }) });
+
+function scaled(autoscaler: KubeObject, kind: string): string[] {
+  const reference = scaling.safeParse(autoscaler['spec']).data?.scaleTargetRef;
+  return reference?.kind === kind ? [`${autoscaler.metadata.namespace ?? ''}/${reference.name}`] : [];
+}
 
 /** `NAMESPACE/DEPLOYMENT` that an autoscaler names. */
-export function scaledDeployment(autoscaler: KubeObject): string[] {
-  const reference = scaling.safeParse(autoscaler['spec']).data?.scaleTargetRef;
-  return reference?.kind === 'Deployment' ? [`${autoscaler.metadata.namespace ?? ''}/${reference.name}`] : [];
-}
+export const scaledDeployment = (autoscaler: KubeObject): string[] => scaled(autoscaler, 'Deployment');
+/** `NAMESPACE/CANARY` that an autoscaler names. */
+export const scaledCanary = (autoscaler: KubeObject): string[] => scaled(autoscaler, 'Canary');

@@ -1,11 +1,13 @@
 import { Annotations, Labels, type Canary } from '../api/index.js';
-import { canaryNames } from '../core/names.js';
+import { canaryNames, hasSubsets } from '../core/names.js';
 import { readOverlay } from '../core/overlay.js';
 import { configReferences } from '../core/pod-template.js';
 import type { Informer, KubeObject } from '../kube/index.js';
 import { attachedCanaries } from './attachments.js';
-import { Index, keyOf, overlaidBy, selectorOf, type Cache } from './cache.js';
+import { isScalingActive } from './autoscaler-state.js';
+import { destinationsOf, Index, keyOf, overlaidBy, selectorOf, type Cache } from './cache.js';
 import { differs, podLabels, readTemplate } from './facts.js';
+import { targetOf } from './workloads.js';
 
 /** Which Canaries care for an object by its name: `Kind/NAMESPACE/NAME` → keys of Canaries. */
 class Interests {
@@ -33,7 +35,7 @@ class Interests {
 }
 
 /** Not every kind counts its generations. */
-const wishes = (object: KubeObject | undefined): string => JSON.stringify([object?.['spec'], object?.metadata.annotations?.[Annotations.overlay], object?.metadata.uid]);
+const wishes = (object: KubeObject | undefined): string => JSON.stringify([object?.['spec'], object?.metadata.annotations?.[Annotations.overlay], object?.metadata.uid, object && isScalingActive(object)]);
 const isSameSpec = (object: KubeObject | undefined, previous: KubeObject | undefined): boolean =>
   object?.metadata.generation !== undefined && object.metadata.generation === previous?.metadata.generation && object.metadata.uid === previous.metadata.uid;
 
@@ -63,7 +65,7 @@ export class Triggers {
       if (!canary && previous) for (const other of cache.canaries.byIndex(Index.target, `${name.namespace ?? ''}/${previous.spec?.targetRef?.name}`)) this.wake(keyOf(other));
     });
     const actions = cache.actions.onChange((_, action, previous) => this.#wakeNamed(action ?? previous, (action ?? previous)?.spec.canary));
-    const named = (['Deployment', 'ConfigMap', 'VirtualService', 'AlertProvider', 'MetricTemplate'] as const).map((kind) => this.#follow(kind));
+    const named = (['Deployment', 'DaemonSet', 'ConfigMap', 'VirtualService', 'AlertProvider', 'MetricTemplate'] as const).map((kind) => this.#follow(kind));
     const owned = [
       cache.pods.onChange((_, pod, previous) => differs('Pod', pod, previous) && this.#wakeOwner(pod ?? previous)),
       cache.revisions.onChange((_, revision, previous) => this.#wakeOwner(revision ?? previous)),
@@ -77,7 +79,7 @@ export class Triggers {
       this.#wakeInterested('Service', name.namespace, name.name);
       if (service) this.#wakeSelected(service);
     });
-    const attached = [cache.budgets, cache.autoscalers].map((informer) =>
+    const attached = [cache.budgets, cache.autoscalers, cache.scaledObjects].map((informer) =>
       informer.onChange((_, object, previous) => {
         if (wishes(object) === wishes(previous)) return;
         for (const one of [object, previous]) if (one) for (const key of attachedCanaries(cache, one)) this.wake(key);
@@ -101,14 +103,15 @@ export class Triggers {
     const spec = { ...canary.spec, service: { ...canary.spec.service, slots: canary.spec.service.slots ?? { blue: 'blue', green: 'green' } } };
     const { service, slots } = canaryNames(spec);
     const of = (kind: string, name: string | undefined, space = namespace): string[] => (name === undefined ? [] : [`${kind}/${space}/${name}`]);
-    const target = this.cache.deployments.get(namespace, spec.targetRef.name);
+    const target = targetOf(this.cache, canary);
     const read = target && readTemplate(target);
     const configs = read && 'template' in read ? configReferences(read.template) : [];
     return [
-      ...of('Deployment', spec.targetRef.name),
-      ...Object.values(slots).flatMap((name) => [...of('Deployment', name), ...of('Service', name), `Host//${name}`]),
+      ...of(spec.targetRef.kind, spec.targetRef.name),
+      ...Object.values(slots).flatMap((name) => [...of(spec.targetRef.kind, name), ...of('Service', name), `Host//${name}`]),
       ...of('Service', service),
       `Host//${service}`,
+      ...(hasSubsets(spec) ? [`Destination//${service}`] : []),
       ...of('VirtualService', service),
       ...of('VirtualService', spec.service.virtualService?.name),
       ...configs.flatMap(({ kind, name }) => of(kind, name)),
@@ -117,10 +120,11 @@ export class Triggers {
     ];
   }
 
-  #follow(kind: 'Deployment' | 'ConfigMap' | 'VirtualService' | 'AlertProvider' | 'MetricTemplate'): () => void {
+  #follow(kind: 'Deployment' | 'DaemonSet' | 'ConfigMap' | 'VirtualService' | 'AlertProvider' | 'MetricTemplate'): () => void {
     const { cache } = this;
     const informers = {
       Deployment: cache.deployments,
+      DaemonSet: cache.daemonSets,
       ConfigMap: cache.configMaps,
       VirtualService: cache.virtualServices,
       AlertProvider: cache.alertProviders,
@@ -128,12 +132,15 @@ export class Triggers {
     };
     const informer = informers[kind] as Informer<KubeObject>;
     return informer.onChange((name, object, previous) => {
-      if (kind === 'Deployment' && !differs(kind, object, previous)) return;
+      const isWorkload = kind === 'Deployment' || kind === 'DaemonSet';
+      if (isWorkload && !differs('Workload', object, previous)) return;
       // A target may refer to other configuration from now on.
-      if (kind === 'Deployment' && !isSameSpec(object, previous)) for (const canary of cache.canaries.byIndex(Index.target, `${name.namespace ?? ''}/${name.name}`)) this.#interests.set(keyOf(canary), this.#objectsOf(canary));
+      if (isWorkload && !isSameSpec(object, previous)) for (const canary of cache.canaries.byIndex(Index.target, `${name.namespace ?? ''}/${name.name}`)) this.#interests.set(keyOf(canary), this.#objectsOf(canary));
       this.#wakeInterested(kind, name.namespace, name.name);
       // A fault lies on objects that no field of the Canary names.
       if (kind === 'VirtualService') for (const key of new Set([object, previous].flatMap((one) => (one ? overlaidBy(one) : [])))) this.wake(key);
+      // With subsets, any route to the Service matters.
+      if (kind === 'VirtualService') for (const host of new Set([object, previous].flatMap((one) => (one ? destinationsOf(one) : [])))) this.#wakeInterested('Destination', undefined, host);
     });
   }
 
@@ -158,7 +165,7 @@ export class Triggers {
     if (selector.length === 0) return;
     for (const canary of this.cache.canaries.list(service.metadata.namespace)) {
       if (!canary.status?.adoptedAt) continue;
-      const labels = podLabels(this.cache.deployments.get(canary.metadata.namespace, canary.spec?.targetRef?.name ?? ''));
+      const labels = podLabels(targetOf(this.cache, canary));
       if (selector.every(([label, value]) => labels?.[label] === value)) this.wake(keyOf(canary));
     }
   }

@@ -16,6 +16,7 @@ import { digestOf, type Declared, type ObjectFailure } from './manifests.js';
 import { inStages } from './order.js';
 import { LeadershipLost, requireLeading } from './leading.js';
 import { liveProvenance, newProvenance, type Provenance } from './provenance.js';
+import { beyondReach, mayReach, type Tenancy } from './tenancy.js';
 
 const CONCURRENCY = 8;
 /** Writes of one object that lost a race, before it waits for the next sync. */
@@ -33,6 +34,7 @@ export interface ApplyContext {
   client: KubeClient;
   discovery: Discovery;
   overlay: Overlay;
+  tenancy: Tenancy;
   /** A copy that an informer already holds, to save a read; undefined when it does not watch that kind. It may be stale. */
   cached: (resource: Resource, namespace: string | undefined, name: string) => KubeObject | undefined;
   /** Throws when this process must not write any more. */
@@ -106,7 +108,10 @@ async function identify(
       `the cluster serves no kind ${kind} in ${apiVersion}; correct it, or install the CustomResourceDefinition. It is tried again`,
     );
   const manifest = place(declared.manifest, resource, request.defaultNamespace);
-  const id = formatId({ group, version, kind, namespace: manifest.metadata.namespace ?? '', name: manifest.metadata.name });
+  const { namespace } = manifest.metadata;
+  // Before anything of it is read: rights of the controller are not those of who wrote the GitSource.
+  if (!mayReach(context.tenancy, request.source.namespace, namespace)) throw new Error(beyondReach(request.source.namespace, namespace));
+  const id = formatId({ group, version, kind, namespace: namespace ?? '', name: manifest.metadata.name });
   return {
     declared,
     manifest,

@@ -63,11 +63,12 @@ export const credentialsDigest = (credentials: GitCredentials | undefined): stri
 /**
  * A home for one conversation with the remote, holding the secrets as files of mode 0600 in a folder of mode 0700: nothing of them is
  * on a command line or in an environment. Git itself offers a password only to the origin it is for, redirects included.
+ * @param proxy that http goes through.
  */
-export async function createRemoteHome(parent: string, url: RemoteUrl, credentials: GitCredentials = {}): Promise<GitHome> {
+export async function createRemoteHome(parent: string, url: RemoteUrl, credentials: GitCredentials = {}, proxy?: string): Promise<GitHome> {
   const files: Record<string, string> = {};
   const home = await createGitHome(parent, (dir) => {
-    const sections: ConfigSection[] = [];
+    const sections: ConfigSection[] = proxy === undefined ? [] : [{ name: 'http', values: { proxy } }];
     if (credentials.ca) {
       files['ca.crt'] = credentials.ca;
       sections.push({ name: 'http', values: { sslCAInfo: join(dir, 'ca.crt') } });

@@ -85,6 +85,9 @@ export function gitEnvironment(home: string, host?: string, parent: NodeJS.Proce
   return host !== undefined && !isLoopback(host) ? { ...environment, ...pick(parent, PROXIES) } : environment;
 }
 
+/** Whether the environment names a proxy for other machines. */
+export const usesProxy = (parent: NodeJS.ProcessEnv = process.env): boolean => PROXIES.some((name) => name.toLowerCase() !== 'no_proxy' && Boolean(parent[name]));
+
 export function isLoopback(host: string): boolean {
   const name = host
     .toLowerCase()

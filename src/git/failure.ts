@@ -54,9 +54,10 @@ export function explainFailure(
   url: RemoteUrl,
   credentials: GitCredentials | undefined,
   timeoutMs: number,
+  field = 'spec.url',
 ): SyncError {
   if (error instanceof SyncError) return error;
-  const where = `spec.url ${redact(url.text, credentials)}`;
+  const where = `${field} ${redact(url.text, credentials)}`;
   if (error instanceof GitAborted) {
     return new SyncError(
       'FetchFailed',

@@ -2,14 +2,18 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { credentialsDigest, createRemoteHome, type GitCredentials } from './credentials.js';
+import type { EgressPolicy } from '../net/egress.js';
+import { converse } from './conversation.js';
+import { credentialsDigest, type GitCredentials } from './credentials.js';
 import { createGitHome, gitEnvironment, type GitHome } from './environment.js';
 import { explainFailure, suspectsCache } from './failure.js';
 import { KeyedLock, Slots } from './locks.js';
 import { describeRef, remotePatterns, resolveRef, type GitRef, type ResolvedRef } from './ref.js';
 import { SyncError } from './reasons.js';
-import { GitError, runGit, runRemoteGit, type GitCall } from './run.js';
-import { fetchShallow, ownRef, peel } from './shallow.js';
+import { runGit, runRemoteGit, type GitCall } from './run.js';
+import { bringCommit, fetchShallow, ownRef, peel } from './shallow.js';
+import { sparseCopy, WITHOUT_FILES, type Sparse } from './sparse.js';
+import { submodulesOf, type Submodules, type SubmodulesOptions } from './submodules.js';
 import type { RemoteUrl } from './url.js';
 
 const DEFAULT_CONCURRENCY = 4;
@@ -25,6 +29,10 @@ export interface LocalRepository {
   /** How to call Git in it. */
   call: GitCall;
   commit: string;
+  /** Set where files below some paths are there only. */
+  sparse?: Sparse;
+  /** Set where submodules are read. */
+  submodules?: Submodules;
 }
 
 export interface ReadRequest<T> {
@@ -38,6 +46,10 @@ export interface ReadRequest<T> {
   wantsHistory: boolean;
   /** Asked with the commit that the remote has; false ends the read before anything is fetched. */
   wants: (commit: string) => boolean;
+  /** Fetch files below these paths only, from the root of the repository. */
+  sparse?: string[];
+  /** Read submodules too. */
+  submodules?: boolean;
   /** Runs while nobody else changes the copy; it may run twice, when the first time found the copy broken. */
   read: (repository: LocalRepository) => Promise<T>;
 }
@@ -59,6 +71,7 @@ export interface Workshop {
   remote: GitCall;
   /** A private folder for files; it goes when the task ends. */
   scratch: string;
+  submodules: Submodules;
 }
 
 /**
@@ -74,15 +87,16 @@ export class Repositories {
   /** @param dir private to this process. */
   constructor(
     private readonly dir: string,
+    private readonly egress: EgressPolicy,
     options: { maxConcurrent?: number } = {},
   ) {
     this.#slots = new Slots(options.maxConcurrent ?? DEFAULT_CONCURRENCY);
   }
 
   /** Which copy serves this address with these credentials. */
-  keyOf(url: RemoteUrl, credentials: GitCredentials | undefined): string {
+  keyOf(url: RemoteUrl, credentials: GitCredentials | undefined, sparse?: string[]): string {
     return createHash('sha256')
-      .update(`${url.text}\n${url.username ?? ''}\n${credentialsDigest(credentials)}`)
+      .update(`${url.text}\n${url.username ?? ''}\n${credentialsDigest(credentials)}${sparse ? '\nsparse' : ''}`)
       .digest('hex')
       .slice(0, 32);
   }
@@ -90,7 +104,7 @@ export class Repositories {
   /** Asks the remote for the reference and, if it is wanted, reads it. Rejects with SyncError only. */
   async read<T>(request: ReadRequest<T>): Promise<ReadResult<T>> {
     const { url, credentials, timeoutMs } = request;
-    const key = this.keyOf(url, credentials);
+    const key = this.keyOf(url, credentials, request.sparse);
     return this.#locks.run(key, () =>
       this.#slots.run(async () => {
         try {
@@ -127,17 +141,20 @@ export class Repositories {
 
   async #lend<T>(key: string, { url, credentials, timeoutMs, signal: parent }: UseRequest, task: (workshop: Workshop) => Promise<T>): Promise<T> {
     const { signal, forget } = limited(parent, timeoutMs);
-    let home: GitHome | undefined;
     try {
-      home = await createRemoteHome(join(this.dir, 'homes'), url, credentials);
-      const environment = gitEnvironment(home.dir, url.host);
-      const heads = await runRemoteGit(['ls-remote', '--', url.text, 'HEAD', 'refs/heads/*'], { cwd: home.dir, environment, signal });
-      const local = { ...(await this.#open(key, /^[0-9a-f]+/.exec(heads)?.[0] ?? '')), signal };
-      return await task({ url: url.text, local, remote: { cwd: local.cwd, environment, signal }, scratch: home.dir });
+      const options = this.#options(credentials, timeoutMs, signal);
+      return await converse(url, options, async (remote) => {
+        const heads = await runRemoteGit(['ls-remote', '--', url.text, 'HEAD', 'refs/heads/*'], remote);
+        const local = { ...(await this.#open(key, /^[0-9a-f]+/.exec(heads)?.[0] ?? '')), signal };
+        return task({ url: url.text, local, remote: { ...remote, cwd: local.cwd }, scratch: remote.cwd, submodules: submodulesOf(url, options) });
+      });
     } finally {
       forget();
-      await home?.dispose();
     }
+  }
+
+  #options(credentials: GitCredentials | undefined, timeoutMs: number, signal: AbortSignal): SubmodulesOptions {
+    return { homes: join(this.dir, 'homes'), egress: this.egress, timeoutMs, signal, ...(credentials ? { credentials } : {}) };
   }
 
   /** Deletes copies that no source uses any more. */
@@ -162,18 +179,16 @@ export class Repositories {
   }
 
   async #converse<T>(key: string, request: ReadRequest<T>): Promise<ReadResult<T>> {
-    const { url } = request;
-    const { signal, forget } = limited(request.signal, request.timeoutMs);
-    let home: GitHome | undefined;
+    const { url, credentials, timeoutMs } = request;
+    const { signal, forget } = limited(request.signal, timeoutMs);
     try {
-      home = await createRemoteHome(join(this.dir, 'homes'), url, request.credentials);
-      const remote: GitCall = { cwd: home.dir, environment: gitEnvironment(home.dir, url.host), signal };
-      const resolved = await this.#resolve(request, remote);
-      if (!request.wants(resolved.commit)) return { commit: resolved.commit };
-      return await this.#fetchAndRead(key, request, resolved, remote);
+      return await converse(url, this.#options(credentials, timeoutMs, signal), async (remote) => {
+        const resolved = await this.#resolve(request, remote);
+        if (!request.wants(resolved.commit)) return { commit: resolved.commit };
+        return this.#fetchAndRead(key, request, resolved, remote);
+      });
     } finally {
       forget();
-      await home?.dispose();
     }
   }
 
@@ -183,10 +198,18 @@ export class Repositories {
   }
 
   async #fetchAndRead<T>(key: string, request: ReadRequest<T>, resolved: ResolvedRef, remote: GitCall): Promise<ReadResult<T>> {
+    const { url, credentials, timeoutMs, sparse, submodules } = request;
     const attempt = async (): Promise<ReadResult<T>> => {
       const local = { ...(await this.#open(key, resolved.commit)), signal: remote.signal };
-      const commit = await this.#bring(key, request, resolved, local, { ...remote, cwd: local.cwd });
-      return { commit, value: await request.read({ call: local, commit }) };
+      const inCopy = { ...remote, cwd: local.cwd };
+      const commit = await this.#bring(key, request, resolved, local, inCopy);
+      const repository: LocalRepository = {
+        call: local,
+        commit,
+        ...(sparse ? { sparse: sparseCopy(sparse, url.text, local, inCopy) } : {}),
+        ...(submodules && remote.signal ? { submodules: submodulesOf(url, this.#options(credentials, timeoutMs, remote.signal)) } : {}),
+      };
+      return { commit, value: await request.read(repository) };
     };
     try {
       return await attempt();
@@ -206,42 +229,16 @@ export class Repositories {
     // Git moves our reference only after everything behind it has arrived.
     if ((await peel(target, local)) === resolved.commit) return resolved.commit;
     const depth = request.wantsHistory ? HISTORY_DEPTH : 1;
-    const fetch = (spec: string[]): Promise<string> => fetchShallow(url.text, spec, depth, remote);
-    try {
-      await fetch([`+${source}:${target}`]);
-    } catch (error) {
-      if (ref.kind !== 'commit' || !(error instanceof GitError) || suspectsCache(error)) throw error;
-      await this.#fetchEverything(ref.sha, target, url, local, remote);
-    }
+    const more = request.sparse ? [WITHOUT_FILES] : [];
+    if (ref.kind === 'commit') {
+      if ((await bringCommit(ref.sha, source, url.text, depth, local, remote, more)) === undefined)
+        throw new SyncError('RefNotFound', `spec.ref.commit: no branch or tag of the repository holds ${ref.sha}; push it, or correct spec.ref`);
+    } else await fetchShallow(url.text, [`+${source}:${target}`], depth, remote, more);
     await this.#countFetch(key, local);
     const commit = await peel(target, local);
     if (commit === undefined)
       throw new SyncError('RefNotFound', `spec.ref: ${describeRef(ref)} is not a commit; correct spec.ref`);
     return commit;
-  }
-
-  /** For servers that hand out no commit by its id: all branches and tags, then look. */
-  async #fetchEverything(sha: string, target: string, url: RemoteUrl, local: GitCall, remote: GitCall): Promise<void> {
-    await runRemoteGit(
-      [
-        'fetch',
-        '--quiet',
-        '--force',
-        '--no-tags',
-        '--',
-        url.text,
-        '+refs/heads/*:refs/remote/heads/*',
-        '+refs/tags/*:refs/remote/tags/*',
-      ],
-      remote,
-    );
-    if ((await peel(sha, local)) === undefined) {
-      throw new SyncError(
-        'RefNotFound',
-        `spec.ref.commit: no branch or tag of the repository holds ${sha}; push it, or correct spec.ref`,
-      );
-    }
-    await runGit(['update-ref', target, sha], local);
   }
 
   async #open(key: string, commit: string): Promise<GitCall> {

@@ -9,7 +9,7 @@ export const FIELD_MANAGER = 'sluice-git';
 export type InventoryEntry = NonNullable<GitSourceStatus['inventory']>[number];
 
 /** Labels that say which GitSource applied an object; only what carries both is ever pruned. */
-export const SourceLabels = { name: `${GROUP}/source-name`, namespace: `${GROUP}/source-namespace` } as const;
+const SourceLabels = { name: `${GROUP}/source-name`, namespace: `${GROUP}/source-namespace` } as const;
 
 /** Names of objects may be longer than values of labels: those are shortened, with a hash so that they stay different. */
 export function sourceLabels(namespace: string, name: string): Record<string, string> {

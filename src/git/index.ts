@@ -1,6 +1,5 @@
 export type { Overlay } from './apply.js';
-export { FIELD_MANAGER, SourceLabels } from './identity.js';
-export { GitReasons, type GitReason } from './reasons.js';
+export type { GitReason } from './reasons.js';
 export {
   createGitSourceReconciler,
   type GitLogger,
@@ -12,3 +11,4 @@ export { commitTree, createBareRepository, headOf, type CommitOptions, type Tree
 export { createGitWriter, type GitWriterOptions } from './write-back/index.js';
 export { StatusReporter, type StatusReporterOptions } from './hosts/reporter.js';
 export { systemClock } from './schedule.js';
+export type { Tenancy } from './tenancy.js';

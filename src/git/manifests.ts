@@ -17,10 +17,12 @@ import type { KubeObject } from '../kube/types.js';
 import type { LocalRepository } from './fetch.js';
 import { buildKustomization, isKustomization, type Built } from './kustomize.js';
 import { SyncError } from './reasons.js';
-import { duplicateKey, excess } from './slow-yaml.js';
+import { duplicateKey, excess, isLonger } from './slow-yaml.js';
 import { listTree, readFiles, type TreeEntry } from './tree.js';
 
 const MAX_BYTES = 10 * 1024 * 1024;
+/** More than the API server takes of one object, many times; a larger file would hold up everything else. */
+const MAX_FILE_BYTES = 5 * 1024 * 1024;
 /** As many as the inventory in the status holds. */
 export const MAX_OBJECTS = 500;
 const MAX_ALIASES = 100;
@@ -49,6 +51,7 @@ export interface Rendered {
  * @throws SyncError PathNotFound, or InvalidManifest when nothing of it can be used safely.
  */
 export async function renderTree(repository: LocalRepository, path: string, defaultNamespace: string): Promise<Rendered> {
+  await repository.sparse?.bring(repository.commit);
   const entries = (await listTree(repository, path)).filter(({ path: file }) => !isHidden(posix.relative(path, file)));
   const kustomizations = entries.filter(({ path: file }) => isKustomization(file));
   if (kustomizations.some(({ path: file }) => posix.dirname(file) === (path || '.'))) return renderBuilt(await buildKustomization(repository, path), path, defaultNamespace);
@@ -59,10 +62,11 @@ export async function renderTree(repository: LocalRepository, path: string, defa
       `${nested.path}: a kustomization in a folder below spec.path; point spec.path at the folder that is to be built, or add a kustomization.yaml there. Nothing was applied`,
     );
   }
-  const files = entries.filter(({ kind, path: file }) => kind === 'file' && isManifest(file));
+  const manifests = entries.filter(({ kind, path: file }) => kind === 'file' && isManifest(file));
+  const files = manifests.filter(({ size }) => size <= MAX_FILE_BYTES);
   checkSize(files);
   const contents = await readFiles(repository, files);
-  const failures = entries.filter(mayMatter).map(notFollowed);
+  const failures = [...entries.filter(mayMatter).map(notFollowed), ...manifests.filter(({ size }) => size > MAX_FILE_BYTES).map(tooLarge)];
   const objects: Declared[] = [];
   for (const [index, { path: file }] of files.entries()) {
     await somethingElse();
@@ -149,6 +153,10 @@ function readDocument(document: Document.Parsed, lineAt: (node: unknown) => numb
     result.failures.push(
       failure(file, lineAt(contents), `cannot be read: ${error instanceof Error ? error.message : String(error)}`),
     );
+    return;
+  }
+  if (isLonger(value, MAX_BYTES)) {
+    result.failures.push(failure(file, lineAt(contents), `has more than ${MAX_BYTES} characters with its aliases filled in; write less of it. Nothing of it was applied`));
     return;
   }
   collect(value, contents, lineAt, file, result);
@@ -277,6 +285,9 @@ function checkSize(files: TreeEntry[]): void {
   );
 }
 
+const tooLarge = ({ path, size }: TreeEntry): ObjectFailure =>
+  failure(path, undefined, `has ${size} bytes; at most ${MAX_FILE_BYTES} are read of one file. Divide it into several files. Nothing of it was applied`);
+
 const isHidden = (path: string): boolean => path.split('/').some((part) => part.startsWith('.'));
 const isManifest = (path: string): boolean => /\.(ya?ml|json)$/i.test(path);
 
@@ -287,13 +298,13 @@ function mayMatter({ kind, path }: TreeEntry): boolean {
   return kind === 'symlink' && (isManifest(name) || (!name.includes('.') && name !== name.toUpperCase()));
 }
 
-const notFollowed = ({ kind, path }: TreeEntry): ObjectFailure =>
+const notFollowed = ({ kind, path, problem }: TreeEntry): ObjectFailure =>
   failure(
     path,
     undefined,
     kind === 'symlink'
       ? 'is a symbolic link, which is never followed; commit the content in its place'
-      : 'is a submodule, which is not fetched; commit the content, or make it a GitSource of its own',
+      : `is a submodule${problem === undefined ? ', which is not fetched; set spec.submodules, commit the content, or make it a GitSource of its own' : ` that ${problem}`}`,
   );
 
 const failure = (file: string, line: number | undefined, message: string): ObjectFailure => ({

@@ -28,10 +28,10 @@ const KEYS = [
   Annotations.retry,
 ] as const;
 
-/** Annotations for an object whose manifest this sync changed; `files` are where it stands and stood. */
+/** Annotations for an object whose manifest this sync changed; `files` are where it stands and stood, in a submodule too. */
 export function newProvenance({ head, since, source, at, retry }: Provenance, files: (string | undefined)[]): Record<string, string> {
   const others = since
-    .filter(({ sha, files: touched }) => sha !== head.sha && touched.some((file) => files.includes(file)))
+    .filter(({ sha, files: touched }) => sha !== head.sha && touched.some((changed) => files.some((file) => file === changed || file?.startsWith(`${changed}/`))))
     .slice(0, MAX_OTHERS);
   return {
     [Annotations.commit]: head.sha,

@@ -5,10 +5,12 @@ import { describeObject, identityKey, parseId, sourceLabels, type InventoryEntry
 import { requireLeading } from './leading.js';
 import type { ObjectFailure } from './manifests.js';
 import { stageOf } from './order.js';
+import { beyondReach, mayReach, type Tenancy } from './tenancy.js';
 
 export interface PruneContext {
   client: KubeClient;
   discovery: Discovery;
+  tenancy: Tenancy;
   /** Throws when this process must not write any more. */
   assertLeading: () => void;
 }
@@ -42,7 +44,7 @@ export async function pruneObjects(
   for (const entry of entries) {
     requireLeading(context);
     try {
-      if (await pruneOne(context, labels, entry)) result.deleted.push(nameOf(entry));
+      if (await pruneOne(context, source.namespace, labels, entry)) result.deleted.push(nameOf(entry));
     } catch (error) {
       result.kept.push(entry);
       result.failures.push({
@@ -60,7 +62,8 @@ export async function pruneObjects(
 }
 
 async function pruneOne(
-  { client, discovery }: PruneContext,
+  { client, discovery, tenancy }: PruneContext,
+  from: string,
   labels: Record<string, string>,
   entry: InventoryEntry,
 ): Promise<boolean> {
@@ -70,6 +73,7 @@ async function pruneOne(
   const namespace = id.namespace || undefined;
   const live = await getLive(client, resource, namespace, id.name);
   if (!live || live.metadata.deletionTimestamp || !isOurs(live, labels)) return false;
+  if (!mayReach(tenancy, from, namespace)) throw new Error(beyondReach(from, namespace));
   try {
     await client.delete(resource, namespace, id.name, { propagationPolicy: 'Background', uid: live.metadata.uid });
   } catch (error) {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Annotations, SluiceResources, type GitSource, type GitSourceStatus } from '../api/index.js';
 import { isNotFound, type Informer, type KubeClient, type KubeObject, type Resource } from '../kube/types.js';
+import type { EgressPolicy } from '../net/egress.js';
 import type { Overlay } from './apply.js';
 import { Discovery } from './discovery.js';
 import { Repositories } from './fetch.js';
@@ -10,6 +11,7 @@ import { SyncError } from './reasons.js';
 import { backedOff, jittered, startSchedule, systemClock, type Clock } from './schedule.js';
 import { planOf, type SourcePlan } from './spec.js';
 import { conditionsOf, statusPatch, suspendedConditions, type Outcome } from './status.js';
+import type { Tenancy } from './tenancy.js';
 import type { WitnessView } from './witness.js';
 import { newMemory, syncSource, type SyncContext, type SyncMemory, type SyncResult } from './sync.js';
 
@@ -51,6 +53,10 @@ export interface GitSourceReconcilerOptions {
     view?: WitnessView;
   };
   overlay: Overlay;
+  /** What sources may reach beyond their own namespaces. */
+  tenancy: Tenancy;
+  /** What addresses of repositories may lead to. */
+  egress: EgressPolicy;
   /** Folder for copies of repositories; private to this process, and may be lost at any time. */
   dataDir: string;
   logger: GitLogger;
@@ -95,11 +101,12 @@ class Reconciler implements GitSourceReconciler {
 
   constructor(options: GitSourceReconcilerOptions) {
     const clock = options.clock ?? systemClock;
-    const { client, overlay, informers } = options;
-    this.#repositories = new Repositories(join(options.dataDir, 'git'));
+    const { client, overlay, informers, tenancy } = options;
+    this.#repositories = new Repositories(join(options.dataDir, 'git'), options.egress);
     const context: SyncContext = {
       client,
       overlay,
+      tenancy,
       assertLeading: () => {
         this.#stop.signal.throwIfAborted();
         options.assertLeading();
@@ -292,9 +299,9 @@ class SourceLoop {
     return this.#latest();
   }
 
-  #useCopy({ url }: SourcePlan): void {
+  #useCopy({ url, sparse }: SourcePlan): void {
     const before = this.cacheKey;
-    this.cacheKey = this.shared.context.repositories.keyOf(url, this.#memory.credentials?.value);
+    this.cacheKey = this.shared.context.repositories.keyOf(url, this.#memory.credentials?.value, sparse);
     if (before && before !== this.cacheKey) this.shared.tidy();
   }
 

@@ -5,8 +5,8 @@ import { createGitHome, gitEnvironment } from './environment.js';
 import { trailersOf } from './write-back/message.js';
 import { GitError, runGit, type GitCall } from './run.js';
 
-/** New content by path; null deletes; a link is an entry of mode 120000. */
-export type TreeChanges = Record<string, string | { link: string } | null>;
+/** New content by path; null deletes; a link is an entry of mode 120000, a submodule one of mode 160000 with the id of its commit. */
+export type TreeChanges = Record<string, string | { link: string } | { submodule: string } | null>;
 
 export interface CommitOptions {
   message: string;
@@ -82,6 +82,7 @@ function importStream(ref: string, parent: string | undefined, changes: TreeChan
   for (const [path, content] of Object.entries(changes)) {
     if (content === null) lines.push(`D ${quotePath(path)}`);
     else if (typeof content === 'string') lines.push(`M 100644 inline ${quotePath(path)}`, data(content));
+    else if ('submodule' in content) lines.push(`M 160000 ${content.submodule} ${quotePath(path)}`);
     else lines.push(`M 120000 inline ${quotePath(path)}`, data(content.link));
   }
   return `${lines.join('\n')}\n\nget-mark :1\ndone\n`;

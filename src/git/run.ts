@@ -46,7 +46,7 @@ const MAX_WORDS = 64 * 1024;
  * part survive; here they are one process group, and all of it ends.
  */
 export function runRemoteGit(args: string[], { cwd, environment, signal }: GitCall): Promise<string> {
-  const command = args[0] ?? 'git';
+  const command = args[args[0] === '-c' ? 2 : 0] ?? 'git';
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(new GitAborted(command));
     const child = spawn('git', args, { cwd, env: environment, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });

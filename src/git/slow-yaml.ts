@@ -40,3 +40,24 @@ function keyText(key: unknown): string | undefined {
   const { value } = key;
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint' ? String(value) : undefined;
 }
+
+/** An alias may hold itself, and then a value has no end; no manifest is as deep as this. */
+const DEEPEST = 500;
+
+/** Whether a value is longer than `limit` characters when it is written out, aliases and all; stops counting there. */
+export function isLonger(value: unknown, limit: number): boolean {
+  let left = limit;
+  const count = (part: unknown, depth: number): boolean => {
+    if (depth > DEEPEST) return false;
+    left -= 1;
+    if (typeof part === 'string') left -= part.length;
+    else if (Array.isArray(part)) for (const item of part) if (!count(item, depth + 1)) return false;
+    if (typeof part === 'object' && part !== null && !Array.isArray(part))
+      for (const [key, item] of Object.entries(part)) {
+        left -= key.length;
+        if (!count(item, depth + 1)) return false;
+      }
+    return left >= 0;
+  };
+  return !count(value, 0);
+}

@@ -11,6 +11,9 @@ export interface SourcePlan {
   url: RemoteUrl;
   ref: GitRef;
   path: string;
+  submodules: boolean;
+  /** Folders whose files are fetched, `path` among them; undefined: all. */
+  sparse?: string[];
   intervalMs: number;
   timeoutMs: number;
   schedule?: { expression: string; timeZone: string };
@@ -42,10 +45,16 @@ export function planOf({ spec, metadata }: GitSource): SourcePlan {
     );
   const timeoutMs = durationMs(data.timeout);
   if (timeoutMs <= 0) throw new SyncError('InvalidSpec', 'spec.timeout is 0; write a longer one, such as 60s');
+  const path = parsePath(data.path);
+  const folders = data.sparse && [path, ...data.sparse.map((folder) => parsePath(folder, 'spec.sparse'))];
+  // With the root among them, there is nothing to leave out.
+  const sparse = folders?.includes('') ? undefined : folders;
   return {
     url: parseRemoteUrl(data.url),
     ref: parseRef(data.ref),
-    path: parsePath(data.path),
+    path,
+    submodules: data.submodules,
+    ...(sparse ? { sparse } : {}),
     intervalMs,
     timeoutMs,
     schedule: data.schedule === undefined ? undefined : { expression: data.schedule, timeZone: data.timeZone },

@@ -12,6 +12,7 @@ import { SyncError } from './reasons.js';
 import { backedOff } from './schedule.js';
 import type { SourcePlan } from './spec.js';
 import type { Outcome } from './status.js';
+import { mayReach } from './tenancy.js';
 import { short } from './text.js';
 import { readTrustedKeys, verifyCommit } from './verify.js';
 import { annotate, confirm, openQuestions, type Confirmed, type WitnessView } from './witness.js';
@@ -140,8 +141,10 @@ async function readSource(
       credentials,
       timeoutMs: plan.timeoutMs,
       signal: context.signal,
+      submodules: plan.submodules,
+      ...(plan.sparse ? { sparse: plan.sparse } : {}),
       wantsHistory: previous !== undefined || !plan.apply,
-      wants: (commit) => force || isDue(memory, commit, source.metadata.generation, context.now()) || (!plan.apply && memory.asked !== `${commit} ${openQuestions(context.view)}`),
+      wants: (commit) => force || isDue(memory, commit, source.metadata.generation, context.now()) || (!plan.apply && memory.asked !== `${commit} ${openQuestions(within(context, source))}`),
       read: async (repository) => {
         const before = await comparable(repository, previous);
         return {
@@ -153,8 +156,8 @@ async function readSource(
           retry: previous !== undefined && previous !== repository.commit && (await asksForRetry(repository, before)),
           confirmed: plan.apply ? [] : await witness(context, memory, source, plan, repository),
           rendered: await renderTree(repository, plan.path, plan.defaultNamespace).catch((error: unknown) => {
-            // A commit that cannot be used was read all the same.
-            if (error instanceof SyncError) return error;
+            // A commit that cannot be used was read all the same; what could not be fetched, such as a submodule, is tried again.
+            if (error instanceof SyncError && (error.reason === 'PathNotFound' || error.reason === 'InvalidManifest')) return error;
             throw error;
           }),
         };
@@ -184,10 +187,15 @@ async function unsigned(context: SyncContext, source: GitSource, { verify }: Sou
   }
 }
 
+/** A witness speaks for what its namespace may reach only: nobody else's workloads get a commit of its repository. */
+function within({ view, tenancy }: SyncContext, { metadata }: GitSource): WitnessView {
+  return { ...view, canaries: () => view.canaries().filter((canary) => mayReach(tenancy, metadata.namespace ?? 'default', canary.metadata.namespace ?? 'default')) };
+}
+
 async function witness(context: SyncContext, memory: SyncMemory, source: GitSource, plan: SourcePlan, repository: LocalRepository): Promise<Confirmed[]> {
   const name = `${source.metadata.namespace ?? 'default'}/${source.metadata.name}`;
-  memory.asked = `${repository.commit} ${openQuestions(context.view)}`;
-  return confirm(repository, { name, path: plan.path, defaultNamespace: plan.defaultNamespace }, context.view, new Date(context.now()).toISOString());
+  memory.asked = `${repository.commit} ${openQuestions(within(context, source))}`;
+  return confirm(repository, { name, path: plan.path, defaultNamespace: plan.defaultNamespace, submodules: plan.submodules }, within(context, source), new Date(context.now()).toISOString());
 }
 
 function isDue({ handled, retryAt, repairAt }: SyncMemory, commit: string, generation: number | undefined, now: number): boolean {

@@ -23,7 +23,8 @@ export function parseRemoteUrl(text: string): RemoteUrl {
   // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   if (text.startsWith('-') || /[\u0000-\u0020\u007f]/.test(text))
     throw invalid(`begins with "-" or holds blanks or control characters`);
-  if (text.includes('::')) throw invalid('names a remote helper ("::"), which would run a program');
+  // IPv6 addresses hold it too, but not at the beginning.
+  if (/^[A-Za-z0-9+.-]*::/.test(text)) throw invalid('names a remote helper ("::"), which would run a program');
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined) return parseScpLike(text);
   if (scheme === 'file') return parseFile(text);

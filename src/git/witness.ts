@@ -69,7 +69,7 @@ export async function confirm(repository: LocalRepository, source: RenderedSourc
   const commits = listed.split('\n').filter(Boolean);
   const renderings = new Map<string, Promise<Rendering>>();
   const render = (sha: string): Promise<Rendering> => {
-    const known = renderings.get(sha) ?? renderAll(call, sha, [source]);
+    const known = renderings.get(sha) ?? renderAll(repository, sha, [source]);
     renderings.set(sha, known);
     return known;
   };
@@ -97,7 +97,7 @@ async function brought(commits: string[], holds: (commit: string) => Promise<boo
 export async function annotate(client: KubeClient, confirmed: Confirmed[]): Promise<void> {
   for (const { target, annotations } of confirmed) {
     const { namespace, name, resourceVersion } = target.metadata;
-    const resource = target.kind === 'DaemonSet' ? { ...Resources.Deployment, plural: 'daemonsets', kind: 'DaemonSet' } : Resources.Deployment;
+    const resource = target.kind === 'DaemonSet' ? Resources.DaemonSet : Resources.Deployment;
     // With the version that was looked at: what changed meanwhile is another question.
     await client.patch(resource, namespace, name, { metadata: { annotations, resourceVersion } }, 'merge', { fieldManager: FIELD_MANAGER });
   }

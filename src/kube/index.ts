@@ -1,4 +1,3 @@
-export { Backoff, sleep } from './backoff.js';
 export {
   createKubeClient,
   createKubeClientFor,
@@ -18,7 +17,6 @@ export {
   type LeaderElectorOptions,
   type LeaseClock,
 } from './lease.js';
-export { apiVersionOf, collectionPath, objectName, objectPath, resourceName } from './paths.js';
 export { Resources } from './resources.js';
 export { matchesLabels, selectsLabels, type LabelSelector } from './selector.js';
 export * from './types.js';

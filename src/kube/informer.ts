@@ -13,6 +13,8 @@ import {
   type WatchEvent,
 } from './types.js';
 
+/** How long a kind that the server does not serve is not asked for again, in ms. */
+const UNSERVED_MS = 60_000;
 /** A watch that lived this long, in ms, was healthy: the next failure starts from the shortest wait again. */
 const HEALTHY_WATCH_MS = 10_000;
 
@@ -24,6 +26,8 @@ export interface InformerOptions<T extends KubeObject> extends Pick<
   keepManagedFields?: boolean;
   /** Shrinks or annotates each object before it is kept. It must keep name, namespace, uid and resourceVersion. */
   transform?: (object: T) => T;
+  /** The kind may not be served, or be none of ours to read: then there are no such objects, until it is. */
+  optional?: boolean;
   /** Hears of failed lists and watches, and of listeners that threw. The informer goes on by itself. */
   onError?: (error: unknown) => void;
   random?: () => number;
@@ -149,11 +153,23 @@ class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
       } catch (error) {
         if (signal.aborted) return;
         if (needsRelist(error)) this.#seen = '';
+        if (this.options.optional && isUnserved(error)) {
+          this.#forgetAll();
+          await this.#clock.sleep(UNSERVED_MS, signal);
+          continue;
+        }
         if (!isExpired(error)) this.#report(error);
         if (this.#clock.monotonic() - started > HEALTHY_WATCH_MS) this.#backoff.reset();
         await this.#clock.sleep(this.#waitAfter(error), signal);
       }
     }
+  }
+
+  #forgetAll(): void {
+    this.#seen = '';
+    for (const known of this.#store.list()) this.#remove(known);
+    this.#synced = true;
+    this.#markSynced();
   }
 
   #waitAfter(error: unknown): number {
@@ -287,6 +303,8 @@ function needsRelist(error: unknown): boolean {
   const clientFault = error.code >= 400 && error.code < 500 && ![401, 403, 429].includes(error.code);
   return isExpired(error) || clientFault || error.code === 504;
 }
+
+const isUnserved = (error: unknown): boolean => error instanceof KubeError && (error.code === 404 || error.code === 403);
 
 function isExpired(error: unknown): boolean {
   return error instanceof KubeError && (error.code === 410 || error.reason === 'Expired' || error.reason === 'Gone');

@@ -58,8 +58,7 @@ export interface Agents {
 
 /** Keep-alive agents that judge every address at the moment of connecting, so that no later DNS answer gets around the policy. */
 export function guardedAgents(policy: EgressPolicy, tls: { rejectUnauthorized?: boolean } = {}): Agents {
-  const resolve = policy.resolve ?? systemLookup;
-  const lookup = policy.allowLinkLocal ? resolve : guardedLookup(resolve);
+  const lookup = lookupUnder(policy);
   const httpAgent = new http.Agent({ keepAlive: true, lookup });
   const httpsAgent = new https.Agent({ keepAlive: true, lookup, ...tls });
   return {
@@ -72,7 +71,10 @@ export function guardedAgents(policy: EgressPolicy, tls: { rejectUnauthorized?: 
   };
 }
 
-function guardedLookup(resolve: LookupFunction): LookupFunction {
+/** Resolves names, and fails with EgressDenied where one leads to a denied address. */
+export function lookupUnder(policy: EgressPolicy): LookupFunction {
+  const resolve = policy.resolve ?? systemLookup;
+  if (policy.allowLinkLocal) return resolve;
   return (hostname, options, callback) => {
     resolve(hostname, options, (error, addresses, family) => {
       if (error) return callback(error, addresses, family);

@@ -24,7 +24,7 @@ export interface ReviewsVersion {
 export const FIRST_VERSION: ReviewsVersion = { version: 1, build: 0, errorRate: 0, latencyMs: 0, startupMs: 0, config: 'plain' };
 
 /** The analysis of the sandbox's Canary; short, because its versions show within seconds what they are. */
-export const SANDBOX_ANALYSIS = {
+const SANDBOX_ANALYSIS = {
   interval: '3s',
   threshold: 2,
   stepWeights: [20, 50, 80],

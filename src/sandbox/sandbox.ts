@@ -171,7 +171,7 @@ async function assemble(options: SandboxOptions, cleanup: Cleanup): Promise<Sand
   const anybody: CallerGroup = { name: 'anybody', rps: options.rps, headers: {}, host: CANARY, path: '/reviews/0' };
   const callers = await startGroups(options.callers ?? [anybody], mesh, (group, line, user) => {
     const counted = tally.count(line);
-    evidence.write('requests', options.callers ? { group, ...counted } : counted);
+    evidence.write('requests', options.callers ? { group, user, ...counted } : counted);
     seen.count(group, line, counted.onCanary, user);
   });
   cleanup.add('callers', () => callers.stop());

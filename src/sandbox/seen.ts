@@ -39,7 +39,7 @@ interface Answer {
 }
 
 /** The stage that a status shows; a step counts once its routes are written. */
-export function stageOf(status: CanaryStatus | undefined): string {
+function stageOf(status: CanaryStatus | undefined): string {
   if (!status?.run) return status?.history?.length ? 'after' : 'before';
   if (status.run.ending) return 'ending';
   if (status.phase === 'Promoting' || status.phase === 'Finalising') return 'promoting';

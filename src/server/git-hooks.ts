@@ -3,7 +3,7 @@ import type { GitSource } from '../api/index.js';
 import { isAuthentic, readAnnouncement, type Announcement, type Delivery } from '../git/announcement.js';
 
 /** Below it, the namespace and name of a GitSource: `/git-hooks/shop/main`. */
-export const GIT_HOOKS = '/git-hooks/';
+const GIT_HOOKS = '/git-hooks/';
 /** Hosts send at most a few megabytes; more is not read. */
 const MAX_BYTES = 8 * 1024 * 1024;
 const MAX_SEEN = 1_000;

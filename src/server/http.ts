@@ -16,7 +16,7 @@ export interface HttpServerOptions {
  * Host and port of `HOST:PORT`.
  * @throws Error that says what was expected.
  */
-export function parseListen(listen: string): { host: string; port: number } {
+function parseListen(listen: string): { host: string; port: number } {
   const match = /^(.*):([0-9]{1,5})$/.exec(listen);
   const port = Number(match?.[2]);
   if (!match || port > 65_535) throw new Error(`--listen "${listen}" is not HOST:PORT; expected something like :8080 or 127.0.0.1:8080`);

@@ -57,6 +57,21 @@ export class ControllerMetrics {
         each(this, (canary) => (canary.status?.conditions?.some((item) => item.type === 'Stalled' && item.status === 'True') ? 1 : 0));
       },
     });
+    new Gauge({
+      name: 'sluice_revision_info',
+      help: '1 for the stable revision of each Canary and for the one that is being released, with the commit that brought it.',
+      labelNames: ['namespace', 'name', 'role', 'revision', 'commit'],
+      registers: [this.registry],
+      // Two series for each Canary at most; those of older releases go.
+      collect() {
+        this.reset();
+        for (const { metadata, status } of canaries())
+          for (const role of ['stable', 'canary'] as const) {
+            const side = status?.[role];
+            if (side) this.set({ namespace: metadata.namespace ?? '', name: metadata.name, role, revision: side.revision, commit: side.commit ?? 'unknown' }, 1);
+          }
+      },
+    });
   }
 
   request({ verb, resource, code }: RequestRecord): void {

@@ -84,6 +84,15 @@ export function itServesTheKinds(served: () => Served): void {
     await expect(create(canary('refused', spec))).rejects.toThrow(message);
   });
 
+  it('keeps the choice between Services and subsets for as long as a Canary lives', async () => {
+    const { client } = served();
+    await create(canary('routed'));
+    const change = (routing: string) => client.patch(SluiceResources.Canary, 'default', 'routed', { spec: { service: { routing } } }, 'merge');
+    await expect(change('subsets')).rejects.toThrow(/delete the Canary .* and create it again/);
+    await expect(change('services')).resolves.toBeDefined();
+    await expect(change('both')).rejects.toThrow(/spec\.service\.routing/);
+  });
+
   it('lets nobody change a CanaryAction', async () => {
     const { client } = served();
     const action = {

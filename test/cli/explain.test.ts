@@ -31,8 +31,9 @@ class Release {
     private readonly world: World,
     readonly name: string,
     private readonly wanted = 'v2',
+    stable = revisionOf(name, 'v1'),
   ) {
-    this.stable = revisionOf(name, 'v1');
+    this.stable = stable;
     this.canary = revisionOf(name, 'v2');
   }
 
@@ -198,6 +199,16 @@ describe('sluice explain', () => {
   it('says that nobody takes a step that is long due', async () => {
     new Release(world, 'lonely').put({ ...running, nextStepTime: at(-300) }, { weights: { blue: 75, green: 25 } });
     expect((await world.run('explain', 'lonely')).out).toContain('no controller seems to run');
+  });
+
+  it('names a revision that an upgrade gave another hash by the name that it keeps, and says why', async () => {
+    const hash = revisionOf('renamed', 'v1');
+    new Release(world, 'renamed', 'v1', 'a0000lder').put({ ...idle, origin: { key: 'earlier', hash, revision: 'a0000lder' } }, { weights: { blue: 100, green: 0 } });
+    const { out } = await world.run('explain', 'renamed');
+    expect(out).toContain('Revision a0000lder');
+    expect(out).toContain('no release is under way');
+    expect(out).toContain(`Git wants that revision still: an upgrade of the API server or of Sluice computes ${hash} for the same template, and that is no release.`);
+    expect(out).not.toContain(`Git wants revision ${hash}`);
   });
 
   it('gives JSON', async () => {

@@ -11,12 +11,12 @@ import { istioCrds } from '../../src/sandbox/istio-crds.js';
 import { startApiServer, type ApiServer } from '../../src/sandbox/apiserver/index.js';
 
 /** Noon of a day that every golden file speaks of. */
-export const NOON = Date.parse('2026-03-02T12:00:00.000Z');
+const NOON = Date.parse('2026-03-02T12:00:00.000Z');
 /** RFC 3339 of so many seconds from noon. */
 export const at = (seconds: number): string => new Date(NOON + seconds * 1000).toISOString();
 
 /** Time that only a test moves. */
-export class Clock {
+class Clock {
   now = NOON;
   #sleepers: { until: number; wake: () => void }[] = [];
 

@@ -19,7 +19,7 @@ export interface Difference {
 }
 
 /** Where the answers differ, part by part. */
-export function compare(real: Answers, embedded: Answers): Disagreement[] {
+function compare(real: Answers, embedded: Answers): Disagreement[] {
   const names = new Set([...Object.keys(real), ...Object.keys(embedded)]);
   return [...names].flatMap((request) => compareParts(request, real[request], embedded[request], ''));
 }

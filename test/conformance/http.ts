@@ -41,7 +41,7 @@ export async function readAll(response: IncomingMessage): Promise<RawAnswer> {
   return { status: response.statusCode ?? 0, headers: response.headers, body: parse(text) };
 }
 
-export function parse(text: string): unknown {
+function parse(text: string): unknown {
   if (!text.startsWith('{') && !text.startsWith('[')) return text;
   try {
     return JSON.parse(text) as unknown;

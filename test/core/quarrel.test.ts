@@ -56,3 +56,61 @@ sentences('somebody else sets the weights', {
     expect(canary.said).toEqual(['WeightSet: reviews weight 50 %, step 2 of 2']);
   },
 });
+
+const FIELDS = {
+  service: { kind: 'Service', name: 'reviews', field: '/spec/selector' },
+  deployment: { kind: 'Deployment', name: 'reviews', field: '/spec/replicas' },
+  budget: { kind: 'PodDisruptionBudget', name: 'reviews', field: '/spec/selector' },
+  autoscaler: { kind: 'HorizontalPodAutoscaler', name: 'reviews', field: '/spec/scaleTargetRef' },
+};
+/** Another field manager wrote over overlays. */
+const resets = (canary: Situation, manager: string, ...fields: (keyof typeof FIELDS)[]): Situation => canary.sees({ resets: fields.map((field) => ({ ...FIELDS[field], manager })) }).decide();
+const contested = (canary: Situation): string => canary.condition('Contested').message;
+
+sentences('somebody else sets a field that an overlay lies on', {
+  'the event names the manager, the field and the line that ends it': (canary) => {
+    expect(resets(canary, 'argocd-controller', 'service').said).toEqual([
+      'OverlayRestored: reviews: argocd-controller reset spec.selector of Service reviews; it is put back. To end this: in the Argo CD Application, add to spec.ignoreDifferences {kind: Service, name: reviews, jsonPointers: [/spec/selector]}, and RespectIgnoreDifferences=true to spec.syncPolicy.syncOptions',
+    ]);
+  },
+  'the condition tells all that one tool resets in one sentence': (canary) => {
+    resets(canary, 'argocd-controller', 'service', 'deployment', 'budget', 'autoscaler');
+    expect(canary.condition('Contested')).toMatchObject({ status: 'True', reason: 'OverlayRestored' });
+    expect(contested(canary)).toBe(
+      'argocd-controller resets spec.replicas of Deployment reviews, spec.scaleTargetRef of HorizontalPodAutoscaler reviews, spec.selector of PodDisruptionBudget reviews, spec.selector of Service reviews. To end this: in the Argo CD Application, add to spec.ignoreDifferences {group: apps, kind: Deployment, name: reviews, jsonPointers: [/spec/replicas]}, {group: autoscaling, kind: HorizontalPodAutoscaler, name: reviews, jsonPointers: [/spec/scaleTargetRef]}, {group: policy, kind: PodDisruptionBudget, name: reviews, jsonPointers: [/spec/selector]}, {kind: Service, name: reviews, jsonPointers: [/spec/selector]}, and RespectIgnoreDifferences=true to spec.syncPolicy.syncOptions',
+    );
+  },
+  'Flux gets its own line, and the one for older versions': (canary) => {
+    resets(canary, 'kustomize-controller', 'service', 'deployment');
+    expect(contested(canary)).toContain('add to spec.ignore {paths: [/spec/replicas], target: {kind: Deployment, name: reviews}}, {paths: [/spec/selector], target: {kind: Service, name: reviews}}');
+    expect(contested(canary)).toContain('before Flux 2.9, in Git leave spec.replicas out of Deployment reviews and annotate Service reviews with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent');
+  },
+  'a person who scales the target is told of the Canary': (canary) => {
+    expect(resets(canary, 'kubectl', 'deployment').said.join()).toContain('kubectl scale canary/reviews --replicas=N');
+  },
+  'whoever hides is somebody': (canary) => {
+    canary.sees({ resets: [FIELDS.budget] }).decide();
+    expect(contested(canary)).toContain('somebody resets spec.selector of PodDisruptionBudget reviews');
+  },
+  'routes are in the condition, too': (canary) => {
+    reset(canary.running(20), 100, 'kustomize-controller');
+    expect(contested(canary)).toContain('kustomize-controller resets spec.http of VirtualService reviews');
+  },
+  'a reset every second changes the status once in five minutes': (canary) => {
+    resets(canary, 'kustomize-controller', 'service');
+    const before = JSON.stringify(canary.status);
+    expect(JSON.stringify(canary.later(1).decide().status)).toBe(before);
+    expect(JSON.stringify(canary.later(298).decide().status)).toBe(before);
+    expect(JSON.stringify(canary.later(1).decide().status)).not.toBe(before);
+  },
+  'an hour without one ends it': (canary) => {
+    resets(canary, 'kustomize-controller', 'service').sees({ resets: [] }).decide();
+    expect(canary.condition('Contested').status).toBe('True');
+    expect(canary.wakesIn).toBe(3600);
+    expect(canary.later(3600).decide().condition('Contested')).toMatchObject({ status: 'False', reason: 'Configured' });
+    expect(canary.status.contested).toBeUndefined();
+  },
+  'nobody, no condition': (canary) => {
+    expect(() => canary.decide().condition('Contested')).toThrow('there is no condition');
+  },
+});

@@ -3,7 +3,7 @@ import { canaryStatus, type CanaryStatus } from '../../src/api/index.js';
 import { bound } from '../../src/core/bounds.js';
 import { configReferences, mutableImages, podTemplateSchema, type PodTemplate } from '../../src/core/pod-template.js';
 import { makeRevision, trackedReferences, type TrackedConfig } from '../../src/core/revision.js';
-import { slotDeployment, type RevisionData } from '../../src/core/workload.js';
+import { slotWorkload, type RevisionData } from '../../src/core/workload.js';
 import { at, spec } from './builders.js';
 
 /** A pod template of one container; `over` is laid over the container, `more` over the pod. */
@@ -81,7 +81,7 @@ describe('images that may be other images tomorrow', () => {
 describe('the Deployment of a slot', () => {
   const identity = { name: 'reviews', namespace: 'shop', spec: spec() };
   const made = (data: RevisionData, target?: object): { metadata: object; spec: { template: PodTemplate; replicas: number } } =>
-    slotDeployment(identity, 'green', 'b2', data, target && ({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'reviews' }, spec: target } as never), 3) as never;
+    slotWorkload(identity, 'green', 'b2', data, target && ({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'reviews' }, spec: target } as never), 3) as never;
 
   it('keeps my labels and adds its own', () => {
     expect(made({ template: template(), configs: [] }).spec.template.metadata?.labels).toEqual({ app: 'reviews', 'sluice.dev/canary': 'reviews', 'sluice.dev/slot': 'green', 'sluice.dev/revision': 'b2' });

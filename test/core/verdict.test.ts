@@ -12,6 +12,9 @@ const value = (number: number, samples?: number): Measurement => ({ kind: 'Value
 const nothing: Measurement = { kind: 'NoData', query: 'q', message: 'the query returned nothing' };
 const down: Measurement = { kind: 'Error', query: 'q', message: 'connection refused', permanent: false };
 
+/** Callers' proxies got `atCallers` percent; the pods' own proxies counted `tries` of which `value` percent were good. */
+const tried = (atCallers: number, tries: number, samples: number): Measurement => ({ kind: 'Value', value: atCallers, samples: 300, query: 'q', from: 0, to: 1, tries: { value: tries, samples, query: 'tries' } });
+
 /** What is measured by which metric, how it is judged, and what a user reads. */
 const rows: [string, Given, Measurement, Check['verdict'], string][] = [
   ['a value at the bound is good', successRate, value(99, 500), 'Pass', 'success rate 99 % >= 99 % over 500 requests'],
@@ -22,6 +25,11 @@ const rows: [string, Given, Measurement, Check['verdict'], string][] = [
   ['a value above the bound is bad', latency, value(612), 'Fail', 'p99 latency 612 ms > 500 ms'],
   ['a quantile beyond the last bucket is bad, not unknown', latency, value(Infinity), 'Fail', 'p99 latency Infinity ms > 500 ms'],
   ['both bounds are named', { name: 'queue', thresholdRange: { min: 1, max: 9 } }, value(4), 'Pass', 'queue 4 >= 1 and <= 9'],
+  ['failures that retries hide from callers are bad', successRate, tried(99.7, 66.7, 431), 'Fail', 'success rate 66.7 % < 99 % over 431 tries (callers, whose proxies tried again, got 99.7 %)'],
+  ['good tries change nothing', successRate, tried(99.7, 99.2, 310), 'Pass', 'success rate 99.7 % >= 99 % over 300 requests'],
+  ['what callers got is bad, whatever the tries say', successRate, tried(80, 99.9, 310), 'Fail', 'success rate 80 % < 99 % over 300 requests'],
+  ['bad tries that are too few say nothing, where some proxies are missing', { ...successRate, minSamples: 20 }, tried(100, 50, 19), 'Pass', 'success rate 100 % >= 99 % over 300 requests'],
+  ['too few requests wait, however many tries there were', { ...successRate, minSamples: 400 }, tried(100, 50, 900), 'NoData', 'request-success-rate: 300 of at least 400 requests were seen'],
   ['NaN is no evidence', successRate, value(NaN), 'NoData', 'request-success-rate: the answer is NaN'],
   ['no requests are no evidence, however good they look', successRate, value(100, 0), 'NoData', 'request-success-rate: 0 of at least 1 requests were seen'],
   ['too few requests are no evidence', { ...successRate, minSamples: 100 }, value(100, 99), 'NoData', 'request-success-rate: 99 of at least 100 requests were seen'],
@@ -34,6 +42,11 @@ const rows: [string, Given, Measurement, Check['verdict'], string][] = [
 ];
 
 describe('what a measurement says', () => {
+  it('a check that fails by the tries has their value, number and query', () => {
+    const [judged] = spec({ analysis: { metrics: [successRate] } }).analysis.metrics;
+    expect(judged && judge(judged, tried(99.7, 66.7, 431), T0, 20)).toMatchObject({ value: 66.7, samples: 431, query: 'tries', min: 99 });
+  });
+
   it.each(rows)('%s', (_, metric, measurement, verdict, message) => {
     const [judged] = spec({ analysis: { metrics: [metric] } }).analysis.metrics;
     expect(judged && judge(judged, measurement, T0, 20)).toMatchObject({ verdict, message, weight: 20 });
@@ -49,6 +62,12 @@ sentences('what the checks of a step lead to', {
     canary.later(10).decide();
     expect(canary.written).toEqual(blue(100));
     expect(canary.status.run?.ending).toMatchObject({ result: 'Failed', reason: 'ChecksFailed', message: 'success rate 93.1 % < 99 % over 412 requests' });
+  },
+  'what retries hide takes a version back like any failed check': (canary) => {
+    canary.running(20, 10).answers(tried(100, 60, 500));
+    canary.decide().later(10).decide();
+    expect(canary.written).toEqual(blue(100));
+    expect(canary.status.run?.ending?.message).toBe('success rate 60 % < 99 % over 500 tries (callers, whose proxies tried again, got 100 %)');
   },
   'a metric may have a limit of its own': (canary) => {
     canary.with({ analysis: { metrics: [{ name: 'request-success-rate', thresholdRange: { min: 99 }, failureLimit: 1 }] } }).running(20, 10).metrics = badMetrics;

@@ -57,6 +57,23 @@ sentences('a machine that commits a failed revision again', {
   },
 });
 
+sentences('a later commit that makes the revision which serves', {
+  'starts no run, and is named': (canary) => {
+    canary.with({ skipAnalysis: true }).wants('b2', { provenance: from }).pass(120);
+    expect(canary.status.stable).toMatchObject({ revision: 'b2', commit: 'c2' });
+    canary.wants('b2', { provenance: { ...from, commit: 'c3' } }).later(60).decide();
+    expect(canary.status.run).toBeUndefined();
+    expect(canary.progress).toMatchObject({ reason: 'Idle', message: 'revision b2 serves; commit c3 by Ada: "Red stars" makes the same, so there is nothing to release' });
+  },
+  'is the released one itself, or came with it: nothing is said': (canary) => {
+    canary.with({ skipAnalysis: true }).wants('b2', { provenance: { ...from, commits: ['c1'] } }).pass(120);
+    for (const commit of ['c2', 'c1']) {
+      canary.wants('b2', { provenance: { ...from, commit } }).decide();
+      expect(canary.progress.message).toBe('revision b2 serves; no release is under way');
+    }
+  },
+});
+
 sentences('Sluice-Retry', {
   'runs a quarantined revision again': (canary) => {
     failed(canary).later(30).wants('b2', { provenance: { ...from, commit: 'c3' }, retry: true }).decide();

@@ -95,7 +95,8 @@ export class World {
         onMessage: (message) => messages.push(message),
         onProblem: (problem) => void appendFile(join(dir, 'problems.log'), `${new Date().toISOString()} ${problem}\n`),
         startController: async (needs) => {
-          recorder = await Recorder.start(plane.client, options.virtualService);
+          const { routing } = (options.canary?.['service'] ?? {}) as { routing?: string };
+          recorder = await Recorder.start(plane.client, options.virtualService, routing === 'subsets');
           return (controller = await startController(needs, plane));
         },
       });
@@ -278,9 +279,9 @@ export class World {
   }
 
   /** GET of reviews as a pod of productpage would, with the answer's body. */
-  async call(path = '/reviews/0'): Promise<{ status: number; slot?: string; body: Record<string, unknown> }> {
+  async call(path = '/reviews/0', headers: Record<string, string> = {}): Promise<{ status: number; slot?: string; body: Record<string, unknown> }> {
     return new Promise((resolve, reject) => {
-      const call = request(new URL(path, this.sandbox.productpageUrl), { headers: { host: CANARY } }, (response) => {
+      const call = request(new URL(path, this.sandbox.productpageUrl), { headers: { ...headers, host: CANARY } }, (response) => {
         let text = '';
         response.setEncoding('utf8');
         response.on('data', (part: string) => (text += part));

@@ -28,11 +28,17 @@ const CLOCK_MS = 300;
 const RESUME_MS = 50;
 const SLOT_HOSTS: Record<string, SlotName> = { 'reviews-blue': 'blue', 'reviews-green': 'green' };
 
+/** The slot that a destination leads to: by its Service, or by a subset `blue`, `v1-blue` of the Service that callers use. */
+function slotOf({ host, subset }: Destination['destination']): SlotName | undefined {
+  if (host !== 'reviews') return SLOT_HOSTS[host];
+  return /(?:^|-)(blue|green)$/.exec(subset ?? '')?.[1] as SlotName | undefined;
+}
+
 const replicasOf = (deployment: KubeObject | undefined): number =>
   (deployment?.['spec'] as { replicas?: number } | undefined)?.replicas ?? 0;
 
 interface Destination {
-  destination: { host: string };
+  destination: { host: string; subset?: string };
   weight?: number;
 }
 interface HttpRoute {
@@ -51,11 +57,14 @@ export class Recorder {
   /** Why the record has a gap. */
   #broken: string | undefined;
 
-  /** `key` of the VirtualService whose weights are looked at. */
-  private constructor(readonly key: string) {}
+  /** `key` of the VirtualService whose weights are looked at; `subsets`: the slots have no Services. */
+  private constructor(
+    readonly key: string,
+    private readonly subsets: boolean,
+  ) {}
 
-  static async start(client: KubeClient, virtualService = 'reviews'): Promise<Recorder> {
-    const recorder = new Recorder(`default/${virtualService}`);
+  static async start(client: KubeClient, virtualService = 'reviews', subsets = false): Promise<Recorder> {
+    const recorder = new Recorder(`default/${virtualService}`, subsets);
     await Promise.all([
       recorder.#watch(client, Resources.VirtualService, recorder.virtualServices),
       recorder.#watch(client, Resources.EndpointSlice, recorder.endpointSlices),
@@ -119,7 +128,7 @@ export class Recorder {
     const slices = new Map<string, KubeObject | undefined>();
     for (const version of this.endpointSlices)
       if (version.order <= order) slices.set(version.key, version.deleted ? undefined : version.object);
-    return [...slices.values()].reduce((sum, slice) => sum + readyEndpoints(slice, slot), 0);
+    return [...slices.values()].reduce((sum, slice) => sum + readyEndpoints(slice, slot, this.subsets), 0);
   }
 
   /**
@@ -214,11 +223,11 @@ export class Recorder {
 
 /** The shares of the slots in the first route that names them; undefined when none does. */
 export function weightsOf(object: KubeObject | undefined): Weights | undefined {
-  const route = object && routesOf(object).find((item) => item.route?.some(({ destination }) => destination.host in SLOT_HOSTS));
+  const route = object && routesOf(object).find((item) => item.route?.some(({ destination }) => slotOf(destination) !== undefined));
   if (!route?.route) return undefined;
   const weights: Weights = { blue: 0, green: 0 };
   for (const { destination, weight } of route.route) {
-    const slot = SLOT_HOSTS[destination.host];
+    const slot = slotOf(destination);
     if (slot) weights[slot] += weight ?? (route.route.length === 1 ? 100 : 0);
   }
   return weights;
@@ -227,12 +236,9 @@ export function weightsOf(object: KubeObject | undefined): Weights | undefined {
 function assertPartition(object: KubeObject): void {
   for (const { name, route = [] } of routesOf(object)) {
     const named = `VirtualService ${object.metadata.name}, route ${name ?? '(unnamed)'}, version ${object.metadata.resourceVersion}`;
-    const ours = route.filter(({ destination }) => destination.host in SLOT_HOSTS);
+    const ours = route.filter(({ destination }) => slotOf(destination) !== undefined);
     if (ours.length === 0) continue;
-    expect(ours.map(({ destination }) => destination.host).toSorted(), `slots in ${named}`).toEqual([
-      'reviews-blue',
-      'reviews-green',
-    ]);
+    expect(ours.map(({ destination }) => slotOf(destination) ?? '').toSorted(), `slots in ${named}`).toEqual(['blue', 'green']);
     for (const { weight } of ours)
       expect(
         Number.isInteger(weight) && weight !== undefined && weight >= 0 && weight <= 100,
@@ -245,8 +251,9 @@ function assertPartition(object: KubeObject): void {
   }
 }
 
-function readyEndpoints(slice: KubeObject | undefined, slot: SlotName): number {
-  if (!slice || slice.metadata.labels?.['kubernetes.io/service-name'] !== `reviews-${slot}`) return 0;
-  const endpoints = (slice['endpoints'] ?? []) as { conditions?: { ready?: boolean }; addresses: string[] }[] | null;
-  return (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false).length;
+function readyEndpoints(slice: KubeObject | undefined, slot: SlotName, subsets: boolean): number {
+  if (slice?.metadata.labels?.['kubernetes.io/service-name'] !== (subsets ? 'reviews' : `reviews-${slot}`)) return 0;
+  const endpoints = (slice['endpoints'] ?? []) as { conditions?: { ready?: boolean }; targetRef?: { name: string } }[] | null;
+  const own = (endpoints ?? []).filter(({ targetRef }) => !subsets || targetRef?.name.startsWith(`reviews-${slot}-`));
+  return own.filter(({ conditions }) => conditions?.ready !== false).length;
 }

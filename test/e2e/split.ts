@@ -17,14 +17,17 @@ const PUSH_MS = 1_000;
 /** A version is in force a moment before its watch event is handled here; milliseconds. */
 const GUARD_MS = 100;
 
+/** A request as it is kept: with its group of callers, and which of its users it was, where there are several. */
+export type KeptRequest = CallRecord & { group?: string; user?: number };
+
 /** All the requests so far, in the order of their answers. */
-export async function readRequests(dir: string): Promise<CallRecord[]> {
+export async function readRequests(dir: string): Promise<KeptRequest[]> {
   const text = await readFile(join(dir, EVIDENCE.requests), 'utf8');
   const whole = text.slice(0, text.lastIndexOf('\n') + 1);
   return whole
     .split('\n')
     .filter(Boolean)
-    .map((line) => JSON.parse(line) as CallRecord);
+    .map((line) => JSON.parse(line) as KeptRequest);
 }
 
 /** Requests that callers sent between two changes of the weights, and how many of them the slot answered. */

@@ -20,11 +20,11 @@ const slice = (endpoints: unknown): KubeObject => ({ apiVersion: 'discovery.k8s.
 describe('an update wakes a Canary', () => {
   it('when a Deployment has another spec, labels, annotations, or number of ready pods', () => {
     for (const over of [{ metadata: { generation: 4 } }, { metadata: { labels: { a: 'b' } } }, { metadata: { annotations: { a: 'b' } } }, { status: { readyReplicas: 1 } }, { status: { observedGeneration: 2 } }])
-      expect(differs('Deployment', deployment(over), deployment())).toBe(true);
+      expect(differs('Workload', deployment(over), deployment())).toBe(true);
   });
 
   it('not when a Deployment counts its pods otherwise', () => {
-    expect(differs('Deployment', deployment({ status: { updatedReplicas: 1, unavailableReplicas: 1 }, metadata: { resourceVersion: '9' } }), deployment())).toBe(false);
+    expect(differs('Workload', deployment({ status: { updatedReplicas: 1, unavailableReplicas: 1 }, metadata: { resourceVersion: '9' } }), deployment())).toBe(false);
   });
 
   it('when a pod becomes ready, is being deleted, or says why it does not start', () => {

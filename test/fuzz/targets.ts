@@ -14,6 +14,7 @@ import { readAnnouncement, isAuthentic, type HookType } from '../../src/git/anno
 import { digestOf, parseManifests } from '../../src/git/manifests.js';
 import { SyncError } from '../../src/git/reasons.js';
 import { parseRef, resolveRef } from '../../src/git/ref.js';
+import { resolveAddress } from '../../src/git/submodules.js';
 import { parsePath } from '../../src/git/tree.js';
 import { parseRemoteUrl } from '../../src/git/url.js';
 import { createHookCaller } from '../../src/hooks/index.js';
@@ -235,6 +236,13 @@ export const TARGETS: Target[] = [
     refusing(SyncError, () => {
       const path = parsePath(value);
       if (path.split('/').includes('..') || path.startsWith('/')) throw new Error(`${path} leaves the repository`);
+    });
+  }),
+  target('relative addresses of submodules', fc.tuple(fc.constantFrom('https://host.example/shop/app.git', 'git@host.example:shop/app.git', 'ssh://git@host.example:22/shop/app'), fc.oneof(text(), spoiltText('../parts.git', './../../x', '..//other.example/x', '../@other.example/x')).map((value) => value.slice(0, MAX_FIELD))), ([parent, address]) => {
+    const resolved = resolveAddress(parent, `../${address}`);
+    if (resolved !== undefined) refusing(SyncError, () => {
+      const { host, protocol } = parseRemoteUrl(resolved);
+      if (host !== 'host.example' || protocol !== parseRemoteUrl(parent).protocol) throw new Error(`${resolved} leads to ${protocol} ${host}`);
     });
   }),
   target('Prometheus answers', fc.tuple(fc.constantFrom(200, 200, 200, 204, 302, 400, 401, 422, 500, 503), fc.oneof(spoilt<unknown>(...ANSWERS).map((value) => JSON.stringify(value)), spoiltText(...ANSWERS.map((value) => JSON.stringify(value))), text())), ([status, body]) => ask(status, body)),

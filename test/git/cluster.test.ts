@@ -60,6 +60,8 @@ beforeEach(async () => {
     client,
     informers: { gitSources: sources, secret: async () => undefined },
     overlay: (manifest) => manifest,
+    tenancy: { allowCrossNamespace: true },
+    egress: {},
     dataDir: join(dir, 'data'),
     logger: { debug: quiet, info: quiet, warn: quiet, error: (fields, message) => console.error(message, fields) },
     assertLeading: quiet,

@@ -110,3 +110,43 @@ describe('a source that follows one commit', () => {
     expect(world.cluster.source().status?.appliedCommit).toBe(pinned);
   });
 });
+
+describe('a source that follows tags', () => {
+  let world: World;
+  afterEach(() => world.destroy());
+
+  it('gets the newest version in its range when one is pushed, and no older one', async () => {
+    world = await World.create();
+    const tagged = async (tag: string): Promise<string> => {
+      const commit = await world.commit({ 'deploy/a.yaml': configMap('a', tag) });
+      await world.git('update-ref', `refs/tags/${tag}`, commit);
+      return commit;
+    };
+    const first = await tagged('v1.2.0');
+    world.source({ ref: { semver: '^1.0.0' } });
+    await world.start();
+    await world.applied(first);
+    await tagged('v2.0.0');
+    await tagged('v1.1.9');
+    await world.applied(await tagged('v1.10.0'));
+    expect(world.cluster.get('ConfigMap', 'a')?.['data']).toEqual({ value: 'v1.10.0' });
+  });
+});
+
+describe('a branch that is deleted', () => {
+  let world: World;
+  afterEach(() => world.destroy());
+
+  it('is said, what was applied stays, and it goes on when the branch is back', async () => {
+    world = await World.create();
+    const first = await world.commit({ 'deploy/a.yaml': configMap('a') });
+    world.source();
+    await world.start();
+    await world.applied(first);
+    await world.git('update-ref', '-d', 'refs/heads/main');
+    expect(await world.reason('RefNotFound')).toContain('branch "main"');
+    expect(world.condition('Stalled')?.status).toBe('True');
+    expect(world.cluster.get('ConfigMap', 'a')).toBeDefined();
+    await world.applied(await world.commit({ 'deploy/a.yaml': configMap('a', 'b') }));
+  });
+});

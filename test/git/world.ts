@@ -7,6 +7,9 @@ import { createGitSourceReconciler, type GitSourceReconciler, type Overlay, type
 import { commitTree, createBareRepository, type CommitOptions, type TreeChanges } from '../../src/git/repository.js';
 import { gitEnvironment } from '../../src/git/environment.js';
 import { runGit } from '../../src/git/run.js';
+import { systemClock } from '../../src/git/schedule.js';
+import type { Tenancy } from '../../src/git/tenancy.js';
+import type { EgressPolicy } from '../../src/net/egress.js';
 import type { KubeObject } from '../../src/kube/types.js';
 import type { WitnessView } from '../../src/git/witness.js';
 import { FakeCluster } from './fake-cluster.js';
@@ -21,6 +24,10 @@ export interface WorldOptions {
   secrets?: Record<string, Record<string, string>>;
   assertLeading?: () => void;
   view?: WitnessView;
+  tenancy?: Tenancy;
+  /** Unix milliseconds. */
+  now?: () => number;
+  egress?: EgressPolicy;
 }
 
 /** A repository, a cluster and a reconciler between them. */
@@ -77,8 +84,11 @@ export class World {
       client: this.cluster.client,
       informers: { gitSources: this.cluster.gitSources, secret: async (_, name) => this.#secret(name), view: this.options.view },
       overlay: this.options.overlay ?? ((manifest) => manifest),
+      tenancy: this.options.tenancy ?? { allowCrossNamespace: true },
+      egress: this.options.egress ?? {},
       dataDir: this.data,
       logger: { debug: write, info: write, warn: write, error: write },
+      clock: { ...systemClock, now: this.options.now ?? (() => Date.now()) },
       assertLeading: this.options.assertLeading ?? (() => {}),
       random: () => 0.5,
       onSynced: (event) => this.events.push(event),

@@ -43,6 +43,7 @@ it('after a rollback Git and the cluster agree: one revert, no run of its own, n
   const reverted = await headOf(repository.dir);
   expect(reverted).toMatchObject({ subject: 'Revert "Version 2"', trailers: { 'Sluice-Revision': entry.revision, 'Sluice-Reverts': bad } });
   expect(shop.status.writeBacks?.[0]?.written).toBe(reverted.head);
+  await shop.see('an Event about it', () => world.writes(shop.namespace).some(({ requestBody }) => /"WrittenBack".*to branch main/.test(JSON.stringify(requestBody ?? ''))));
   await repository.applied(reverted.head);
   await shop.reason('Progressing', 'Idle');
   await pokes(shop, 10)();
@@ -94,4 +95,16 @@ it('with apply: false the commit of what another tool applied is confirmed, and 
   expect(entry).toMatchObject({ result: 'Failed', commit: bad, source: `${shop.namespace}/shop` });
   await shop.see('the revert', () => shop.status.writeBacks?.[0]?.state === 'Done');
   expect(await headOf(repository.dir)).toMatchObject({ subject: 'Revert "Version 2"' });
+});
+
+it('a new commit that makes the same revision starts no run, and says so', async () => {
+  const { shop, repository } = await fromGit({});
+  const first = await repository.commit({ 'app.yaml': [deployment('v2'), service()] }, 'Version 2');
+  expect(await shop.ended(1)).toMatchObject({ result: 'Succeeded', commit: first });
+  const same = deployment('v2');
+  const again = await repository.commit({ 'app.yaml': [{ ...same, metadata: { ...same.metadata, labels: { team: 'reviews' } } }, service()] }, 'A label');
+  await repository.applied(again);
+  await shop.see('words about the commit', () => shop.condition('Progressing')?.message.includes(`commit ${again.slice(0, 7)} by Ada: "A label" makes the same, so there is nothing to release`) ?? false);
+  expect(shop.history).toHaveLength(1);
+  expect(shop.status.stable).toMatchObject({ commit: first });
 });

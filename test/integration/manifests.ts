@@ -6,7 +6,7 @@ type Fields = Record<string, unknown>;
 const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Objects are merged; undefined takes a field away; everything else is replaced. */
-export function overlaid(base: Fields, over: Fields): Fields {
+function overlaid(base: Fields, over: Fields): Fields {
   const result = { ...base };
   for (const [key, value] of Object.entries(over)) {
     const below = result[key];

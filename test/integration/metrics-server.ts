@@ -16,7 +16,7 @@ export type Lie = 'hang' | 'reset' | { status?: number; type?: string; body: unk
 const HEALTHY: Health = { errorRate: 0, latencyMs: 20, requests: 100 };
 const BOUNDS = [10, 50, 100, 250, 500, 1000, 2500];
 
-const namespacesOf = (query: string): string[] => /destination_service_namespace=~?"([^"]*)"/.exec(query)?.[1]?.split('|') ?? [];
+const namespacesOf = (query: string): string[] => /destination_(?:service|workload)_namespace=~?"([^"]*)"/.exec(query)?.[1]?.split('|') ?? [];
 
 /** Answers Sluice's grouped queries like Prometheus, for Services whose health a test sets; or lies as it is told. */
 export class MetricsServer {
@@ -75,9 +75,11 @@ export class MetricsServer {
   #truth(query: string): Lie {
     const counts = query.includes('istio_requests_total') ? this.#codes : query.includes('istio_request_duration') ? this.#buckets : undefined;
     if (!counts) return this.template(query);
+    // Where slots are subsets of one Service, only their workloads have names of their own.
+    const by = query.startsWith('sum by (destination_workload') ? 'workload' : 'service';
     const series = namespacesOf(query).flatMap((namespace) =>
       ['reviews-blue', 'reviews-green'].flatMap((service) => {
-        const labels = { destination_service_namespace: namespace, destination_service_name: service };
+        const labels: Record<string, string> = by === 'workload' ? { destination_workload_namespace: namespace, destination_workload: service, reporter: 'source' } : { destination_service_namespace: namespace, destination_service_name: service };
         return counts({ ...HEALTHY, ...this.#health.get(`${namespace}/${service}`) }).map(([more, value]): Series => [{ ...labels, ...more }, String(value)]);
       }),
     );

@@ -230,4 +230,4 @@ export class Repository {
   }
 }
 
-export const yaml = (...objects: KubeObject[]): string => objects.map((object) => stringify(object)).join('---\n');
+const yaml = (...objects: KubeObject[]): string => objects.map((object) => stringify(object)).join('---\n');

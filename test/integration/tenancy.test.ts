@@ -1,14 +1,16 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
+import { Resources } from '../../src/kube/resources.js';
 import type { KubeObject } from '../../src/kube/types.js';
-import { startWorld } from './harness.js';
-import { alertProvider, canary, canaryWith, deployment, gitSource, metricTemplate, secret } from './manifests.js';
+import { startWorld, type RunOptions } from './harness.js';
+import { alertProvider, canary, canaryWith, configMap, deployment, gitSource, metricTemplate, secret } from './manifests.js';
 import type { Shop } from './shop.js';
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });
 
-const world = await startWorld({ controller: false });
+// A controller that allows everything goes on with what another one refused: faults in a host that these shops do not have.
+const world = await startWorld({ controller: false, excused: /reviews-fault: .* is sent to ratings, which has no ready endpoint/ });
 
 describe('a controller of one namespace', () => {
   it('asks for nothing of any other one', async () => {
@@ -35,8 +37,16 @@ describe('a reference to another namespace', () => {
     ['an AlertProvider', { analysis: { alerts: [{ name: 'theirs', severity: 'info', providerRef: { name: 'team', namespace: 'NEIGHBOUR' } }] } }, /spec\.analysis\.alerts theirs: providerRef is in namespace shop-\d+; use an AlertProvider in shop-\d+, or start the controller with --allow-cross-namespace/],
     ['a Gateway', { service: { gateways: ['NEIGHBOUR/edge'] } }, /spec\.service\.gateways shop-\d+\/edge is in namespace shop-\d+/],
     ['a Gateway in the older form', { service: { gateways: ['edge.NEIGHBOUR.svc.cluster.local'] } }, /spec\.service\.gateways edge\.shop-\d+\.svc\.cluster\.local is in namespace shop-\d+/],
+    ['a host with faults', { analysis: { stepWeights: undefined, steps: [{ weight: 20 }, { weight: 20, fault: { host: 'ratings.NEIGHBOUR', abort: { httpStatus: 500 } } }] } }, /spec\.analysis\.steps\[1\]\.fault\.host ratings\.shop-\d+ is in namespace shop-\d+; name a Service in shop-\d+, or start the controller with --allow-cross-namespace/],
+    ['a host with faults, in full', { analysis: { stepWeights: undefined, steps: [{ weight: 20, fault: { host: 'ratings.NEIGHBOUR.svc.cluster.local', delay: { fixedDelay: '1s' } } }] } }, /spec\.analysis\.steps\[0\]\.fault\.host ratings\.shop-\d+\.svc\.cluster\.local is in namespace shop-\d+/],
   ];
-  const meaning = (spec: Record<string, unknown>, neighbour: Shop): Record<string, unknown> => JSON.parse(JSON.stringify(spec).replaceAll('NEIGHBOUR', neighbour.namespace)) as Record<string, unknown>;
+  /** The same with the neighbour's name in every text. */
+  const meaning = <T>(value: T, neighbour: Shop): T => {
+    if (typeof value === 'string') return value.replaceAll('NEIGHBOUR', neighbour.namespace) as T;
+    if (Array.isArray(value)) return value.map((item: unknown) => meaning(item, neighbour)) as T;
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, meaning(item as unknown, neighbour)])) as T;
+  };
 
   it.each(refused)('to %s is refused and named; nothing of it is used', async (_what, spec, message) => {
     const [shop, neighbour] = [await world.shop(), await world.shop()];
@@ -59,6 +69,8 @@ describe('a reference to another namespace', () => {
     expect(shop.history).toEqual([]);
     expect(neighbour.messages).toHaveLength(before);
     await controller.stop();
+    // A later controller may allow it.
+    shop.put(canary({ suspend: true }));
   });
 
   it('is followed when that is allowed', async () => {
@@ -70,6 +82,43 @@ describe('a reference to another namespace', () => {
     shop.release('v2');
     expect(await shop.ended(1)).toMatchObject({ result: 'Succeeded' });
     await shop.see('their message', () => neighbour.told('Succeeded').length === 1);
+    await controller.stop();
+  });
+});
+
+describe('a GitSource', () => {
+  const planted = ({ namespace }: Shop): KubeObject => ({ ...configMap({ a: 'b' }, 'planted'), metadata: { name: 'planted', namespace } });
+
+  it('puts nothing into another namespace, and creates none; what is of its own is applied', async () => {
+    const [shop, neighbour] = [await world.shop(), await world.shop()];
+    const controller = await world.runController({ ownNamespace: 'sluice-system' });
+    await shop.repository({ 'own.yaml': [configMap({ a: 'b' }, 'own')], 'theirs.yaml': [planted(neighbour)], 'all.yaml': [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: `${shop.namespace}-more` } }] });
+    await shop.sourceReason('ApplyFailed');
+    const messages = (shop.source()?.status?.failures ?? []).map(({ message }) => message).toSorted();
+    expect(messages).toMatchObject([expect.stringMatching(/^all\.yaml:1 Namespace .* belongs to the whole cluster/), expect.stringContaining(`lies in namespace ${neighbour.namespace}, and a GitSource of ${shop.namespace} reaches that namespace only`)]);
+    expect(shop.get(Resources.ConfigMap, 'own')).toBeDefined();
+    expect(neighbour.get(Resources.ConfigMap, 'planted')).toBeUndefined();
+    await controller.stop();
+  });
+
+  it.each<[string, (shop: Shop) => RunOptions]>([
+    ['lies where the controller is installed', ({ namespace }) => ({ ownNamespace: namespace })],
+    ['may by --allow-cross-namespace', () => ({ allowCrossNamespace: true })],
+  ])('that %s does', async (_, options) => {
+    const [shop, neighbour] = [await world.shop(), await world.shop()];
+    const controller = await world.runController(options(shop));
+    await shop.repository({ 'theirs.yaml': [planted(neighbour)] });
+    await shop.sourceReason('Synced');
+    expect(neighbour.get(Resources.ConfigMap, 'planted')).toBeDefined();
+    await controller.stop();
+  });
+
+  it('of the namespace that a controller looks after alone is no exception', async () => {
+    const [shop, neighbour] = [await world.shop(), await world.shop()];
+    const controller = await world.runController({ namespace: shop.namespace, ownNamespace: shop.namespace });
+    await shop.repository({ 'theirs.yaml': [planted(neighbour)] });
+    await shop.sourceReason('ApplyFailed');
+    expect(neighbour.get(Resources.ConfigMap, 'planted')).toBeUndefined();
     await controller.stop();
   });
 });

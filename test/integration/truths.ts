@@ -5,15 +5,22 @@ import type { AuditEntry, Store } from '../../src/sandbox/apiserver/index.js';
 
 type Weights = Record<string, number>;
 interface Destination {
-  destination: { host: string };
+  destination: { host: string; subset?: string };
   weight?: number;
 }
 
-/** Weights by Service name, of the first route of a VirtualService. */
+/** The Service of a slot, or, where routes name subsets, what it would be called: `reviews-blue` for a subset `blue` or `v1-blue`. */
+const slotName = ({ host, subset }: Destination['destination']): string => {
+  const service = host.split('.')[0] ?? '';
+  const slot = /(?:^|-)(blue|green)$/.exec(subset ?? '')?.[1];
+  return slot ? `${service}-${slot}` : service;
+};
+
+/** Weights by Service name, or the slot's name, of the first route of a VirtualService. */
 export function weightsIn(virtualService: KubeObject | undefined): Weights {
   const { http } = (virtualService?.['spec'] ?? {}) as { http?: { route?: Destination[] }[] };
   const route = http?.[0]?.route ?? [];
-  return Object.fromEntries(route.map(({ destination, weight }) => [destination.host.split('.')[0] ?? '', weight ?? (route.length === 1 ? 100 : 0)]));
+  return Object.fromEntries(route.map(({ destination, weight }) => [slotName(destination), weight ?? (route.length === 1 ? 100 : 0)]));
 }
 
 const MAX_STATUS_BYTES = 32 * 1024;
@@ -58,9 +65,12 @@ export class Truths {
     const weights = weightsIn(object);
     const sum = Object.values(weights).reduce((total, weight) => total + weight, 0);
     if (sum !== 100 || Object.values(weights).some((weight) => weight < 0 || weight > 100)) this.#note(object, `weights ${JSON.stringify(weights)} are not a partition`);
+    for (const subset of subsetsIn(object)) if (!this.#hasSubset(namespace, subset)) this.#note(object, `it sends to subset ${subset}, which no DestinationRule has`);
     const before = this.#weights.get(`${namespace}/${object.metadata.name}`) ?? {};
     this.#weights.set(`${namespace}/${object.metadata.name}`, weights);
-    const replicas = (this.store.get(SluiceResources.Canary, namespace, 'reviews')?.spec.replicas ?? 1) as number;
+    const canary = this.store.get(SluiceResources.Canary, namespace, 'reviews');
+    // An autoscaler may ask for more than counts.
+    const replicas = canary?.status?.growth?.counted ?? canary?.spec.replicas ?? 1;
     for (const [host, weight] of Object.entries(weights)) {
       if (weight <= (before[host] ?? 0)) continue;
       const ready = this.endpoints(namespace, host);
@@ -69,6 +79,11 @@ export class Truths {
       const needed = Math.ceil((replicas * weight) / 100);
       if (host !== 'reviews' && others.length > 0 && ready < needed) this.#note(object, `${weight} % of the traffic is sent to ${host}, which has ${ready} of ${needed} ready endpoints`);
     }
+  }
+
+  #hasSubset(namespace: string, name: string): boolean {
+    const rules = this.store.list(Resources.DestinationRule, { namespace });
+    return rules.some((rule) => ((rule['spec'] as { subsets?: { name: string }[] }).subsets ?? []).some((subset) => subset.name === name));
   }
 
   /** Truth 1, for callers outside the mesh. */
@@ -89,8 +104,8 @@ export class Truths {
     const weights = this.#weights.get(`${namespace}/reviews`) ?? {};
     if ((weights[name] ?? 0) > 0) this.#note(answer, `it is scaled to 0 with ${weights[name]} % of the traffic`);
     const callers = this.store.get(Resources.Service, namespace, 'reviews');
-    const slot = (callers?.['spec'] as { selector?: Record<string, string> } | undefined)?.selector?.['sluice.dev/slot'];
-    if (callers && name === 'reviews' && slot === undefined) this.#note(answer, 'it is scaled to 0 while Service reviews selects its pods');
+    const { 'sluice.dev/slot': slot, 'sluice.dev/canary': owner } = (callers?.['spec'] as { selector?: Record<string, string> } | undefined)?.selector ?? {};
+    if (callers && name === 'reviews' && slot === undefined && owner === undefined) this.#note(answer, 'it is scaled to 0 while Service reviews selects its pods');
     if (slot !== undefined && name === `reviews-${slot}`) this.#note(answer, 'it is scaled to 0 while Service reviews selects its slot');
   }
 
@@ -101,13 +116,26 @@ export class Truths {
     if (new Set(runs).size !== runs.length) this.#note(object, 'a run is in the history twice');
   }
 
-  /** Ready endpoints of a Service. */
+  /** Ready endpoints of a Service; of a slot that has no Service, its pods among those of the Service that callers use. */
   endpoints(namespace: string, name: string): number {
-    const slices = this.store.list(Resources.EndpointSlice, { namespace, labelSelector: `kubernetes.io/service-name=${name}` });
-    return slices.flatMap((slice) => (slice['endpoints'] ?? []) as { conditions?: { ready?: boolean } }[]).filter(({ conditions }) => conditions?.ready !== false).length;
+    const slot = /^(.*)-(blue|green)$/.exec(name);
+    if (!slot?.[1] || this.store.get(Resources.Service, namespace, name)) return this.#ready(namespace, name).length;
+    const pods = this.store.list(Resources.Pod, { namespace, labelSelector: `sluice.dev/slot=${slot[2]}` }).map(({ metadata }) => metadata.name);
+    return this.#ready(namespace, slot[1]).filter((pod) => pods.includes(pod)).length;
+  }
+  #ready(namespace: string, service: string): string[] {
+    const slices = this.store.list(Resources.EndpointSlice, { namespace, labelSelector: `kubernetes.io/service-name=${service}` });
+    const all = slices.flatMap((slice) => (slice['endpoints'] ?? []) as { conditions?: { ready?: boolean }; targetRef?: { name: string } }[]);
+    return all.filter(({ conditions }) => conditions?.ready !== false).map(({ targetRef }) => targetRef?.name ?? '');
   }
 }
 
-export const isReady = (pod: KubeObject): boolean =>
+/** Subsets that a VirtualService's http routes name. */
+const subsetsIn = (virtualService: KubeObject): string[] => {
+  const { http } = (virtualService['spec'] ?? {}) as { http?: { route?: Destination[] }[] };
+  return (http ?? []).flatMap(({ route }) => (route ?? []).flatMap(({ destination }) => destination.subset ?? []));
+};
+
+const isReady = (pod: KubeObject): boolean =>
   pod.metadata.deletionTimestamp === undefined &&
   ((pod['status'] as { conditions?: { type: string; status: string }[] } | undefined)?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True');

@@ -60,6 +60,26 @@ describe('an informer', () => {
     expect(changes).toEqual(['a: - > 3', 'b: - > 11', 'a: 3 > 12', 'b: 11 > -']);
   });
 
+  it('of a kind that need not be there takes its absence for none, without a word, and asks again a minute later', async () => {
+    let served = false;
+    server.handle((request, response) => {
+      if (!served) return reply(response, status(404, 'NotFound'), 404);
+      if (!request.query.get('watch')) return reply(response, { metadata: { resourceVersion: '10' }, items });
+      response.writeHead(200).flushHeaders();
+      watches.push(response);
+    });
+    const sleeps: { ms: number; wake: () => void }[] = [];
+    const clock = { monotonic: () => 0, sleep: (ms: number) => new Promise<void>((wake) => void sleeps.push({ ms, wake })) };
+    const informer = createInformer(server.client(), Resources.ConfigMap, { namespace: 'shop', optional: true, clock, onError: (error) => void errors.push(error) });
+    informer.start(abort.signal);
+    await informer.whenSynced();
+    await eventually(() => sleeps.length === 1, 'the wait');
+    expect([informer.list(), errors, sleeps[0]?.ms, lists()]).toEqual([[], [], 60_000, 1]);
+    served = true;
+    sleeps[0]?.wake();
+    await eventually(() => informer.list().length === 1, 'the objects');
+  });
+
   it('drops managedFields unless told to keep them, after transform saw them', async () => {
     expect((await started({ keepManagedFields: true })).get('shop', 'a')?.metadata.managedFields).toHaveLength(1);
     abort.abort();

@@ -95,6 +95,45 @@ describe('request-success-rate', () => {
   });
 });
 
+describe('tries', () => {
+  const tries = (workload: string, code: string, value: number): [Record<string, string>, string] => [
+    { destination_workload_namespace: 'default', destination_workload: workload, response_code: code },
+    String(value),
+  ];
+
+  it('come beside the requests from the proxies of the pods, in the same query', async () => {
+    const { measure, server } = await world(() =>
+      vector(requests('reviews-green', '200', 50), tries('reviews-green', '200', 50), tries('reviews-green', '503', 25), tries('reviews-blue', '500', 900)),
+    );
+    const measured = await measure();
+    expect(measured).toMatchObject({ kind: 'Value', value: 100, samples: 100, tries: { value: (100 * 100) / 150, samples: 150 } });
+    expect(measured.kind === 'Value' && measured.tries?.query).toContain(
+      'istio_requests_total{reporter="destination",source_workload!="unknown",destination_workload_namespace="default",destination_workload="reviews-green",response_code!~"5..|0"}[10s]',
+    );
+    // One query for each of the two windows, as without tries.
+    expect(server.asked).toHaveLength(2);
+  });
+
+  it('are absent where pods have no proxies, and change nothing then', async () => {
+    const { measure } = await world(() => vector(requests('reviews-green', '200', 50)));
+    const measured = await measure();
+    expect(measured).toMatchObject({ kind: 'Value', value: 100, samples: 100 });
+    expect(measured).not.toHaveProperty('tries');
+  });
+
+  it('are no requests: without a caller whose proxy counts there is nothing to judge', async () => {
+    const { measure } = await world(() => vector(tries('reviews-green', '503', 25)));
+    expect(await measure()).toMatchObject({ kind: 'NoData' });
+  });
+
+  it('are not asked for where the own proxies are the ones that judge, nor of latency', async () => {
+    const { measure, server } = await world(() => vector());
+    await measure({ reporter: 'destination' });
+    await measure({ metric: 'request-duration' });
+    expect(server.asked.filter(({ query }) => query.includes('source_workload'))).toEqual([]);
+  });
+});
+
 describe('shared evidence', () => {
   it('one query per window serves every canary that asks the same question', async () => {
     const { measure, server } = await world(() =>
@@ -148,7 +187,7 @@ describe('shared evidence', () => {
       Array.from({ length: 60 }, (_, i) => measure({ namespace: `namespace-${i}`, from: T0 + 20_000, to: T0 + 25_000 })),
     );
     expect(server.asked).toHaveLength(3);
-    expect(Math.max(...server.asked.map((one) => one.query.length))).toBeLessThan(2_000);
+    expect(Math.max(...server.asked.map((one) => one.query.length))).toBeLessThan(4_000);
   });
 
   it('a restarted controller asks again for what lies behind', async () => {

@@ -105,6 +105,23 @@ describe('the counters behind the built-in metrics', () => {
     expect(await measure(0, 5)).toMatchObject({ samples: 20, value: 100 });
   });
 
+  it('give the tries that the pods counted beside what callers got, without what no proxy sent', async () => {
+    const called = 'destination_workload_namespace="default",destination_workload="reviews-green"';
+    const tried = (second: number, caller: string, code: string, value: number) =>
+      prometheus.ingest(
+        `istio_requests_total{reporter="destination",source_workload="${caller}",${called},response_code="${code}"} ${value}\n`,
+        {},
+        T0 + second * 1000,
+      );
+    for (const second of [0, 5]) {
+      count(second, second * 12);
+      tried(second, 'productpage', '200', second * 12);
+      tried(second, 'productpage', '503', second * 4);
+      tried(second, 'unknown', '500', second * 100);
+    }
+    expect(await measure(0, 5)).toMatchObject({ value: 100, samples: 60, tries: { value: 75, samples: 80 } });
+  });
+
   it('give the 99th percentile of a histogram', async () => {
     const histogram = (second: number, counts: Record<string, number>) => {
       const rows = Object.entries(counts).map(

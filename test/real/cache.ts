@@ -43,7 +43,8 @@ export async function cached(cache: string, part: string, wanted: RegExp, prepar
   }
 }
 
-async function newest(cache: string, part: string, wanted: RegExp): Promise<string | undefined> {
+/** The folder of a part that is there already; rejects when there is no cache at all. */
+export async function newest(cache: string, part: string, wanted: RegExp): Promise<string | undefined> {
   const versions = (await readdir(cache))
     .filter((name) => name.startsWith(`${part}-`))
     .map((name) => name.slice(part.length + 1))

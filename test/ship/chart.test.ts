@@ -146,6 +146,13 @@ describe.skipIf(!found)('rendered chart', () => {
     expect(rulesOf(of(track, 'Role', 'sluice-secrets'))[1]).toEqual({ apiGroups: [''], resources: ['secrets'], verbs: ['create', 'delete'] });
   });
 
+  it('keeps overlays against everybody but its own account, where that is asked for', async () => {
+    expect((await render()).filter(({ kind }) => kind.startsWith('MutatingAdmissionPolicy'))).toEqual([]);
+    const policies = (await render('overlayPolicy.enabled=true', 'serviceAccount.name=carrier')).filter(({ kind }) => kind === 'MutatingAdmissionPolicy');
+    expect(policies.map(({ metadata }) => metadata.name)).toEqual(['sluice-services', 'sluice-poddisruptionbudgets']);
+    for (const policy of policies) expect(JSON.stringify(policy['spec'])).toMatch(/request\.userInfo\.username != 'system:serviceaccount:[a-z-]+:carrier'/);
+  });
+
   it('has nothing cluster-wide for a single namespace but what was left on for people', async () => {
     const objects = await render('watchNamespace=shop', 'rbac.userRoles=false', 'admissionPolicy.enabled=false');
     expect(objects.filter(({ kind }) => CLUSTER_SCOPED.has(kind))).toEqual([]);

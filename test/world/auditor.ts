@@ -1,10 +1,10 @@
 import type { Measurement } from '../../src/core/evidence.js';
 import type { Notification } from '../../src/engine/ports.js';
-import { SluiceResources, type CanaryAction, type SlotName, type Verb } from '../../src/api/index.js';
+import { SluiceResources, type CanaryAction, type CanaryStatus, type SlotName, type Verb } from '../../src/api/index.js';
 import type { KubeObject } from '../../src/kube/types.js';
 import { Resources, type Write } from './api.js';
 import { isReady, NAMESPACE, selectorOf, specOf } from './cluster.js';
-import { slotOf, wantedVersion } from './git.js';
+import { destinationRule, slotOf, wantedVersion } from './git.js';
 import { destinationsOf, SERVICE, type Caller } from './mesh.js';
 import type { Process } from './process.js';
 import { Runs } from './runs.js';
@@ -26,14 +26,16 @@ export interface View {
   ready: Record<SlotName, number>;
 }
 
-function viewOf(process: Process): View {
+function viewOf(process: Process, subsets: boolean): View {
   const view: View = { endpoints: { blue: 0, green: 0 }, ready: { blue: 0, green: 0 } };
   for (const slot of SLOTS) {
-    const slice = process.cache.endpointSlices.get(NAMESPACE, `${nameOf(slot)}-1`);
-    const endpoints = ((slice?.['endpoints'] ?? []) as { conditions: { ready: boolean }; targetRef: { name: string } }[]).filter(({ conditions }) => conditions.ready).map(({ targetRef }) => targetRef.name);
-    const ready = process.cache.pods.list(NAMESPACE).filter((pod) => pod.metadata.labels?.['sluice.dev/slot'] === slot && isReady(pod));
+    const pods = process.cache.pods.list(NAMESPACE).filter((pod) => pod.metadata.labels?.['sluice.dev/slot'] === slot);
+    const own = new Set(pods.map((pod) => pod.metadata.name));
+    const slice = process.cache.endpointSlices.get(NAMESPACE, `${subsets ? SERVICE : nameOf(slot)}-1`);
+    const all = ((slice?.['endpoints'] ?? []) as { conditions: { ready: boolean }; targetRef: { name: string } }[]).filter(({ conditions }) => conditions.ready).map(({ targetRef }) => targetRef.name);
+    const endpoints = subsets ? all.filter((name) => own.has(name)) : all;
     view.endpoints[slot] = endpoints.length;
-    view.ready[slot] = ready.filter((pod) => endpoints.includes(pod.metadata.name)).length;
+    view.ready[slot] = pods.filter((pod) => isReady(pod) && endpoints.includes(pod.metadata.name)).length;
   }
   return view;
 }
@@ -71,7 +73,7 @@ export class Auditor {
     const lease = world.election && world.api.find(Resources.Lease, 'sluice-system', 'sluice-controller');
     const holder = lease && (lease['spec'] as { holderIdentity?: string }).holderIdentity;
     if (holder && holder !== process.id) world.fail('fencing', `${process.id} writes although ${holder} leads`);
-    return viewOf(process);
+    return viewOf(process, world.subsets);
   }
   handed(metric: string, service: string, from: number, measurement: Measurement): void {
     this.runs.handed(metric, service, from, measurement);
@@ -111,6 +113,7 @@ export class Auditor {
     if (resource.kind === 'Deployment' || resource.kind === 'ConfigMap') this.#versions();
     if (resource.kind === 'Canary') this.runs.stored(write);
     if (resource.kind === 'Canary') this.#asked(write);
+    if (resource.kind === 'Canary' && this.world.subsets) this.#named(write);
     if (subresource === 'status') return;
     if (resource.kind === 'VirtualService' && object.metadata.name === SERVICE) this.#routes(write);
     if (!by.startsWith('sluice-')) return;
@@ -118,6 +121,16 @@ export class Auditor {
     if (resource.kind === 'Service' && object.metadata.name === SERVICE) this.#selection(write);
     const broken = checkOwned(write);
     if (broken) this.world.fail('truth 8', broken);
+  }
+
+  /** No selector tells of a promotion with subsets: what is called stable must have had everything for as long as a drain. */
+  #named({ after }: Write): void {
+    const slot = (after?.['status'] as CanaryStatus | undefined)?.stable?.slot;
+    if (!slot || slot === this.stable || !this.adopted) return;
+    const weights = weightsOf(this.world.api.find(Resources.VirtualService, NAMESPACE, SERVICE));
+    if (weights[slot] !== 100 && this.#lastOutsider < this.world.now - 120_000) this.world.fail('truth 4', `slot ${slot} is called stable with ${weights[slot]} %`);
+    this.stable = slot;
+    this.runs.promoted(slot);
   }
 
   /** The number that was asked for until a moment ago counts too: a decision may carry out both. */
@@ -144,8 +157,11 @@ export class Auditor {
     this.world.note(`${by} sets weights ${is.blue}/${is.green}`);
     if (!by.startsWith('sluice-')) return;
     // Routes that were reset lead to the Service, and that leads to a slot already.
-    const through = was.blue + was.green === 0 ? this.world.mesh.selected()['sluice.dev/slot'] : undefined;
-    for (const slot of SLOTS) if (is[slot] > 0) this.#given(slot, through === slot ? 100 : was[slot], is[slot]);
+    const reset = was.blue + was.green === 0;
+    const through = reset ? this.world.mesh.selected()['sluice.dev/slot'] : undefined;
+    // With subsets, to all that is there.
+    const all = reset && this.adopted && this.world.subsets;
+    for (const slot of SLOTS) if (is[slot] > 0) this.#given(slot, through === slot || all ? 100 : was[slot], is[slot]);
     this.runs.weights(was, is, this.#alone());
     if (!this.adopted && (is.blue === 100 || is.green === 100)) {
       this.stable = is.blue === 100 ? 'blue' : 'green';
@@ -240,7 +256,7 @@ export class Auditor {
     if (to.every((name) => view.endpoints[name] === 0) && SLOTS.some((name) => view.endpoints[name] > 0)) this.world.fail('truth 1', `callers outside the mesh are led to ${to.join('+')}, where no pod is ready`);
     const weights = weightsOf(this.world.api.find(Resources.VirtualService, NAMESPACE, SERVICE));
     const unproven = to.find((name) => name !== this.stable && weights[name] !== 100);
-    if (this.adopted && unproven) this.world.fail('truth 4', `callers outside the mesh are led to slot ${unproven}, which has ${weights[unproven]} %`);
+    if (this.adopted && unproven && !this.world.subsets) this.world.fail('truth 4', `callers outside the mesh are led to slot ${unproven}, which has ${weights[unproven]} %`);
     if (slot && slot !== this.stable && weights[slot] === 100) {
       this.stable = slot;
       this.runs.promoted(slot);
@@ -263,8 +279,9 @@ export class Auditor {
   }
 
   /** Places at which this caller finds nobody although there is somebody. */
-  #nobody({ name, destinations, pods }: Caller): string[] {
+  #nobody({ name, destinations, pods, missing }: Caller): string[] {
     const { cluster } = this.world;
+    if (missing !== undefined) this.world.fail('truth 1', `${name} sends to subset ${missing}, which it does not know`);
     if (!this.#healthy() || this.world.spec?.replicas === 0) return [];
     if (pods) {
       if (pods.some((pod) => cluster.serves(pod))) return [];
@@ -305,7 +322,8 @@ export class Auditor {
     const idle = world.api.find(Resources.Deployment, NAMESPACE, nameOf(other(stable)));
     if (!held || specOf(held).replicas !== replicas) fail(`the slot that serves has ${held ? specOf(held).replicas : 'no'} pods of ${replicas}`);
     if (idle && specOf(idle).replicas !== 0) fail('the other slot still runs pods');
-    if (world.mesh.selected()['sluice.dev/slot'] !== stable) fail(`the Service selects ${JSON.stringify(world.mesh.selected())}, and ${stable} serves`);
+    const { 'sluice.dev/slot': selected, 'sluice.dev/canary': owner } = world.mesh.selected();
+    if (owner === undefined || selected !== (world.subsets ? undefined : stable)) fail(`the Service selects ${JSON.stringify(world.mesh.selected())}, and ${stable} serves`);
     const target = world.api.find(Resources.Deployment, NAMESPACE, SERVICE);
     if (target && specOf(target).replicas !== 0) fail('the target runs pods');
     for (const action of world.api.list(SluiceResources.CanaryAction) as CanaryAction[]) if (!action.status?.result) fail(`action ${action.metadata.name} was never answered`);
@@ -324,7 +342,8 @@ export class Auditor {
     if (JSON.stringify(selected) !== JSON.stringify({ app: SERVICE })) fail(`the Service selects ${JSON.stringify(selected)}`);
     const target = world.api.find(Resources.Deployment, NAMESPACE, SERVICE);
     if (target && specOf(target).replicas === 0) fail('the target has no pods');
-    for (const resource of [Resources.Deployment, Resources.Service, Resources.VirtualService])
+    if (world.ownRoutes && world.subsets && JSON.stringify(world.api.find(Resources.DestinationRule, NAMESPACE, 'books')?.['spec']) !== JSON.stringify(destinationRule['spec'])) fail('the DestinationRule is another one');
+    for (const resource of [Resources.Deployment, Resources.Service, Resources.VirtualService, Resources.DestinationRule])
       for (const { kind, metadata } of world.api.list(resource)) if (metadata.annotations?.['sluice.dev/overlay'] !== undefined) fail(`${kind} ${metadata.name} still carries an overlay`);
     const route = world.api.find(Resources.VirtualService, NAMESPACE, SERVICE);
     if (!world.ownRoutes && route) fail('the generated VirtualService is still there');

@@ -71,8 +71,13 @@ export class Cluster {
     const uid = this.api.find(Resources.Deployment, NAMESPACE, deployment)?.metadata.uid;
     return uid === undefined ? [] : this.pods().filter((pod) => this.#lives.get(pod.metadata.name)?.owner === uid);
   }
-  /** Ready pods that the Service selects, as its EndpointSlice says. */
+  /** Ready pods that the Service selects, as its EndpointSlice says; of a slot without a Service, its pods among those of the common one. */
   endpoints(service: string): string[] {
+    const [, common, slot] = /^(.*)-(blue|green)$/.exec(service) ?? [];
+    if (common !== undefined && !this.api.find(Resources.Service, NAMESPACE, service)) {
+      const own = new Set(this.pods().flatMap((pod) => (pod.metadata.labels?.['sluice.dev/slot'] === slot ? [pod.metadata.name] : [])));
+      return this.endpoints(common).filter((pod) => own.has(pod));
+    }
     const slice = this.api.find(Resources.EndpointSlice, NAMESPACE, `${service}-1`);
     const endpoints = (slice?.['endpoints'] ?? []) as { conditions: { ready: boolean }; targetRef: { name: string } }[];
     return endpoints.filter(({ conditions }) => conditions.ready).map(({ targetRef }) => targetRef.name);

@@ -49,6 +49,14 @@ export const virtualService = ({ timeout }: Tree): KubeObject => ({
   },
 });
 
+/** The user's own rule, with a policy and a subset of theirs. */
+export const destinationRule: KubeObject = {
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'DestinationRule',
+  metadata: { name: 'books', namespace: NAMESPACE, labels: { app: SERVICE } },
+  spec: { host: SERVICE, trafficPolicy: { connectionPool: { tcp: { maxConnections: 100 } } }, subsets: [{ name: 'v1', labels: { version: 'v1' } }] },
+};
+
 /**
  * The repository and what applies it: Sluice's own sync, which lays overlays over what it applies, or a tool that knows nothing of
  * them. A commit is several writes with time between them (trap G3).
@@ -84,6 +92,8 @@ export class Git {
       [Resources.ConfigMap, configMap(tree)],
       [Resources.Deployment, deployment(tree)],
       ...(world.ownRoutes ? [[Resources.VirtualService, virtualService(tree)] as [Resource, KubeObject]] : []),
+      // A tool that knows nothing of overlays must leave the rule alone: whoever takes the subsets away takes the traffic.
+      ...(world.ownRoutes && world.subsets && this.tool === 'sluice' ? [[Resources.DestinationRule, destinationRule] as [Resource, KubeObject]] : []),
     ];
     let delay = world.latency.between(50, 400);
     for (const [resource, manifest] of objects) {
@@ -111,7 +121,7 @@ export class Git {
   }
 
   #lay(manifest: KubeObject, live: KubeObject): KubeObject {
-    return manifest.kind === 'VirtualService' ? this.#router.overlay(manifest, live) : overlayManifest(manifest, live);
+    return manifest.kind === 'VirtualService' || manifest.kind === 'DestinationRule' ? this.#router.overlay(manifest, live) : overlayManifest(manifest, live);
   }
 }
 

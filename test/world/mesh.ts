@@ -5,8 +5,10 @@ import type { Chance, Timeline } from './time.js';
 import type { Version } from '../versions.js';
 
 export interface Destination {
+  /** A Service, or the name of a slot that is a subset of one. */
   host: string;
   weight: number;
+  subset?: string;
 }
 /** Where one kind of caller sends its requests now. */
 export interface Caller {
@@ -15,6 +17,8 @@ export interface Caller {
   destinations: Destination[];
   /** Pods that an address was known of, for callers outside the mesh. */
   pods?: string[];
+  /** A subset that its routes name and that it does not know: such requests are answered 503. */
+  missing?: string;
 }
 interface Stretch {
   from: number;
@@ -27,17 +31,26 @@ export const SERVICE = 'reviews';
 const REQUESTS_PER_SECOND = 50;
 const KEEP_MS = 180_000;
 
+/** The slot that a subset of ours is of goes by the name of its Deployment. */
+export function hostOf({ host, subset }: { host: string; subset?: string }): string {
+  const service = host.split('.')[0] ?? '';
+  const slot = /^(?:.+-)?(blue|green)$/.exec(subset ?? '')?.[1];
+  return slot ? `${service}-${slot}` : service;
+}
+
+const subsetsIn = (rule: KubeObject | undefined): string[] => ((rule?.['spec'] as { subsets?: { name: string }[] } | undefined)?.subsets ?? []).map(({ name }) => name);
+
 /** Destinations of the one route that goes to the Service, as a proxy reads a VirtualService. */
 export function destinationsOf(route: KubeObject | undefined): Destination[] {
-  const { http } = (route?.['spec'] ?? {}) as { http?: { name?: string; route?: { destination: { host: string }; weight?: number }[] }[] };
+  const { http } = (route?.['spec'] ?? {}) as { http?: { name?: string; route?: { destination: { host: string; subset?: string }; weight?: number }[] }[] };
   const found = http?.find((item) => item.name === undefined || item.name === 'reviews')?.route;
   if (!found) return [{ host: SERVICE, weight: 100 }];
-  return found.map(({ destination, weight }) => ({ host: destination.host.split('.')[0] ?? '', weight: weight ?? 100 }));
+  return found.map(({ destination, weight }) => ({ host: hostOf(destination), weight: weight ?? 100, ...(destination.subset === undefined ? {} : { subset: destination.subset }) }));
 }
 
 /** Callers that learn late: proxies of the routes, callers outside the mesh of where a Service leads. */
 export class Mesh {
-  readonly #proxies: { lag: number; route: KubeObject | undefined; due: number }[];
+  readonly #proxies: { lag: number; route: KubeObject | undefined; due: number; rule: { lag: number; due: number; subsets: string[] } }[];
   #outside: { due: number; pods: string[] };
   #stretches: Stretch[] = [];
   /** Requests that found no ready pod. */
@@ -53,20 +66,36 @@ export class Mesh {
     chance: Chance,
     maxLag: number,
     private readonly versions: (image: string) => Version,
+    /** Every caller has a proxy then. */
+    private readonly subsets: boolean,
   ) {
     this.#since = timeline.now;
-    this.#proxies = [0, 1, 2].map((index) => ({ lag: [0, chance.between(0, maxLag), maxLag][index] ?? 0, route: undefined, due: 0 }));
+    // Who learns first of routes learns last of rules: no order between the two may be relied on.
+    this.#proxies = [0, 1, 2].map((index) => {
+      const lags = [0, chance.between(0, maxLag), maxLag];
+      return { lag: lags[index] ?? 0, route: undefined, due: 0, rule: { lag: lags[2 - index] ?? 0, due: 0, subsets: [] } };
+    });
     this.#outside = { due: 0, pods: [] };
     const outsideLag = chance.between(0, Math.min(maxLag, 1_500));
     api.onWrite(({ resource, after, before }) => {
       const name = (after ?? before)?.metadata.name;
       if (resource.kind === 'VirtualService' && name === SERVICE) for (const proxy of this.#proxies) this.#later(proxy, proxy.lag, () => (proxy.route = after));
+      if (resource.kind === 'DestinationRule')
+        for (const { rule } of this.#proxies) {
+          const known = this.#subsets();
+          this.#later(rule, rule.lag, () => (rule.subsets = known));
+        }
       if (resource.kind === 'EndpointSlice' && name === `${SERVICE}-1`) {
         const pods = cluster.endpoints(SERVICE);
         this.#later(this.#outside, outsideLag, () => (this.#outside.pods = pods));
       }
       if (resource.kind === 'Pod' || resource.kind === 'EndpointSlice') this.#dirty = true;
     });
+  }
+
+  /** Istio takes the subsets of all rules on a host. */
+  #subsets(): string[] {
+    return this.api.list(Resources.DestinationRule).filter((rule) => (rule['spec'] as { host: string }).host === SERVICE).flatMap(subsetsIn);
   }
 
   #later(who: { due: number }, lag: number, learn: () => void): void {
@@ -82,8 +111,12 @@ export class Mesh {
     if (!this.#dirty) return undefined;
     this.#record();
     this.#dirty = false;
-    this.#callers = this.#proxies.map(({ route }, index) => ({ name: `proxy ${index}`, destinations: destinationsOf(route) }));
-    this.#callers.push({ name: 'outside', destinations: [{ host: SERVICE, weight: 100 }], pods: this.#outside.pods });
+    this.#callers = this.#proxies.map(({ route, rule }, index) => {
+      const destinations = destinationsOf(route);
+      const missing = destinations.find(({ subset, weight }) => subset !== undefined && weight > 0 && !rule.subsets.includes(subset))?.subset;
+      return { name: `proxy ${index}`, destinations, ...(missing === undefined ? {} : { missing }) };
+    });
+    if (!this.subsets) this.#callers.push({ name: 'outside', destinations: [{ host: SERVICE, weight: 100 }], pods: this.#outside.pods });
     return this.#callers;
   }
   /** Where they may send to, without looking whether it is news. */

@@ -25,6 +25,12 @@ export const MUTANTS: Mutant[] = [
     first: 285,
   },
   {
+    name: 'subsets go while late proxies still send by them',
+    truth: 1,
+    edits: [{ file: core('release'), find: 'keepRules: true as const', replace: 'keepRules: undefined' }],
+    first: 8,
+  },
+  {
     name: 'weights of a generated route do not sum to 100',
     truth: 2,
     edits: [{ file: 'src/mesh/istio/generated.ts', find: 'weight: weights[slot],', replace: 'weight: Math.min(99, weights[slot]),' }],
@@ -109,6 +115,6 @@ export const MUTANTS: Mutant[] = [
     name: 'a leader whose lease has ended goes on writing',
     truth: 'fencing',
     edits: [{ file: 'src/kube/lease.ts', find: 'if (this.isLeader()) return;\n    throw', replace: 'if (this.options.identity) return;\n    throw' }],
-    first: 60,
+    first: 299,
   },
 ];

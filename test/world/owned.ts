@@ -17,6 +17,8 @@ function theirs(object: KubeObject): string {
   if (copy.kind === 'Deployment') delete copy.spec['replicas'];
   if (copy.kind === 'Service') copy.spec['selector'] = Object.fromEntries(Object.entries(copy.spec['selector'] as Json).filter(([key]) => !key.startsWith('sluice.dev/')));
   if (copy.kind === 'VirtualService') for (const route of copy.spec['http'] as Json[]) if (route['name'] === SERVICE) delete route['route'];
+  // Subsets of the slots; where the user has none, the list itself.
+  if (copy.kind === 'DestinationRule') copy.spec['subsets'] = ((copy.spec['subsets'] ?? []) as { labels?: Json }[]).filter(({ labels }) => !('sluice.dev/slot' in (labels ?? {})));
   return JSON.stringify({ metadata: { ...metadata, annotations }, spec: copy.spec, data: copy['data'] });
 }
 

@@ -64,6 +64,9 @@ export class Runs {
   readonly #known = new Set<string>();
   /** An abort that names no revision may reach the controllers late, and then it is for the run of that time. */
   #abortedAt = -Infinity;
+  #disturbedAt = -Infinity;
+  /** By revision: the message that its run has started may come long after. */
+  readonly #filledAt = new Map<string, number>();
   outsider = false;
   edited = false;
 
@@ -108,6 +111,7 @@ export class Runs {
   }
   /** Something happened that a good version may fail of. */
   disturbed(): void {
+    this.#disturbedAt = this.world.now;
     for (const run of this.started.values()) run.excuse = true;
   }
 
@@ -117,6 +121,7 @@ export class Runs {
     const known = this.#versions.get(revision);
     if (known !== undefined && known !== version) this.world.fail('truth 4', `revision ${revision} was ${known} and is ${version}`);
     this.#versions.set(revision, version);
+    this.#filledAt.set(revision, this.world.now);
     this.#held[slot] = version;
     this.#attempts[slot] = this.#fresh();
   }
@@ -205,7 +210,8 @@ export class Runs {
   }
 
   #start(run: string, revision: string): void {
-    if (!this.started.has(run)) this.started.set(run, { revision, at: this.world.now, excuse: this.world.now < this.#abortedAt + LATE_ABORT_MS });
+    const disturbed = this.#disturbedAt >= (this.#filledAt.get(revision) ?? Infinity);
+    if (!this.started.has(run)) this.started.set(run, { revision, at: this.world.now, excuse: disturbed || this.world.now < this.#abortedAt + LATE_ABORT_MS });
   }
   #end(run: string, event: string, revision: string): void {
     const { world } = this;

@@ -12,6 +12,8 @@ export interface Setting {
   election: boolean;
   /** The user's own VirtualService, or a generated one. */
   ownRoutes: boolean;
+  /** `service.routing: subsets`; default is `services`. */
+  subsets?: boolean;
   tool: 'sluice' | 'kubectl';
   webhooks: boolean;
   replicas: number;

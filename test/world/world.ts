@@ -6,8 +6,8 @@ import { Api, Resources } from './api.js';
 import { Auditor, type View } from './auditor.js';
 import { DEADLINE_S, type Fault, type MetricsState, type Setting } from './settings.js';
 import { Cluster, NAMESPACE } from './cluster.js';
-import { callerService, configMap, deployment, Git, virtualService, type Tree } from './git.js';
-import { Mesh, SERVICE } from './mesh.js';
+import { callerService, configMap, deployment, destinationRule, Git, virtualService, type Tree } from './git.js';
+import { hostOf, Mesh, SERVICE } from './mesh.js';
 import { Process } from './process.js';
 import { Chance, T0, Timeline } from './time.js';
 import { VERSIONS, type Version } from '../versions.js';
@@ -62,7 +62,7 @@ export class World {
     const versions = (image: string): Version => this.versions[image] ?? { startup: 1_000, errors: 0, latency: 20 };
     this.api = new Api(() => this.now);
     this.cluster = new Cluster(this.api, this.timeline, new Chance(setting.seed, 'cluster'), versions);
-    this.mesh = new Mesh(this.api, this.cluster, this.timeline, new Chance(setting.seed, 'mesh'), setting.proxyLag, versions);
+    this.mesh = new Mesh(this.api, this.cluster, this.timeline, new Chance(setting.seed, 'mesh'), setting.proxyLag, versions, this.subsets);
     const first: Tree = { image: 'a1', config: '5', replicas: setting.replicas, timeout: '3s' };
     this.git = new Git(this, setting.tool, first);
     this.auditor = new Auditor(this);
@@ -71,6 +71,7 @@ export class World {
       [Resources.Deployment, deployment(first)],
       [Resources.Service, callerService],
       ...(setting.ownRoutes ? [[Resources.VirtualService, virtualService(first)] as const] : []),
+      ...(setting.ownRoutes && this.subsets ? [[Resources.DestinationRule, destinationRule] as const] : []),
     ] as const)
       this.api.create('git', resource, object);
     this.api.create('ada', SluiceResources.AlertProvider, { apiVersion: 'sluice.dev/v1beta1', kind: 'AlertProvider', metadata: { name: 'chat', namespace: NAMESPACE }, spec: { type: 'webhook', address: 'http://chat.example', username: 'sluice', timeout: '10s' } });
@@ -84,6 +85,9 @@ export class World {
   }
   get ownRoutes(): boolean {
     return this.setting.ownRoutes;
+  }
+  get subsets(): boolean {
+    return this.setting.subsets === true;
   }
   get canary(): KubeObject | undefined {
     return this.api.find(SluiceResources.Canary, NAMESPACE, CANARY);
@@ -139,7 +143,7 @@ export class World {
     const virtual = this.ownRoutes ? { virtualService: { name: SERVICE, routes: [SERVICE] } } : {};
     const spec = {
       targetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: SERVICE },
-      service: { port: 9080, ...virtual },
+      service: { port: 9080, ...virtual, ...(this.subsets ? { routing: 'subsets' } : {}) },
       progressDeadlineSeconds: DEADLINE_S,
       analysis: {
         interval: '10s',
@@ -284,10 +288,10 @@ export class World {
   outsider(blue: number): void {
     const live = this.api.find(Resources.VirtualService, NAMESPACE, SERVICE);
     if (!live) return;
-    const changed = structuredClone(live) as KubeObject & { spec: { http: { route?: { destination: { host: string }; weight?: number }[] }[] } };
-    const pair = changed.spec.http.flatMap(({ route }) => route ?? []).filter(({ destination }) => /-(blue|green)$/.test(destination.host));
+    const changed = structuredClone(live) as KubeObject & { spec: { http: { route?: { destination: { host: string; subset?: string }; weight?: number }[] }[] } };
+    const pair = changed.spec.http.flatMap(({ route }) => route ?? []).filter(({ destination }) => hostOf(destination) !== SERVICE);
     if (pair.length !== 2) return;
-    for (const item of pair) item.weight = item.destination.host.endsWith('-blue') ? blue : 100 - blue;
+    for (const item of pair) item.weight = hostOf(item.destination).endsWith('-blue') ? blue : 100 - blue;
     this.auditor.outsider();
     this.faultsInjected += 1;
     this.note(`!! somebody else sets the weights to ${blue}/${100 - blue}`);

@@ -84,7 +84,7 @@ capabilities:
   verbs: [delete]
 # Slots, and the replicas of the target.
 - apiGroups: [apps]
-  resources: [deployments]
+  resources: [deployments, daemonsets]
   verbs: [list, watch, create, update, patch, delete]
 - apiGroups: [apps]
   resources: [deployments/scale]
@@ -114,6 +114,9 @@ capabilities:
   verbs: [list, watch, create, update, patch, delete]
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
+  verbs: [list, watch, patch]
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
   verbs: [list, watch, patch]
 - apiGroups: ['']
   resources: [events]

@@ -38,8 +38,8 @@ export function registerController(program: Command, { io, exit }: Cli): void {
         .argParser(parseDuration)
         .default(15_000, '15s'),
     )
-    .option('--allow-cross-namespace', 'let Canaries refer to templates and providers of other namespaces', false)
-    .option('--allow-link-local', 'let webhooks, metrics servers and receivers be at link-local addresses', false)
+    .option('--allow-cross-namespace', 'let Canaries refer to templates and providers of other namespaces, and GitSources apply there', false)
+    .option('--allow-link-local', 'let webhooks, metrics servers, receivers and repositories be at link-local addresses', false)
     .addHelpText(
       'after',
       examples(

@@ -47,7 +47,8 @@ export async function controller(io: Io, flags: ControllerFlags): Promise<number
   }).catch((error: unknown) => {
     throw new CliError(describeError(error));
   });
-  const leaseNamespace = flags.leaderElectionNamespace ?? io.env['POD_NAMESPACE'] ?? flags.namespace ?? 'sluice-system';
+  const ownNamespace = flags.leaderElectionNamespace ?? io.env['POD_NAMESPACE'];
+  const leaseNamespace = ownNamespace ?? flags.namespace ?? 'sluice-system';
   const done = new AbortController();
   // V8 lets a heap grow fourfold before it collects all of it. Half as much again is enough room; stricter, and CPU goes up.
   setFlagsFromString('--heap-growing-percent=50');
@@ -64,6 +65,7 @@ export async function controller(io: Io, flags: ControllerFlags): Promise<number
       allowCrossNamespace: flags.allowCrossNamespace,
       allowLinkLocal: flags.allowLinkLocal,
       ...(flags.namespace === undefined ? {} : { namespace: flags.namespace }),
+      ...(ownNamespace === undefined ? {} : { ownNamespace }),
       ...(flags.cluster === undefined ? {} : { cluster: flags.cluster }),
       ...(flags.leaderElect ? { leaderElection: { namespace: leaseNamespace, leaseDurationMs: flags.leaderElectLeaseDuration } } : {}),
     },

@@ -1,4 +1,4 @@
-import { canarySpec, type Canary, type Provenance } from '../../api/index.js';
+import { canarySpec, type Canary, type CanaryStatus, type Provenance } from '../../api/index.js';
 import { conditionOf, statusOf } from '../canaries.js';
 import { canaryView, latestChecks } from '../status/view.js';
 import { adviceFor } from './advice.js';
@@ -11,7 +11,10 @@ const UNSEEN = { reason: 'Unknown', message: 'no controller has looked at this C
 interface Insight {
   /** What the decision itself would say of the progress. */
   progress?: { reason: string; message: string };
-  desired?: Provenance & { revision: string };
+  desired?: Provenance & {
+    revision: string;
+    /** The name that its content has now, where an upgrade gave it another one than it keeps. */ hash?: string;
+  };
   problems: { reason: string; message: string }[];
   wakeAt?: string;
   nextCheck: string[];
@@ -19,12 +22,17 @@ interface Insight {
   unread?: string;
 }
 
+/** A revision keeps its name when an upgrade of the API server or of Sluice makes another one from the same content. */
+function lastingName(revision: string, origin: CanaryStatus['origin']): { revision: string; hash?: string } {
+  return origin?.hash === revision && origin.revision !== revision ? { revision: origin.revision, hash: revision } : { revision };
+}
+
 /** What a decision on the present state adds to the status. */
 function insightOf(reading: Reading): Insight {
   if ('unread' in reading) return { problems: [], nextCheck: [], effects: [], unread: reading.unread };
   const { decision, observed, ahead } = reading;
   const problems = observed.problems.map(({ reason, message }) => ({ reason, message }));
-  const desired = observed.desired && { revision: observed.desired.revision, ...observed.desired.provenance };
+  const desired = observed.desired && { ...lastingName(observed.desired.revision, decision.status.origin), ...observed.desired.provenance };
   const base = { problems, ...(desired ? { desired } : {}) };
   // A decision that lacks evidence says nothing else.
   if (decision.needs) return { ...base, nextCheck: needWords(decision.needs), effects: [] };

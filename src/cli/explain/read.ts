@@ -4,6 +4,7 @@ import type { Decision, Needs, Observation } from '../../core/observation.js';
 import { podTemplateSchema } from '../../core/pod-template.js';
 import { trackedReferences } from '../../core/revision.js';
 import { createCache, type Cache } from '../../engine/cache.js';
+import { targetOf } from '../../engine/workloads.js';
 import type { EvidenceOptions } from '../../engine/evidence.js';
 import { problemsOf } from '../../engine/problems.js';
 import { observe } from '../../engine/observe.js';
@@ -80,7 +81,7 @@ export async function readDecision(io: Io, client: KubeClient, canary: Canary): 
 
 async function loadTracked(cache: Cache, secrets: NamedSecrets, canary: Canary): Promise<void> {
   const namespace = canary.metadata.namespace ?? '';
-  const target = cache.deployments.get(namespace, canary.spec.targetRef.name);
+  const target = targetOf(cache, canary);
   const template = podTemplateSchema.safeParse((target?.['spec'] as { template?: unknown } | undefined)?.template);
   if (!template.success) return;
   const tracked = trackedReferences(canary.spec, template.data).filter(({ kind }) => kind === 'Secret');
@@ -92,7 +93,7 @@ function decideOnce(io: Io, cache: Cache, secrets: NamedSecrets, canary: Canary)
   // Only the controller knows since when a change has been there; unless it says that it waits for more, the change is complete.
   const settling = conditionOf(status, 'Progressing')?.reason === 'Settling';
   const since = (): number => io.now() - (settling ? 0 : durationMs(spec.revisions.settle));
-  const target = cache.deployments.get(canary.metadata.namespace, spec.targetRef.name);
+  const target = targetOf(cache, canary);
   const desired = new Revisions(cache, secrets, since).desired(canary, target);
   const problems = problemsOf(unmeasured(cache, secrets), canary);
   const observed = observe(cache, createIstioRouter(), canary, desired, { problems });

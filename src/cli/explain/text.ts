@@ -36,8 +36,14 @@ function situation({ stable, canary, weight, desired, run }: Explanation): strin
     return `${serving}.\nRevision ${canary.revision} (${commitWords(canary)}) is being released in slot ${canary.slot} and has ${weight} % of the traffic${run?.ending ? `; the run ends: ${run.ending.result}` : ''}.`;
   if (desired && stable && desired.revision !== stable.revision)
     return `${serving}.\nGit wants revision ${desired.revision} (${commitWords(desired)}).`;
-  return `${serving}; no release is under way.`;
+  return `${serving}; no release is under way.${renamed(desired)}`;
 }
+
+/** Why the revision that Git wants has a name that nothing computes any more. */
+const renamed = (desired: Explanation['desired']): string =>
+  desired?.hash === undefined
+    ? ''
+    : `\nGit wants that revision still: an upgrade of the API server or of Sluice computes ${desired.hash} for the same template, and that is no release.`;
 
 function times(
   io: Io,

@@ -44,6 +44,7 @@ const OTHER_EFFECTS = {
   addFinalizer: 'put the finalizer on the Canary',
   overlayTarget: 'keep the target itself at no pods',
   attach: 'lead budgets and autoscalers to where the pods are',
+  prepareRoutes: 'give the DestinationRule its subsets before a route names them',
   releaseRoutes: 'give the routes back',
   markTarget: 'mark the pods of the target itself',
   selectTarget: 'lead callers to the pods of the target itself',

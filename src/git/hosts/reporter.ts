@@ -1,17 +1,20 @@
 import type { Canary, GitSource } from '../../api/index.js';
 import type { Clock } from '../schedule.js';
+import { mayReach, type Tenancy } from '../tenancy.js';
 import { short } from '../text.js';
 import { hostOf, HOSTS, type HostOptions } from './index.js';
 import { Lane } from './lane.js';
-import { statusOf, verdictsOf, type Verdict } from './verdicts.js';
+import { statusOf, verdictsOf, type TargetCommit, type Verdict } from './verdicts.js';
 
 const MAX_TOLD = 20_000;
 const RANKS = { end: 0, start: 1, weight: 2 } as const;
 
 export interface StatusReporterOptions extends HostOptions {
+  /** Which Canaries a GitSource speaks for. */
+  tenancy: Tenancy;
   gitSource: (namespace: string, name: string) => GitSource | undefined;
   /** The commit that the target of a Canary carries now. */
-  targetCommit: (canary: Canary) => string | undefined;
+  targetCommit: (canary: Canary) => TargetCommit | undefined;
   clock: Clock;
   cluster?: string;
   /** Something could not be told; the message holds no secret. */
@@ -31,7 +34,7 @@ export class StatusReporter {
   /** A Canary changed. */
   observe(canary: Canary): void {
     for (const verdict of verdictsOf(canary, this.options.clock.now(), this.options.targetCommit(canary))) {
-      const source = this.#source(verdict);
+      const source = this.#source(canary, verdict);
       if (source?.spec.writeBack?.host?.statuses) this.#wish(canary, source, verdict);
     }
   }
@@ -40,9 +43,9 @@ export class StatusReporter {
     await Promise.all([...this.#lanes.values()].map((lane) => lane.stop()));
   }
 
-  #source({ source }: Verdict): GitSource | undefined {
+  #source({ metadata }: Canary, { source }: Verdict): GitSource | undefined {
     const [namespace = '', name = ''] = source.split('/');
-    return this.options.gitSource(namespace, name);
+    return mayReach(this.options.tenancy, namespace, metadata.namespace ?? 'default') ? this.options.gitSource(namespace, name) : undefined;
   }
 
   #wish(canary: Canary, source: GitSource, verdict: Verdict): void {
@@ -68,7 +71,7 @@ export class StatusReporter {
   }
 
   async #send(canary: Canary, verdict: Verdict): Promise<void> {
-    const source = this.#source(verdict);
+    const source = this.#source(canary, verdict);
     const place = source && (await hostOf(this.options, source));
     if (place) await place.host.setStatus(place.repository, verdict.commit, statusOf(canary, source, verdict, this.options.cluster));
   }

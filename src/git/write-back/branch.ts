@@ -5,11 +5,12 @@ import { fetchShallow, ownRef, peel } from '../shallow.js';
 /** Commits behind the tip in which an earlier write-back is looked for. */
 const DEPTH = 1_000;
 const MAX_WORDS = 300;
+export const SUBMODULE = '160000';
 
 /** What a commit does to one file; `content` undefined deletes it. */
 export interface FileChange {
   path: string;
-  /** `100644`, `100755`. */
+  /** `100644`, `100755`; `160000` is a submodule, whose content is the id of its commit. */
   mode: string;
   content: Buffer | undefined;
 }
@@ -61,7 +62,7 @@ function refusalIn(said: string): string {
 export async function makeCommit({ local }: Workshop, parent: string, changes: FileChange[], message: string, author: Author, at: number): Promise<string> {
   const lines: string[] = [];
   for (const { path, mode, content } of changes) {
-    const id = content === undefined ? undefined : (await runGit(['hash-object', '-w', '--stdin'], { ...local, input: content })).trim();
+    const id = content === undefined ? undefined : mode === SUBMODULE ? content.toString('utf8') : (await runGit(['hash-object', '-w', '--stdin'], { ...local, input: content })).trim();
     lines.push(id === undefined ? `D ${quoted(path)}` : `M ${mode} ${id} ${quoted(path)}`);
   }
   const clean = (text: string): string => text.replace(/[<>\n\r]/g, '');
@@ -73,11 +74,12 @@ export async function makeCommit({ local }: Workshop, parent: string, changes: F
 
 const quoted = (path: string): string => `"${path.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`;
 
-/** Mode and content of a file in a commit; undefined when there is none, or it is no plain file. */
+/** Mode and content of a file or submodule in a commit; undefined when there is none, or it is something else. */
 export async function fileAt(call: GitCall, commit: string, path: string): Promise<{ mode: string; content: Buffer } | undefined> {
   const listed = await runGit(['ls-tree', '-z', '--full-tree', commit, '--', path], call);
-  const [, mode = '', id = ''] = /^(100\d+) blob ([0-9a-f]+)\t/.exec(listed) ?? [];
+  const [, mode = '', id = ''] = /^(100\d+|160000) \w+ ([0-9a-f]+)\t/.exec(listed) ?? [];
   if (!id) return undefined;
+  if (mode === SUBMODULE) return { mode, content: Buffer.from(id) };
   const [content] = await readObjects([id], call);
   return content && { mode, content };
 }

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Workshop } from '../fetch.js';
 import { GitError, runGit } from '../run.js';
-import { fileAt, type FileChange } from './branch.js';
+import { fileAt, SUBMODULE, type FileChange } from './branch.js';
 
 /** The three commits of a change that is taken back: `good` was before, `bad` is what brought it, `head` is what the branch holds. */
 export interface Span {
@@ -33,7 +33,7 @@ export async function undoFiles(workshop: Workshop, span: Span, paths: string[])
     const [good, bad, head] = await Promise.all([span.good, span.bad, span.head].map((commit) => fileAt(workshop.local, commit, path)));
     if (same(head, good)) continue;
     if (same(head, bad)) changes.push({ path, mode: good?.mode ?? '100644', content: good?.content });
-    else if (good && bad && head) changes.push({ path, mode: head.mode, content: await merge(workshop, path, head.content, bad.content, good.content) });
+    else if (good && bad && head && head.mode !== SUBMODULE) changes.push({ path, mode: head.mode, content: await merge(workshop, path, head.content, bad.content, good.content) });
     else throw new Conflict(path);
   }
   return changes;
@@ -61,7 +61,7 @@ async function merge(workshop: Workshop, path: string, ours: Buffer, base: Buffe
 export async function hunksOf(workshop: Workshop, { good, bad }: Span, paths: string[]): Promise<Hunk[]> {
   const hunks: Hunk[] = [];
   for (const path of paths) {
-    const diff = await runGit(['diff', '--no-color', '--no-ext-diff', '--no-renames', '-U0', bad, good, '--', path], workshop.local);
+    const diff = await runGit(['diff', '--no-color', '--no-ext-diff', '--no-renames', '--ignore-submodules=all', '-U0', bad, good, '--', path], workshop.local);
     if (/^(new|deleted) file mode/m.test(diff)) continue;
     for (const part of diff.split(/^(?=@@ )/m).slice(1)) {
       const [header = '', ...body] = part.split('\n');

@@ -1,11 +1,14 @@
 import { join } from 'node:path';
 import type { Canary, GitSource, WriteBack } from '../../api/index.js';
 import type { GitWriter, WriteBackOutcome } from '../../engine/ports.js';
+import type { EgressPolicy } from '../../net/egress.js';
+import type { Informer } from '../../kube/types.js';
 import { readCredentials, type GitCredentials } from '../credentials.js';
-import { Repositories, type Workshop } from '../fetch.js';
+import { Repositories, type UseRequest, type Workshop } from '../fetch.js';
 import { HostError, hostOf, type HostOptions } from '../hosts/index.js';
 import { SyncError } from '../reasons.js';
 import { planOf, type SourcePlan } from '../spec.js';
+import { mayReach, type Tenancy } from '../tenancy.js';
 import { short } from '../text.js';
 import { push, PushRefused } from './branch.js';
 import { promote } from './promotion.js';
@@ -24,8 +27,13 @@ const MAX_NAMED = 5;
 const TIMEOUT_FACTOR = 5;
 
 export interface GitWriterOptions extends HostOptions {
-  gitSources: { get(namespace: string | undefined, name: string): GitSource | undefined; list(): GitSource[] };
+  /** With `onChange`, copies for sources that go are deleted at once, otherwise at the next write. */
+  gitSources: Pick<Informer<GitSource>, 'get' | 'list'> & Partial<Pick<Informer<GitSource>, 'onChange'>>;
   live: LiveConfig;
+  /** What addresses of repositories may lead to. */
+  egress: EgressPolicy;
+  /** Which Canaries a GitSource speaks for. */
+  tenancy: Tenancy;
   /** Folder for copies of repositories; private to this process, and may be lost at any time. */
   dataDir: string;
   /** Throws when this process must not write any more. */
@@ -40,20 +48,47 @@ export interface GitWriterOptions extends HostOptions {
 
 /** Carries verdicts back to the branch that a revision came from. */
 export function createGitWriter(options: GitWriterOptions): GitWriter {
-  const repositories = new Repositories(join(options.dataDir, 'git-out'));
-  const cleaned = repositories.clean();
-  return {
-    write: async (canary, request) => {
-      await cleaned;
-      return write(options, repositories, canary, request);
-    },
-  };
+  const copies = new Copies(options);
+  return { write: (canary, request) => write(options, copies, canary, request) };
 }
 
-async function write(options: GitWriterOptions, repositories: Repositories, canary: Canary, request: WriteBack): Promise<WriteBackOutcome> {
+/** Copies to write from: one for each address and credentials, as long as a source is there that was written to with it. */
+class Copies {
+  readonly #repositories: Repositories;
+  readonly #cleaned: Promise<void>;
+  /** Which copy a source was written to with last, by NAMESPACE/NAME. */
+  readonly #used = new Map<string, string>();
+
+  constructor(private readonly options: Pick<GitWriterOptions, 'dataDir' | 'egress' | 'gitSources' | 'signal'>) {
+    this.#repositories = new Repositories(join(options.dataDir, 'git-out'), options.egress);
+    this.#cleaned = this.#repositories.clean();
+    const unsubscribe = options.gitSources.onChange?.((_, source) => {
+      if (!source) void this.#tidy();
+    });
+    options.signal.addEventListener('abort', () => unsubscribe?.(), { once: true });
+  }
+
+  async use(source: GitSource, remote: UseRequest, task: (workshop: Workshop) => Promise<WriteBackOutcome>): Promise<WriteBackOutcome> {
+    await this.#cleaned;
+    this.#used.set(`${source.metadata.namespace ?? 'default'}/${source.metadata.name}`, this.#repositories.keyOf(remote.url, remote.credentials));
+    await this.#tidy();
+    return this.#repositories.use(remote, task);
+  }
+
+  /** They may be made again at any time: one that cannot be deleted now is deleted later. */
+  async #tidy(): Promise<void> {
+    for (const name of this.#used.keys()) if (!this.options.gitSources.get(...(name.split('/') as [string, string]))) this.#used.delete(name);
+    await this.#repositories.retain(new Set(this.#used.values())).catch(() => {});
+  }
+}
+
+async function write(options: GitWriterOptions, copies: Copies, canary: Canary, request: WriteBack): Promise<WriteBackOutcome> {
   const [namespace = '', name = ''] = (request.source ?? '').split('/');
   const source = options.gitSources.get(namespace, name);
   if (!source) return skipped(`GitSource ${request.source ?? 'unknown'}, which brought the revision, does not exist any more`);
+  // Anybody who may write a Deployment can name a source on it.
+  if (!mayReach(options.tenancy, namespace, canary.metadata.namespace ?? 'default'))
+    return skipped(`GitSource ${request.source} is in another namespace than the Canary, and writes for its own only; start the controller with --allow-cross-namespace, or use a GitSource in its namespace or in that of the Canary`);
   const plan = planOf(source);
   if (plan.ref.kind !== 'branch') return skipped(`GitSource ${request.source} does not follow a branch; set spec.ref.branch to have verdicts written back`);
   const task: RevertTask = {
@@ -68,7 +103,7 @@ async function write(options: GitWriterOptions, repositories: Repositories, cana
   };
   const credentials = await credentialsOf(options, source, plan);
   const remote = { url: plan.url, credentials, timeoutMs: plan.timeoutMs * TIMEOUT_FACTOR, signal: options.signal };
-  const outcome = await repositories.use(remote, (workshop) => (request.kind === 'tag' || request.kind === 'branch' ? promote(options, workshop, task) : writeTo(options, workshop, task, source)));
+  const outcome = await copies.use(source, remote, (workshop) => (request.kind === 'tag' || request.kind === 'branch' ? promote(options, workshop, task) : writeTo(options, workshop, task, source)));
   if (outcome.written && !outcome.url) options.onPushed?.(namespace, name);
   return outcome;
 }
@@ -84,10 +119,11 @@ function renderedSources(options: GitWriterOptions, source: GitSource, plan: Sou
   return [rendered(source, plan), ...others];
 }
 
-const rendered = ({ metadata }: GitSource, { path, defaultNamespace }: SourcePlan): RenderedSource => ({
+const rendered = ({ metadata }: GitSource, { path, defaultNamespace, submodules }: SourcePlan): RenderedSource => ({
   name: `${metadata.namespace ?? 'default'}/${metadata.name}`,
   path,
   defaultNamespace,
+  submodules,
 });
 
 function planOrNothing(source: GitSource): SourcePlan | undefined {

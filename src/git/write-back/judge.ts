@@ -3,10 +3,10 @@ import type { Canary } from '../../api/index.js';
 import { configReferences, podTemplateSchema, type ConfigContent, type PodTemplate } from '../../core/pod-template.js';
 import { makeRevision, trackedReferences, type TrackedConfig } from '../../core/revision.js';
 import type { KubeObject } from '../../kube/types.js';
+import type { LocalRepository } from '../fetch.js';
 import { groupVersion } from '../identity.js';
 import { digestOf, renderTree } from '../manifests.js';
 import { SyncError } from '../reasons.js';
-import type { GitCall } from '../run.js';
 
 /** A GitSource that renders the branch which is written to. */
 export interface RenderedSource {
@@ -14,7 +14,11 @@ export interface RenderedSource {
   name: string;
   path: string;
   defaultNamespace: string;
+  submodules: boolean;
 }
+
+/** A copy, and what brings parts of it that are not there. */
+export type Reader = Omit<LocalRepository, 'commit'>;
 
 /** Configuration that no manifest declares, as the cluster has it; undefined when it is not known. */
 export type LiveConfig = (kind: 'ConfigMap' | 'Secret', namespace: string, name: string) => ConfigContent | 'absent' | undefined;
@@ -28,11 +32,11 @@ export interface Rendering {
 }
 
 /** @throws Error of Git; what is wrong with the manifests is part of the answer. */
-export async function renderAll(call: GitCall, commit: string, sources: RenderedSource[]): Promise<Rendering> {
+export async function renderAll({ call, sparse, submodules }: Reader, commit: string, sources: RenderedSource[]): Promise<Rendering> {
   const rendering: Rendering = { objects: new Map(), digests: new Map(), failures: [] };
-  for (const { name, path, defaultNamespace } of sources) {
+  for (const { name, path, defaultNamespace, submodules: wanted } of sources) {
     try {
-      const { objects, failures } = await renderTree({ call, commit }, path, defaultNamespace);
+      const { objects, failures } = await renderTree({ call, commit, ...(sparse ? { sparse } : {}), ...(wanted && submodules ? { submodules } : {}) }, path, defaultNamespace);
       rendering.failures.push(...failures.map(({ message }) => `${name}: ${message}`));
       for (const { manifest } of objects) {
         const key = keyOf(manifest, defaultNamespace);
@@ -40,7 +44,7 @@ export async function renderAll(call: GitCall, commit: string, sources: Rendered
         rendering.digests.set(`${name} ${key}`, digestOf(manifest));
       }
     } catch (error) {
-      if (!(error instanceof SyncError) || error.reason === 'FetchFailed') throw error;
+      if (!(error instanceof SyncError) || (error.reason !== 'PathNotFound' && error.reason !== 'InvalidManifest')) throw error;
       rendering.failures.push(`${name}: ${error.reason}`);
     }
   }

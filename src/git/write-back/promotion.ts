@@ -8,7 +8,7 @@ import { skipped } from './outcome.js';
 import type { RevertTask } from './revert.js';
 
 /** The name of the tag or branch for this promotion. */
-export function nameOf({ canary, request }: Pick<RevertTask, 'canary' | 'request'>): string {
+function nameOf({ canary, request }: Pick<RevertTask, 'canary' | 'request'>): string {
   const values: Record<string, string> = { canary: canary.metadata.name, namespace: canary.metadata.namespace ?? 'default', revision: request.revision, commit: request.commit ?? '' };
   return (canary.spec.onPromotion?.name ?? '').replace(/\{\{ *(\w+) *\}\}/g, (whole, key: string) => values[key] ?? whole);
 }

@@ -7,7 +7,7 @@ import type { Proposal, RevertTask } from './revert.js';
 export type Offer = Extract<Proposal, { evidence: unknown }>;
 
 /** The branch of the pull request: one per canary and revision, so that a second life finds what the first one pushed. */
-export const branchOf = ({ canary, request }: Pick<RevertTask, 'canary' | 'request'>): string =>
+const branchOf = ({ canary, request }: Pick<RevertTask, 'canary' | 'request'>): string =>
   `sluice/revert/${canary.metadata.namespace ?? 'default'}/${canary.metadata.name}/${request.revision}`;
 
 /**

@@ -5,7 +5,7 @@ import { runGit } from '../run.js';
 import { holds, isAncestor } from '../commits.js';
 import { changedFiles, fetchBranch, makeCommit, type Author, type FileChange } from './branch.js';
 import { Conflict, hunksOf, undoFiles, undoHunks, type Span } from './change.js';
-import { othersChanged, renderAll, revisionIn, type LiveConfig, type RenderedSource, type Rendering } from './judge.js';
+import { othersChanged, renderAll, revisionIn, type LiveConfig, type Reader, type RenderedSource, type Rendering } from './judge.js';
 import { short } from '../text.js';
 import { evidenceOf, messageOf, Trailers, trailersOf, type Evidence } from './message.js';
 
@@ -48,8 +48,8 @@ export async function propose(workshop: Workshop, task: RevertTask): Promise<Pro
   const bad = request.commit ?? '';
   if (!(await holds(workshop.local, bad)) || !(await isAncestor(workshop.local, bad, head)))
     return { kind: 'none', why: `commit ${short(bad)} is not in branch ${branch} any more` };
-  const now = await renderAll(workshop.local, head, sources);
-  const atBad = await renderAll(workshop.local, bad, sources);
+  const now = await renderAll(readerOf(workshop), head, sources);
+  const atBad = await renderAll(readerOf(workshop), bad, sources);
   const failed = revisionIn(atBad, canary, live);
   const held = revisionIn(now, canary, live);
   if (held === undefined || held !== failed) return { kind: 'none', why: `branch ${branch} does not hold revision ${request.revision} any more` };
@@ -73,7 +73,7 @@ async function earlierWriteBack({ local }: Workshop, head: string, canary: Canar
 async function findGood(workshop: Workshop, task: RevertTask, failed: string): Promise<{ commit: string; revision: string } | undefined> {
   const { canary, request, sources, live } = task;
   const { local } = workshop;
-  const revisionAt = async (commit: string): Promise<string | undefined> => revisionIn(await renderAll(local, commit, sources), canary, live);
+  const revisionAt = async (commit: string): Promise<string | undefined> => revisionIn(await renderAll(readerOf(workshop), commit, sources), canary, live);
   const history = await runGit(['rev-list', '--first-parent', `--max-count=${MAX_ANCESTORS + 1}`, request.commit ?? '', '--'], local);
   const known = request.stableCommit && (await holds(local, request.stableCommit)) ? request.stableCommit : undefined;
   // A template that the server changed hashes otherwise than its manifest: then the commit that is known to have brought it counts.
@@ -119,7 +119,7 @@ async function undoOwnParts(workshop: Workshop, { canary, sources }: RevertTask,
     });
     if (changes.length === 0) continue;
     const trial = await makeCommit(workshop, span.head, changes, 'trial', { name: 'trial', email: 'trial' }, 0);
-    const after = await renderAll(workshop.local, trial, sources);
+    const after = await renderAll(readerOf(workshop), trial, sources);
     const touched = [...after.digests].some(([key, digest]) => now.digests.get(key) !== digest);
     if (touched && othersChanged(now, after, canary).length === 0) own.push(hunk);
   }
@@ -133,7 +133,7 @@ async function judge(workshop: Workshop, task: RevertTask, span: Span, now: Rend
   const { subject } = await describeCommit({ call: workshop.local, commit: span.bad });
   const evidence = evidenceOf(canary, request, subject, task.cluster);
   const commit = await makeCommit(workshop, span.head, changes, messageOf(evidence), task.author, task.at);
-  const after = await renderAll(workshop.local, commit, sources);
+  const after = await renderAll(readerOf(workshop), commit, sources);
   if (revisionIn(after, canary, live) !== wanted) return undefined;
   const files = changes.map(({ path }) => path);
   const outside = files.filter((path) => !inside(path, sources[0]?.path ?? ''));
@@ -142,5 +142,6 @@ async function judge(workshop: Workshop, task: RevertTask, span: Span, now: Rend
   return others.length === 0 ? { kind: 'revert', ...proposal } : { kind: 'beyond', ...proposal, others };
 }
 
+const readerOf = ({ local, submodules }: Workshop): Reader => ({ call: local, submodules });
 const inside = (path: string, folder: string): boolean => folder === '' || path.startsWith(`${folder}/`);
 

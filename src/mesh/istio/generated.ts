@@ -2,9 +2,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { durationMs, type Canary } from '../../api/index.js';
 import type { Problem, RouteExtras, RoutePlan, Weights } from '../../engine/ports.js';
+import { readdress } from './addresses.js';
 import { isHostOf, sameHost, type Identity } from './hosts.js';
 import { faultSpec, withExtras, type SlotFault } from './insertions.js';
-import { withEntry, writeMemo, type MemoEntry } from './memo.js';
+import { namesOf, withEntry, writeMemo, type MemoEntry } from './memo.js';
 import { readVirtualService, type Live } from './schema.js';
 import { generatedObject, isGeneratedFor, title, write, type IstioApiVersion } from './writes.js';
 
@@ -23,7 +24,7 @@ function desiredSpec(canary: Canary, id: Identity, weights: Weights): Record<str
     ROUTE_FIELDS.flatMap((field) => (service[field] === undefined ? [] : [[field, service[field]]])),
   );
   const route = (['blue', 'green'] as const).map((slot) => ({
-    destination: { host: id.slots[slot], ...port },
+    destination: { ...readdress({ host: id.service }, '', slot, id), ...port },
     weight: weights[slot],
   }));
   const common = { hosts: listed ? hosts : [...hosts, id.service], gateways };
@@ -85,7 +86,7 @@ export function planGenerated(canary: Canary, all: Live[], id: Identity, { weigh
   const base = live?.raw ?? generatedObject('VirtualService', apiVersion, at, plain);
   const subject = { canary: name, id, only: undefined, title: title('VirtualService', id.namespace, id.service) };
   const laid = withExtras({ ...base, spec: plain }, subject, weights, extras);
-  const entry: MemoEntry | undefined = extras && { service: id.service, slots: { blue: id.slots.blue, green: id.slots.green }, weights, routes: [], extras };
+  const entry: MemoEntry | undefined = extras && { ...namesOf(id), weights, routes: [], extras };
   const object = writeMemo(laid.object, withEntry({ v: 1, canaries: {} }, name, entry));
   problems.push(...laid.problems);
   if (!live) return { problems, writes: [write('create', 'VirtualService', object, why)] };
@@ -107,4 +108,4 @@ export function planGeneratedFault(canary: string, all: Live[], id: Identity, fa
 }
 
 /** Name of the VirtualService for a fault in requests to a host that has none. */
-export const faultName = (canary: string): string => `${canary}-fault`;
+const faultName = (canary: string): string => `${canary}-fault`;

@@ -3,6 +3,8 @@ import type { CanaryNames } from '../../engine/ports.js';
 /** The Services that a Canary's routes speak of, and the namespace that they are in. */
 export interface Identity extends CanaryNames {
   namespace: string;
+  /** Subsets of the Service that are the user's: they are no slot's, whatever they are called. */
+  taken?: string[];
 }
 
 /**
@@ -33,4 +35,6 @@ export const sameIdentity = (one: Identity, other: Identity): boolean =>
   one.service === other.service &&
   one.slots.blue === other.slots.blue &&
   one.slots.green === other.slots.green &&
+  one.subsets?.blue === other.subsets?.blue &&
+  one.subsets?.green === other.subsets?.green &&
   one.namespace === other.namespace;

@@ -8,8 +8,10 @@ import { inOrder, readMemo } from './memo.js';
 import { weightsInForce } from './observe.js';
 import { targetsOf } from './overlay.js';
 import { giveBack, giveBackOthers, overlayManifest, planFaultOn, planOwn, type Shift } from './own.js';
-import { dropRules, planRules, rulesLeftBehind } from './rules.js';
+import { dropRules, planRules, rulesLeftBehind, userRules, type RulesPlan } from './rules.js';
 import { readAll, readVirtualService, type Live } from './schema.js';
+import { subsetProblems } from './subset-problems.js';
+import { giveBackRules, overlayRule, planSubsetRules, takenSubsets } from './subset-rules.js';
 import { subsetsOf } from './segments.js';
 import { assertWeights, isPartition } from './shares.js';
 import { isGeneratedFor, title, write, type IstioApiVersion } from './writes.js';
@@ -33,7 +35,9 @@ interface Context extends Shift {
 
 function contextOf(input: RouteInput): Context {
   const { canary, names } = input;
-  const id: Identity = { ...names, namespace: canary.metadata.namespace ?? 'default' };
+  const rules = readAll(input.destinationRules);
+  const at: Identity = { ...names, namespace: canary.metadata.namespace ?? 'default' };
+  const id: Identity = names.subsets ? { ...at, taken: takenSubsets(rules, at, canary.metadata.name) } : at;
   const services = readAll(input.virtualServices);
   const wanted = canary.spec.service.virtualService;
   const found = services.find(({ meta }) => meta.namespace === id.namespace && meta.name === (wanted?.name ?? names.service));
@@ -45,7 +49,7 @@ function contextOf(input: RouteInput): Context {
     only: wanted?.routes?.length ? wanted.routes : undefined,
     named: wanted?.name,
     services,
-    rules: readAll(input.destinationRules),
+    rules,
     live: usable ? found : undefined,
   };
 }
@@ -53,7 +57,13 @@ function contextOf(input: RouteInput): Context {
 /** Subsets of the Service that routes of the user's VirtualService name. */
 function usedSubsets({ named, live, id, only, canary }: Context): string[] {
   if (named === undefined || !live) return [];
-  return [...new Set(targetsOf(withoutInsertions(live.raw, canary), id, only).flatMap(({ segments }) => subsetsOf(segments)))].sort();
+  return [...new Set(targetsOf(withoutInsertions(live.raw, canary), id, only).flatMap(({ segments }) => subsetsOf(segments, id)))].sort();
+}
+
+function rulesOf(context: Context, apiVersion: IstioApiVersion): RulesPlan {
+  const { input, rules, id } = context;
+  const { subsets } = id;
+  return subsets ? planSubsetRules(input.canary, rules, { ...id, subsets }, usedSubsets(context), apiVersion) : planRules(input.canary, rules, id, usedSubsets(context), apiVersion);
 }
 
 /** Deletes generated VirtualServices except those that are used. */
@@ -104,7 +114,7 @@ function plan(input: RouteInput, { blue, green }: Weights, asked: RouteExtras | 
   const extras = asked && inOrder(asked);
   const context = contextOf(input);
   const wanted: Wanted = { weights, ...(extras ? { extras } : {}), ...(extras?.fault ? { fault: { ...extras.fault, slot: extras.slot } } : {}) };
-  const rules = planRules(input.canary, context.rules, context.id, usedSubsets(context), apiVersion);
+  const rules = rulesOf(context, apiVersion);
   const routes = planRoutes(context, wanted, apiVersion);
   const fault = planFault(context, wanted, apiVersion);
   const problems = [...rules.problems, ...routes.problems, ...fault.plan.problems];
@@ -117,7 +127,15 @@ function plan(input: RouteInput, { blue, green }: Weights, asked: RouteExtras | 
   };
 }
 
-function release(input: RouteInput): RoutePlan {
+/** A route to a subset that proxies do not know yet is answered 503, so those come first. */
+function prepare(input: RouteInput, apiVersion: IstioApiVersion): RoutePlan {
+  const context = contextOf(input);
+  if (!context.id.subsets) return { writes: [], problems: [] };
+  const { before, problems } = rulesOf(context, apiVersion);
+  return { writes: problems.length > 0 ? [] : before, problems };
+}
+
+function release(input: RouteInput, keepRules: boolean): RoutePlan {
   const context = contextOf(input);
   const { services, rules, id, canary, named, live } = context;
   const own = named === undefined ? undefined : live;
@@ -125,22 +143,25 @@ function release(input: RouteInput): RoutePlan {
     ...(own ? giveBack(own, canary, id) : []),
     ...giveBackOthers(services, [own], canary, id),
     ...dropGenerated(context, [own]),
-    ...dropRules(rules, id, canary),
+    ...(keepRules ? [] : [...dropRules(rules, id, canary), ...giveBackRules(rules, id, canary)]),
   ];
   return { writes, problems: [] };
 }
 
 function observe(input: RouteInput, apiVersion: IstioApiVersion): RouteState {
-  const { live, id, only, canary, rules } = contextOf(input);
-  if (!live) return { consistent: false };
+  const context = contextOf(input);
+  const { live, id, only, canary, rules } = context;
+  const subsets = id.subsets ? observeSubsets(context, apiVersion) : {};
+  if (!live) return { consistent: false, ...subsets };
   const { weights: remembered, extras } = readMemo(live).canaries[canary] ?? {};
   const weights = weightsInForce(targetsOf(withoutInsertions(live.raw, canary), id, only), remembered);
   const foreignManager = foreignManagerOf(live);
   const expected = weights && isPartition(weights) ? plan(input, weights, extras, apiVersion) : undefined;
   const consistent = expected !== undefined && expected.writes.length === 0 && expected.problems.length === 0;
   const reaches = reachesOf(live.raw, id);
-  const warnings = rulesLeftBehind(rules, id);
+  const warnings = [...rulesLeftBehind(rules, id), ...(id.subsets ? [`Service ${id.service} selects both slots (service.routing: subsets), so callers without a proxy reach both versions`] : [])];
   return {
+    ...subsets,
     ...(weights ? { weights } : {}),
     ...(extras ? { extras } : {}),
     ...(reaches.some((slot) => (weights?.[slot] ?? 0) === 0) ? { reaches } : {}),
@@ -148,6 +169,15 @@ function observe(input: RouteInput, apiVersion: IstioApiVersion): RouteState {
     consistent,
     ...(foreignManager === undefined ? {} : { foreignManager }),
   };
+}
+
+/** Whether proxies can know the subsets of the slots, and what keeps some from it. */
+function observeSubsets(context: Context, apiVersion: IstioApiVersion): Pick<RouteState, 'prepared' | 'problems'> {
+  const { id, rules, canary, live, services, only } = context;
+  const [rule] = userRules(rules, id, canary);
+  const problems = subsetProblems({ canary, id, only, services, rules, live, rule });
+  const before = prepare(context.input, apiVersion);
+  return { prepared: before.writes.length === 0 && before.problems.length === 0, ...(problems.length > 0 ? { problems } : {}) };
 }
 
 /** What was read last for one spec. Most decisions are about pods, and find the routes as they were. */
@@ -169,10 +199,13 @@ export function createIstioRouter({ apiVersion = 'networking.istio.io/v1' }: Ist
       return state;
     },
     plan: (input, weights, extras) => plan(input, weights, extras, apiVersion),
-    release,
+    prepare: (input) => prepare(input, apiVersion),
+    release: (input, keepRules = false) => release(input, keepRules),
     overlay(manifest, live) {
       const [read] = readAll([live]);
-      return read && live.kind === 'VirtualService' ? overlayManifest(manifest, read) : manifest;
+      if (!read) return manifest;
+      if (live.kind === 'DestinationRule') return overlayRule(manifest, read);
+      return live.kind === 'VirtualService' ? overlayManifest(manifest, read) : manifest;
     },
   };
 }

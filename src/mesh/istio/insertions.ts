@@ -7,7 +7,8 @@ import { Labels, type FaultInjection, type SlotName } from '../../api/index.js';
 import type { Problem, RouteExtras, Weights } from '../../engine/ports.js';
 import type { KubeObject } from '../../kube/types.js';
 import { conjoin, cookieMatch, toIstio } from './conjunction.js';
-import { hostSuffix, type Identity } from './hosts.js';
+import { slotOf } from './addresses.js';
+import type { Identity } from './hosts.js';
 import { routeTitle, targetsOf, type Target } from './overlay.js';
 import { readDestination, readHttpRoute, readVirtualService } from './schema.js';
 import { isOwn, layRoute, sharesOf } from './segments.js';
@@ -129,9 +130,8 @@ class Before {
   }
 
   #slotOf(item: unknown): SlotName | undefined {
-    const host = readDestination(item)?.destination.host;
-    const { id } = this.subject;
-    return (['blue', 'green'] as const).find((slot) => host !== undefined && hostSuffix(host, id.slots[slot], id.namespace) !== undefined);
+    const read = readDestination(item);
+    return read && slotOf(read.destination, this.subject.id);
   }
 
   /** Copies go where the slot's requests go; a share of the route that belongs to others is not copied. */
@@ -149,18 +149,25 @@ class Before {
   }
 }
 
+/** Destinations of the copies of a route's requests, however this version of Istio writes them. */
+export function mirrorsOf(element: unknown): unknown[] {
+  const { mirrors, mirror } = (element ?? {}) as { mirrors?: unknown; mirror?: unknown };
+  const listed = Array.isArray(mirrors) ? mirrors.map((item: unknown) => (item as { destination?: unknown } | null)?.destination) : [];
+  return mirror === undefined ? listed : [...listed, mirror];
+}
+
 /** Slots that any route or mirror leads to. */
 export function reachesOf(raw: KubeObject, id: Identity): SlotName[] {
   const reached = new Set<SlotName>();
-  const note = (host: unknown): void => {
-    if (typeof host !== 'string') return;
-    for (const slot of ['blue', 'green'] as const) if (hostSuffix(host, id.slots[slot], id.namespace) !== undefined) reached.add(slot);
+  const note = (item: unknown): void => {
+    const read = readDestination(item);
+    const slot = read && slotOf(read.destination, id);
+    if (slot) reached.add(slot);
   };
   for (const element of httpOf(raw)) {
-    const { route = [], mirrors, mirror } = (element ?? {}) as { route?: unknown[]; mirrors?: { destination?: { host?: unknown } }[]; mirror?: { host?: unknown } };
-    if (Array.isArray(route)) for (const item of route) if (route.length === 1 || (readDestination(item)?.weight ?? 0) > 0) note(readDestination(item)?.destination.host);
-    if (Array.isArray(mirrors)) for (const item of mirrors) note(item?.destination?.host);
-    note(mirror?.host);
+    const { route } = readHttpRoute(element);
+    for (const item of route ?? []) if (route?.length === 1 || (readDestination(item)?.weight ?? 0) > 0) note(item);
+    for (const destination of mirrorsOf(element)) note({ destination });
   }
   return [...reached].sort();
 }
@@ -196,8 +203,9 @@ export function withFault(raw: KubeObject, canary: string, fault: SlotFault | un
   return { object: withHttp(raw, http), problems };
 }
 
-/** Routes of a host that has no VirtualService: its default one, and the fault before it. */
+/** Routes of a host that has no VirtualService: its default one, and the fault before it. The canary's pods are in this namespace; others need not see it. */
 export const faultSpec = (canary: string, { host, slot, ...fault }: SlotFault): Route => ({
+  exportTo: ['.'],
   hosts: [host],
   http: [
     { name: `${prefixOf(canary)}fault-0`, match: [sourceOf(canary, slot)], fault: faultOf({ host, ...fault }), route: [{ destination: { host } }] },

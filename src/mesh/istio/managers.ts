@@ -1,7 +1,5 @@
+import { OWN_MANAGERS } from '../../core/names.js';
 import type { Live } from './schema.js';
-
-/** Field managers that Sluice writes with: its controller, and its Git sync. */
-const OWN_MANAGERS = ['sluice', 'sluice-git'];
 
 const field = (value: unknown, name: string): unknown =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;

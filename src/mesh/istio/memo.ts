@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { Annotations, faultInjection, slotName, trafficMatches } from '../../api/index.js';
 import type { RouteExtras, Weights } from '../../engine/ports.js';
 import type { KubeObject } from '../../kube/types.js';
+import type { Identity } from './hosts.js';
 import type { Live } from './schema.js';
 import { isPartition } from './shares.js';
 
@@ -37,7 +38,9 @@ const entry = z.object({
   /** `service.virtualService.routes` of the Canary; absent: every route that sends to the Service. */
   only: z.array(z.string()).optional(),
   routes: z.array(rememberedRoute),
-  /** Subsets that the slots have, because routes name them. */
+  /** Subsets by which the routes name the slots; absent: they name the slots' Services. */
+  slotSubsets: z.object({ blue: z.string(), green: z.string() }).optional(),
+  /** Subsets of the user's that the slots have, because routes name them. */
   subsets: z.array(z.string()).optional(),
   /** What was asked for beside the weights; the routes that carry it are known by their names. */
   extras: extras.optional(),
@@ -46,6 +49,20 @@ const entry = z.object({
 });
 /** What lies on one VirtualService for one Canary. */
 export type MemoEntry = z.infer<typeof entry>;
+
+/** Whose routes an entry is about. */
+export const identityOf = ({ service, slots, slotSubsets }: MemoEntry, namespace: string): Identity => ({
+  service,
+  slots,
+  namespace,
+  ...(slotSubsets ? { subsets: slotSubsets } : {}),
+});
+/** The same as an entry says it. */
+export const namesOf = ({ service, slots, subsets }: Identity): Pick<MemoEntry, 'service' | 'slots' | 'slotSubsets'> => ({
+  service,
+  slots: { blue: slots.blue, green: slots.green },
+  ...(subsets ? { slotSubsets: { blue: subsets.blue, green: subsets.green } } : {}),
+});
 
 /** Several Canaries may share a VirtualService, so there is an entry for each, by name. */
 const memo = z.object({ v: z.literal(1), canaries: z.record(z.string(), entry) });

@@ -158,7 +158,7 @@ export function lay(
     const { protocol, index, name, segments, faults } = target;
     const shares = sharesOf(segments);
     if (faults.length > 0 || typeof shares === 'string' || !segments.some(isOwn)) continue;
-    if (subsets && subsetsOf(segments).some((name) => !subsets.includes(name))) continue;
+    if (subsets && subsetsOf(segments, id).some((name) => !subsets.includes(name))) continue;
     laid.set(placeOf(target), layRoute(segments, shares, weights, id));
     const remembered = recalled.get(placeOf(target))?.weights;
     routes.push({ ...(protocol === 'http' ? {} : { protocol }), ...(name === undefined ? {} : { name }), index, weights: userWeights(segments, shares, remembered) });

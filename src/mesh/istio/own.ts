@@ -4,7 +4,7 @@ import type { ObjectWrite, Problem, RouteExtras, RoutePlan, Weights } from '../.
 import type { KubeObject } from '../../kube/types.js';
 import { sameIdentity, type Identity } from './hosts.js';
 import { withExtras, withFault, withoutInsertions, type Insertion, type SlotFault } from './insertions.js';
-import { annotationsTooLarge, readMemo, withEntry, writeMemo, type Memo, type MemoEntry } from './memo.js';
+import { annotationsTooLarge, identityOf, namesOf, readMemo, withEntry, writeMemo, type Memo, type MemoEntry } from './memo.js';
 import type { Live } from './schema.js';
 import { lay, placeOf, recall, restore, routeTitle, targetsOf, type Laid } from './overlay.js';
 import { isPair } from './segments.js';
@@ -18,7 +18,6 @@ export interface Shift {
 }
 
 const titleOf = (live: Live): string => title('VirtualService', live.meta.namespace, live.meta.name);
-const identityOf = (entry: MemoEntry, namespace: string): Identity => ({ service: entry.service, slots: entry.slots, namespace });
 
 /** What a Canary has laid on one object: its destinations, and what a step adds. */
 interface Lay extends Shift {
@@ -41,8 +40,7 @@ function layEntry(raw: KubeObject, memo: Memo, { canary, id, only, weights, extr
   const inserted = withExtras(laid.object, { canary, id, only, title: name }, weights, extras);
   const faulty = withFault(inserted.object, canary, fault, name);
   const entry: MemoEntry = {
-    service: id.service,
-    slots: { blue: id.slots.blue, green: id.slots.green },
+    ...namesOf(id),
     weights: { blue: weights.blue, green: weights.green },
     ...(only ? { only } : {}),
     routes: laid.routes,
@@ -77,7 +75,7 @@ function writeOf(live: Live, object: KubeObject, found: Problem[], routes: numbe
 /** Only the fault laid on `raw`, a VirtualService of something that the canary calls. */
 function layFault(raw: KubeObject, memo: Memo, { canary, id, weights, fault }: Lay, name: string): Insertion & { memo: Memo } {
   const { object, problems } = withFault(withoutInsertions(raw, canary), canary, fault, name);
-  const entry: MemoEntry = { service: id.service, slots: { blue: id.slots.blue, green: id.slots.green }, weights, routes: [], ...(fault ? { fault } : {}) };
+  const entry: MemoEntry = { ...namesOf(id), weights, routes: [], ...(fault ? { fault } : {}) };
   return { object, problems, memo: withEntry(memo, canary, entry) };
 }
 

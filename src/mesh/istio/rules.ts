@@ -3,7 +3,7 @@
  * said there is said again for each slot; the user's own rule is only read.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Canary } from '../../api/index.js';
+import { Labels, type Canary } from '../../api/index.js';
 import type { ObjectWrite, Problem } from '../../engine/ports.js';
 import { isHostOf, type Identity } from './hosts.js';
 import { readDestinationRule, type Live } from './schema.js';
@@ -15,16 +15,21 @@ type Rule = ReturnType<typeof readDestinationRule>;
  * The user's rules on the Service's host that count for all clients, oldest first. Rules with a workloadSelector are for some
  * clients only; repeating them would bind all.
  */
-function userRules(all: Live[], id: Identity, canary: string): Rule[] {
+export function userRules(all: Live[], id: Identity, canary: string): Live[] {
   return all
     .filter((live) => live.meta.namespace === id.namespace && !isGeneratedFor(live, canary))
     .sort((a, b) => a.meta.creationTimestamp.localeCompare(b.meta.creationTimestamp) || a.meta.name.localeCompare(b.meta.name))
-    .map(({ raw }) => readDestinationRule(raw))
-    .filter(({ host, workloadSelector }) => host !== undefined && isHostOf(host, id.service, id.namespace) && workloadSelector === undefined);
+    .filter(({ raw }) => {
+      const { host, workloadSelector } = readDestinationRule(raw);
+      return host !== undefined && isHostOf(host, id.service, id.namespace) && workloadSelector === undefined;
+    });
 }
 
-/** A subset of the slot: all its pods, with the policy that the user gave the subset of that name. */
-function slotSubset(rules: Rule[], name: string): Record<string, unknown> | undefined {
+/** `service.trafficPolicy`. */
+export const ownPolicy = (canary: Canary): Record<string, unknown> | undefined => canary.spec.service.trafficPolicy;
+
+/** What the user gave the subset of that name, without the pods that it is about: a slot's subset is about all of its own. */
+export function slotSettings(rules: Rule[], name: string): Record<string, unknown> | undefined {
   const found = rules.flatMap(({ subsets }) => subsets ?? []).find((subset) => subset.name === name);
   if (!found) return undefined;
   const { labels: _labels, ...rest } = found;
@@ -38,8 +43,8 @@ function slotSubset(rules: Rule[], name: string): Record<string, unknown> | unde
 function effectivePolicy(canary: Canary, rules: Rule[], used: string[]): Record<string, unknown> | undefined {
   // Istio takes the policy of the oldest rule, and the subsets of all.
   const rule = rules.find(({ trafficPolicy }) => trafficPolicy !== undefined);
-  const own = canary.spec.service.trafficPolicy;
-  const subsets = used.flatMap((name) => slotSubset(rules, name) ?? []);
+  const own = ownPolicy(canary);
+  const subsets = used.flatMap((name) => slotSettings(rules, name) ?? []);
   if (!rule && !own && subsets.length === 0) return undefined;
   const exportTo = (rule ?? rules[0])?.exportTo;
   return {
@@ -50,8 +55,9 @@ function effectivePolicy(canary: Canary, rules: Rule[], used: string[]): Record<
   };
 }
 
-function missingSubsets(canary: Canary, rules: Rule[], id: Identity, used: string[]): Problem[] {
-  const known = rules.flatMap(({ subsets }) => (subsets ?? []).map(({ name }) => name));
+/** Subsets that the routes name and no rule of the user's has. */
+export function missingSubsets(canary: Canary, rules: Live[], id: Identity, used: string[]): Problem[] {
+  const known = rules.flatMap(({ raw }) => (readDestinationRule(raw).subsets ?? []).flatMap(({ name, labels = {} }) => (Labels.slot in labels ? [] : [name])));
   return used
     .filter((name) => !known.includes(name))
     .map((name) => ({
@@ -76,7 +82,11 @@ export interface RulesPlan {
  */
 export function planRules(canary: Canary, all: Live[], id: Identity, used: string[], apiVersion: IstioApiVersion): RulesPlan {
   const rules = userRules(all, id, canary.metadata.name);
-  const policy = effectivePolicy(canary, rules, used);
+  const policy = effectivePolicy(
+    canary,
+    rules.map(({ raw }) => readDestinationRule(raw)),
+    used,
+  );
   const wanted = policy ? [id.slots.blue, id.slots.green] : [];
   const plan: RulesPlan = { before: [], problems: missingSubsets(canary, rules, id, used), after: dropRules(all, id, canary.metadata.name, wanted) };
   for (const name of wanted) {
@@ -116,9 +126,10 @@ export function rulesLeftBehind(all: Live[], id: Identity): string[] {
     if (host === undefined || trafficPolicy === undefined) return [];
     const name = title('DestinationRule', meta.namespace, meta.name);
     if (host.startsWith('*') && fqdn.endsWith(host.slice(1)))
-      return [`${name} has the wildcard host ${host}; it counts for a slot only where the slot has no rule of its own`];
+      return [id.subsets ? `${name} has the wildcard host ${host}; it does not count for ${id.service}, whose own rule has the subsets of the slots` : `${name} has the wildcard host ${host}; it counts for a slot only where the slot has no rule of its own`];
     const foreign = meta.namespace !== id.namespace && isHostOf(host, id.service, id.namespace, meta.namespace);
-    return foreign
+    // With subsets it is a problem, not a warning.
+    return foreign && !id.subsets
       ? [`${name} is on host ${host} in another namespace; its policy does not reach the slots of ${id.service}`]
       : [];
   });

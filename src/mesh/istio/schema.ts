@@ -44,7 +44,7 @@ export type Protocol = (typeof PROTOCOLS)[number];
 
 const routes = z.array(z.unknown()).optional().catch(undefined);
 const virtualService = z.object({
-  spec: z.object({ hosts: names, gateways: names, http: routes, tls: routes, tcp: routes }).catch({}),
+  spec: z.object({ hosts: names, gateways: names, exportTo: names, http: routes, tls: routes, tcp: routes }).catch({}),
 });
 /** `spec` of a VirtualService; what cannot be read is absent. */
 export const readVirtualService = (raw: unknown): z.infer<typeof virtualService>['spec'] =>
@@ -69,7 +69,7 @@ const destinationRule = z.object({
       trafficPolicy: z.record(z.string(), z.unknown()).optional().catch(undefined),
       exportTo: names,
       workloadSelector: z.unknown().optional(),
-      subsets: z.array(z.looseObject({ name: z.string(), trafficPolicy: z.unknown().optional() })).optional().catch(undefined),
+      subsets: z.array(z.looseObject({ name: z.string(), labels: strings.optional(), trafficPolicy: z.record(z.string(), z.unknown()).optional().catch(undefined) })).optional().catch(undefined),
     })
     .catch({}),
 });

@@ -4,7 +4,8 @@
  */
 import type { SlotName } from '../../api/index.js';
 import type { Weights } from '../../engine/ports.js';
-import { hostSuffix, type Identity } from './hosts.js';
+import { ownerOf, readdress, userSubset } from './addresses.js';
+import type { Identity } from './hosts.js';
 import { readDestination } from './schema.js';
 import { apportion, splitShare } from './shares.js';
 
@@ -36,15 +37,10 @@ function classify(raw: unknown, position: number, id: Identity, faults: string[]
     faults.push(`destination ${position + 1} cannot be read: expected destination.host and a weight that is a whole number`);
     return { kind: 'other', item: raw, weight: 0 };
   }
-  const { host } = read.destination;
-  const part = (suffix: string): Part => ({ item: raw as Item, weight: read.weight, suffix });
-  for (const slot of ['blue', 'green'] as const) {
-    const suffix = hostSuffix(host, id.slots[slot], id.namespace);
-    if (suffix !== undefined) return { kind: slot, part: part(suffix) };
-  }
-  const suffix = hostSuffix(host, id.service, id.namespace);
-  if (suffix === undefined) return { kind: 'other', item: raw, weight: read.weight ?? 0 };
-  return { kind: 'plain', part: part(suffix) };
+  const found = ownerOf(read.destination, id);
+  if (!found) return { kind: 'other', item: raw, weight: read.weight ?? 0 };
+  const { owner, suffix } = found;
+  return { kind: owner === 'service' ? 'plain' : owner, part: { item: raw as Item, weight: read.weight, suffix } };
 }
 
 /** Index of the slot destination that belongs with the one at `at`: the nearest later one of the other slot; -1 without one. */
@@ -77,11 +73,14 @@ export function readRoute(route: unknown[], id: Identity): RouteReading {
   return { segments, faults };
 }
 
-/** Names of the subsets that the Canary's destinations send to; the slots have subsets of the same names. */
-export const subsetsOf = (segments: Segment[]): string[] =>
+/** Names of the user's subsets that the Canary's destinations send to; each slot has one for each. */
+export const subsetsOf = (segments: Segment[], id: Identity): string[] =>
   segments.flatMap((segment) => {
     const parts = segment.kind === 'plain' ? [segment.part] : segment.kind === 'pair' ? Object.values(segment.parts) : [];
-    return parts.flatMap(({ item }) => readDestination(item)?.destination.subset ?? []);
+    return parts.flatMap(({ item }) => {
+      const read = readDestination(item);
+      return (read && userSubset(read.destination, id)) ?? [];
+    });
   });
 
 export const isOwn = (segment: Segment): boolean => segment.kind !== 'other';
@@ -117,16 +116,16 @@ export function sharesOf(segments: Segment[]): number[] | string {
   return weights.map((weight, i) => (pairs.includes(i) ? (shared[pairs.indexOf(i)] ?? 0) : weight));
 }
 
-const withHost = ({ item, suffix }: Part, service: string): Item => ({
+const ledTo = ({ item, suffix }: Part, to: SlotName | 'service', id: Identity): Item => ({
   ...item,
-  destination: { ...(item.destination as Item), host: `${service}${suffix}` },
+  destination: readdress(item.destination as Item, suffix, to, id),
 });
 
 /** The two slot destinations of a segment that is the Canary's, blue first, both always listed. */
 function slotItems(segment: Exclude<Segment, { kind: 'other' }>, parts: Weights, id: Identity): Item[] {
   return (['blue', 'green'] as const).map((slot) => {
     const source = segment.kind === 'plain' ? segment.part : (segment.parts[slot] ?? segment.parts.blue ?? segment.parts.green);
-    return structuredClone({ ...withHost(source as Part, id.slots[slot]), weight: parts[slot] });
+    return structuredClone({ ...ledTo(source as Part, slot, id), weight: parts[slot] });
   });
 }
 
@@ -156,7 +155,7 @@ export function userWeights(segments: Segment[], shares: number[], remembered: (
 function collapse(parts: Partial<Record<SlotName, Part>>, weight: number | null, id: Identity): Item {
   const { blue, green } = parts;
   const source = blue && green ? ((green.weight ?? 0) > (blue.weight ?? 0) ? green : blue) : (blue ?? green);
-  const item = withHost(source as Part, id.service);
+  const item = ledTo(source as Part, 'service', id);
   if (weight !== null) item.weight = weight;
   else delete item.weight;
   return item;

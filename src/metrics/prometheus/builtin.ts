@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Measurement, MeasureRequest } from '../../engine/ports.js';
+import type { Measurement, MeasureRequest, Tries } from '../../engine/ports.js';
 import { Evidence, EvidenceError, type Counts } from './evidence.js';
 import type { PrometheusClient } from './client.js';
 import { histogramQuantile } from './quantile.js';
-import { readableQuery, type BuiltinMetric, type Reporter } from './queries.js';
+import { holdsTries, readableQuery, type BuiltinMetric, type Reporter } from './queries.js';
 
 export interface BuiltinOptions {
   client: PrometheusClient;
@@ -43,16 +43,25 @@ export class BuiltinMetrics {
       return { kind: 'NoData', query, message };
     }
     try {
-      const counts = await this.#evidenceOf(request.server, metric, reporter).counts(request.namespace, request.service, ends);
+      const evidence = this.#evidenceOf(request.server, metric, reporter);
+      const counts = await evidence.counts(request.namespace, request.service, ends);
       const judged = metric === 'request-success-rate' ? successRate(counts) : slowest(counts);
-      if (judged) return { kind: 'Value', ...judged, query, from, to };
-      const seen = reporter === 'source' ? 'seen' : 'counted by its own proxy (without sidecars, use a MetricTemplate)';
+      if (judged) return { kind: 'Value', ...judged, query, from, to, ...(await this.#tries(evidence, metric, request, ends)) };
+      const seen = reporter !== 'destination' ? 'seen' : 'counted by its own proxy (without sidecars, use a MetricTemplate)';
       const message = `no requests to ${request.service}.${request.namespace} were ${seen} between ${clock(from)} and ${clock(to)}`;
       return { kind: 'NoData', query, message };
     } catch (error) {
       if (error instanceof EvidenceError) return { kind: 'Error', query, message: error.message, permanent: error.permanent };
       throw error;
     }
+  }
+
+  /** The same of the tries, from the windows that are there already; nothing where the pods have no proxies. */
+  async #tries(evidence: Evidence, metric: BuiltinMetric, { namespace, service, reporter }: MeasureRequest, ends: number[]): Promise<{ tries?: Tries }> {
+    if (!holdsTries(metric, reporter ?? 'source')) return {};
+    const judged = successRate(await evidence.counts(namespace, service, ends, 'tries'));
+    const [from, to] = [(ends[0] ?? 0) - this.options.gridMs, ends.at(-1) ?? 0];
+    return judged ? { tries: { ...judged, query: readableQuery(metric, namespace, service, from, to, 'tries') } } : {};
   }
 
   /** Percent of the requests to both slots that the slot under test got. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PrometheusClient, Sample } from './client.js';
-import { keyLabel, subjectLabels, windowQuery, type BuiltinMetric, type Reporter } from './queries.js';
+import { holdsTries, keyLabel, subjectLabels, windowQuery, type BuiltinMetric, type Counted, type Reporter } from './queries.js';
 
 /** Counts of one service: by response code, or by upper bound of a histogram. */
 export type Counts = Map<string, number>;
@@ -11,9 +11,12 @@ export type Counts = Map<string, number>;
  */
 interface Window {
   keys: readonly string[];
-  /** One number per key, NaN where there is none; by `NAMESPACE/SERVICE`. Services without requests are absent. */
-  rows: ReadonlyMap<string, Float64Array>;
+  /** By {@link rowName}. Services without requests are absent. */
+  rows: Rows;
 }
+/** One number per key, NaN where there is none. */
+type Rows = ReadonlyMap<string, Float64Array>;
+const rowName = (counted: Counted, namespace: string, name: string): string => `${counted}/${namespace}/${name}`;
 
 export interface EvidenceOptions {
   client: PrometheusClient;
@@ -81,15 +84,16 @@ export class Evidence {
 
   /**
    * The counts of a service, summed over the windows that end at `ends` (ascending).
+   * @param counted what is wanted of a window that holds tries, too
    * @throws EvidenceError when a window cannot be had
    */
-  async counts(namespace: string, service: string, ends: readonly number[]): Promise<Counts> {
+  async counts(namespace: string, service: string, ends: readonly number[], counted: Counted = this.options.reporter): Promise<Counts> {
     const chunk = this.#chunkOf(namespace, service);
     this.#longestSpan = Math.max(this.#longestSpan, this.options.now() - (ends[0] ?? 0));
     const windows = await Promise.all(ends.map(async (end) => await this.#window(chunk, namespace, service, end)));
     const total: Counts = new Map();
     for (const { keys, rows } of windows) {
-      const row = rows.get(`${namespace}/${service}`);
+      const row = rows.get(rowName(counted, namespace, service));
       if (!row) continue;
       for (const [index, key] of keys.entries()) {
         const count = row[index] ?? Number.NaN;
@@ -161,7 +165,6 @@ const covers = (covered: Coverage | undefined, namespace: string, service: strin
   covered === undefined || (covered.namespaces.has(namespace) && (covered.services === undefined || covered.services.has(`${namespace}/${service}`)));
 
 function group(samples: Sample[], metric: BuiltinMetric, reporter: Reporter): Window {
-  const subject = subjectLabels(reporter);
   const label = keyLabel(metric);
   const places = new Map<string, number>();
   for (const { labels } of samples) {
@@ -171,13 +174,21 @@ function group(samples: Sample[], metric: BuiltinMetric, reporter: Reporter): Wi
   const rows = new Map<string, Float64Array>();
   for (const { labels, value } of samples) {
     if (!Number.isFinite(value)) continue;
-    const service = `${labels[subject.namespace] ?? ''}/${labels[subject.name] ?? ''}`;
+    const service = subjectOf(labels, metric, reporter);
     let row = rows.get(service);
     if (!row) rows.set(service, (row = new Float64Array(places.size).fill(Number.NaN)));
     row[places.get(labels[label] ?? '') ?? 0] = value;
   }
   for (const [service, row] of rows) if (!row.some((count) => count > 0)) rows.delete(service);
   return { keys: [...places.keys()], rows };
+}
+
+/** Whose count it is. Requests and tries in one answer are told apart by the labels that they were summed by. */
+function subjectOf(labels: Record<string, string>, metric: BuiltinMetric, reporter: Reporter): string {
+  const isTry = reporter === 'workload' ? labels['reporter'] === 'destination' : labels[subjectLabels('tries').name] !== undefined;
+  const counted = holdsTries(metric, reporter) && isTry ? 'tries' : reporter;
+  const subject = subjectLabels(counted);
+  return rowName(counted, labels[subject.namespace] ?? '', labels[subject.name] ?? '');
 }
 
 /** Lets only so many run at a time; the others wait their turn in order. */

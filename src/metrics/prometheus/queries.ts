@@ -10,18 +10,40 @@ const SOURCES: Record<BuiltinMetric, { series: string; key: string }> = {
   'request-duration': { series: 'istio_request_duration_milliseconds_bucket', key: 'le' },
 };
 
-/** Who counted: the proxies of the callers, or those of the pods that were called. */
-export type Reporter = 'source' | 'destination';
+/**
+ * Who counted: the proxies of the callers, or those of the pods that were called. `workload` are the callers', too, by the workload
+ * that answered: where both slots are behind one Service, its name does not tell them apart.
+ */
+export type Reporter = 'source' | 'workload' | 'destination';
+
+/**
+ * What is counted: requests at their callers' proxies, each once with its final answer; all that reached the pods; or the tries that
+ * callers' proxies made there, several for a request that was repeated. Only a proxy repeats, and it says who it is.
+ */
+export type Counted = Reporter | 'tries';
+
+interface Subject {
+  /** Matchers that pick the series. */
+  by: string;
+  namespace: string;
+  name: string;
+}
 
 /**
  * What a slot is known by. Callers know the Service that they asked. A called pod knows only what it is: any of the Services that
  * select it may be named there.
  */
-const SUBJECTS: Record<Reporter, { namespace: string; name: string }> = {
-  source: { namespace: 'destination_service_namespace', name: 'destination_service_name' },
-  destination: { namespace: 'destination_workload_namespace', name: 'destination_workload' },
+const CALLED = { namespace: 'destination_workload_namespace', name: 'destination_workload' };
+const SUBJECTS: Record<Counted, Subject> = {
+  source: { by: 'reporter="source"', namespace: 'destination_service_namespace', name: 'destination_service_name' },
+  workload: { by: 'reporter="source"', ...CALLED },
+  destination: { by: 'reporter="destination"', ...CALLED },
+  tries: { by: 'reporter="destination",source_workload!="unknown"', ...CALLED },
 };
-export const subjectLabels = (reporter: Reporter): { namespace: string; name: string } => SUBJECTS[reporter];
+export const subjectLabels = (counted: Counted): { namespace: string; name: string } => SUBJECTS[counted];
+
+/** Whether a window of this metric holds the tries, too: beside the requests, in the same query. */
+export const holdsTries = (metric: BuiltinMetric, reporter: Reporter): boolean => metric === 'request-success-rate' && reporter !== 'destination';
 
 /** The label that tells the counts of one service apart. */
 export const keyLabel = (metric: BuiltinMetric): string => SOURCES[metric].key;
@@ -41,20 +63,27 @@ export interface Subjects {
  * than nothing. The metric name does not take part in any of these matches.
  */
 export function windowQuery(metric: BuiltinMetric, of: Subjects, windowMs: number, reporter: Reporter = 'source'): string {
+  if (!holdsTries(metric, reporter)) return increases(metric, of, windowMs, reporter);
+  // Both are known by the same labels, so who counted has to tell them apart.
+  const more = reporter === 'workload' ? ['reporter'] : [];
+  return `${increases(metric, of, windowMs, reporter, more)} or ${increases(metric, of, windowMs, 'tries', more)}`;
+}
+
+function increases(metric: BuiltinMetric, of: Subjects, windowMs: number, counted: Counted, more: string[] = []): string {
   const { series, key } = SOURCES[metric];
-  const { namespace, name } = SUBJECTS[reporter];
-  const matchers = [`reporter="${reporter}"`, matcher(namespace, of.namespaces), ...(of.names ? [matcher(name, of.names)] : [])];
+  const { by, namespace, name } = SUBJECTS[counted];
+  const matchers = [by, matcher(namespace, of.namespaces), ...(of.names ? [matcher(name, of.names)] : [])];
   const selector = `${series}{${matchers.join(',')}}`;
-  const grouping = `${namespace},${name},${key}`;
+  const grouping = [namespace, name, key, ...more].join(',');
   return `sum by (${grouping}) ((${selector} - last_over_time(${selector}[${MEMORY}] offset ${promDuration(windowMs)}) >= 0) or ${selector})`;
 }
 
 /** The question of one canary as a query that a person can paste; it counts like `increase`, so its last digits may differ. */
-export function readableQuery(metric: BuiltinMetric, namespace: string, service: string, from: number, to: number, reporter: Reporter = 'source'): string {
-  const labels = SUBJECTS[reporter];
+export function readableQuery(metric: BuiltinMetric, namespace: string, service: string, from: number, to: number, counted: Counted = 'source'): string {
+  const labels = SUBJECTS[counted];
   const { series } = SOURCES[metric];
   const of = (more: string) => {
-    const selector = `reporter="${reporter}",${labels.namespace}="${namespace}",${labels.name}="${service}"${more}`;
+    const selector = `${labels.by},${labels.namespace}="${namespace}",${labels.name}="${service}"${more}`;
     return `increase(${series}{${selector}}[${promDuration(to - from)}] @ ${(to / 1000).toFixed(3)})`;
   };
   if (metric === 'request-success-rate') return `100 * sum(${of(',response_code!~"5..|0"')}) / sum(${of('')})`;

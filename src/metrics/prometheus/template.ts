@@ -60,7 +60,7 @@ function judge(result: QueryResult, name: string, query: string, { from, to }: M
 }
 
 /** Fills the placeholders of a template, or says which one cannot be filled and why. */
-export function render(template: Template, request: MeasureRequest): { query: string } | { problem: string } {
+function render(template: Template, request: MeasureRequest): { query: string } | { problem: string } {
   const { name, spec } = template;
   const values = placeholders(template, request);
   const known = [...values.keys()].map((one) => `{{ ${one} }}`).join(', ');

@@ -71,7 +71,7 @@ export interface Named {
   kind: string;
 }
 
-export const qualifiedResource = (info: Named): string => (info.group === '' ? info.plural : `${info.plural}.${info.group}`);
+const qualifiedResource = (info: Named): string => (info.group === '' ? info.plural : `${info.plural}.${info.group}`);
 const qualifiedKind = (info: Named): string => (info.group === '' ? info.kind : `${info.kind}.${info.group}`);
 
 const resourceDetails = (info: Named, name: string): StatusDetails => ({
@@ -91,7 +91,7 @@ export const alreadyExists = (info: Named, name: string, leaving = false): ApiEr
     resourceDetails(info, name),
   );
 
-export const OPTIMISTIC_LOCK = 'the object has been modified; please apply your changes to the latest version and try again';
+const OPTIMISTIC_LOCK = 'the object has been modified; please apply your changes to the latest version and try again';
 
 export const conflict = (info: Named, name: string, why: string = OPTIMISTIC_LOCK): ApiError =>
   new ApiError(
@@ -143,7 +143,7 @@ export function invalid(info: Named, name: string, causes: Cause[]): ApiError {
 }
 
 /** Go's `%#v`-like rendering of a bad value, as `field.Invalid` prints it. */
-export function renderValue(value: unknown): string {
+function renderValue(value: unknown): string {
   if (value === undefined || value === null) return 'null';
   return JSON.stringify(value);
 }

@@ -14,7 +14,6 @@ import { Allocator } from './services.js';
 import { Storage } from './storage.js';
 import type { AuditEntry } from './types.js';
 
-export { ApiError } from './errors.js';
 export type { Store } from './facade.js';
 export type { LogHook, LogOptions } from './http/resources.js';
 export type { AuditEntry, DeleteContext } from './types.js';

@@ -25,7 +25,7 @@ interface Collection {
   listeners: Set<Listener>;
 }
 
-export const objectName = (namespace: string | undefined, name: string): string => `${namespace ?? ''}/${name}`;
+const objectName = (namespace: string | undefined, name: string): string => `${namespace ?? ''}/${name}`;
 const nameOf = (object: KubeObject): string => objectName(object.metadata.namespace, object.metadata.name);
 
 export interface StoredRef {

@@ -1,11 +1,14 @@
 import type { Informer, KubeObject, Resource } from '../../kube/types.js';
+import { Resources } from '../../kube/resources.js';
 import { Kinds } from './types.js';
-import type { ConfigMap, Deployment, EndpointSlice, Pod, ReplicaSet, Secret, Service } from './types.js';
+import type { ConfigMap, DaemonSet, Deployment, EndpointSlice, Pod, ReplicaSet, Secret, Service } from './types.js';
 
 /** What the controllers watch. */
 export interface ControllerInformers {
   deployments: Informer<Deployment>;
   replicaSets: Informer<ReplicaSet>;
+  daemonSets: Informer<DaemonSet>;
+  nodes: Informer<KubeObject>;
   pods: Informer<Pod>;
   services: Informer<Service>;
   endpointSlices: Informer<EndpointSlice>;
@@ -25,6 +28,8 @@ export function clusterInformers(make: <T extends KubeObject>(resource: Resource
   return {
     deployments: make(Kinds.Deployment),
     replicaSets: make(Kinds.ReplicaSet),
+    daemonSets: make(Kinds.DaemonSet),
+    nodes: make(Resources.Node),
     pods: make(Kinds.Pod),
     services: make(Kinds.Service),
     endpointSlices: make(Kinds.EndpointSlice),

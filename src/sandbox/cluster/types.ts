@@ -158,6 +158,21 @@ export interface ReplicaSetStatus {
   conditions?: Condition[];
 }
 
+export interface DaemonSet extends KubeObject {
+  spec: { selector: LabelSelector; template: PodTemplate; updateStrategy?: { type?: 'RollingUpdate' | 'OnDelete' } };
+  status?: DaemonSetStatus;
+}
+
+export interface DaemonSetStatus {
+  desiredNumberScheduled: number;
+  currentNumberScheduled: number;
+  numberMisscheduled: number;
+  numberReady: number;
+  numberAvailable?: number;
+  updatedNumberScheduled?: number;
+  observedGeneration?: number;
+}
+
 export interface Deployment extends KubeObject {
   spec: {
     replicas?: number;
@@ -244,6 +259,7 @@ export const Kinds = {
   Pod: Resources.Pod as Resource<Pod>,
   ReplicaSet: Resources.ReplicaSet as Resource<ReplicaSet>,
   Deployment: Resources.Deployment as Resource<Deployment>,
+  DaemonSet: Resources.DaemonSet as Resource<DaemonSet>,
   Service: Resources.Service as Resource<Service>,
   EndpointSlice: Resources.EndpointSlice as Resource<EndpointSlice>,
   ConfigMap: Resources.ConfigMap as Resource<ConfigMap>,

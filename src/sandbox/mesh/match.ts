@@ -65,7 +65,7 @@ const queryHolds = (match: RouteMatch, request: RequestView): boolean => {
 };
 
 /** Whether every condition of a match holds. */
-export const matches = (match: RouteMatch | undefined, request: RequestView): boolean => {
+const matches = (match: RouteMatch | undefined, request: RequestView): boolean => {
   if (match === undefined) return true;
   if (match.uri && !holds(match.uri, request.path, match.ignoreUriCase)) return false;
   if (match.method && !holds(match.method, request.method)) return false;

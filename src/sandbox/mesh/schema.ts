@@ -5,7 +5,7 @@ import { z } from 'zod';
 const UNIT_MS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 0.001, ns: 0.000001 };
 
 /** Go's duration syntax, as Istio's fields take it (`1.5s`, `1m30s`); the value is in milliseconds. */
-export const duration = z.string().transform((text, context) => {
+const duration = z.string().transform((text, context) => {
   if (!/^([0-9]+(\.[0-9]+)?(h|ms|m|s|us|ns))+$/.test(text)) {
     context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not a duration such as "1.5s" or "200ms"` });
     return z.NEVER;

@@ -3,7 +3,7 @@ import { METRIC_NAME, type LabelPair } from './labels.js';
 import { parseFloatStrict } from './promql/literals.js';
 
 /** A line that is not Prometheus text format 0.0.4. */
-export class ExpositionError extends Error {
+class ExpositionError extends Error {
   override name = 'ExpositionError';
 }
 

@@ -1,15 +1,15 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
-import { Environment } from '@marcbachmann/cel-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
 import { Annotations, SluiceResources, type Canary } from '../../../src/api/index.js';
 import { createInformer, Resources } from '../../../src/kube/index.js';
+import { ArgoCd } from '../../tools/argo-cd.js';
+import { Flux, type Item } from '../../tools/flux.js';
+import { fluxHealth } from '../../tools/health.js';
 import { PROGRAM } from '../build.js';
-import { TrapWorld, type App } from './world.js';
+import { readyAfter, TrapWorld, type App } from './world.js';
 
 const execute = promisify(execFile);
 
@@ -123,31 +123,21 @@ describe.concurrent('G2: health checks of other tools read a condition that they
   });
 
   it('the health checks for Flux tell a release under way from one that ended well or badly', async () => {
-    const text = await readFile(new URL('../../../examples/health/flux.yaml', import.meta.url), 'utf8');
-    const [checks] = (parse(text) as { healthCheckExprs: { failed: string; inProgress: string; current: string }[] })
-      .healthCheckExprs;
-    const environment = new Environment({ unlistedVariablesAreDyn: true });
-    /** As Flux does: failed, else in progress, else current, else in progress. */
-    const health = async (app: App): Promise<string> => {
-      const object = (await app.canary()) as unknown as Record<string, unknown>;
-      for (const verdict of ['failed', 'inProgress', 'current'] as const)
-        if (environment.parse(checks?.[verdict] ?? '')(object) === true) return verdict;
-      return 'inProgress';
-    };
+    const health = async (app: App): Promise<string> => fluxHealth(await app.canary());
     const app = await world.app('g2-flux');
     await app.adopt({ canary: { analysis: { stepWeights: null, steps: [{ weight: 50, approve: true }] } } });
-    await world.until('health after the adoption', async () => (await health(app)) === 'current');
+    await world.until('health after the adoption', async () => (await health(app)) === 'Current');
     await app.change();
     await app.weight(50);
-    expect(await health(app)).toBe('inProgress');
+    expect(await health(app)).toBe('InProgress');
     await app.act('approve');
     await app.ended(1);
-    await world.until('health after the promotion', async () => (await health(app)) === 'current');
+    await world.until('health after the promotion', async () => (await health(app)) === 'Current');
     await app.change();
     await app.weight(50);
     await app.act('abort');
     await app.ended(2);
-    expect(await health(app)).toBe('failed');
+    expect(await health(app)).toBe('Failed');
   });
 
   it('what a person must fix is Stalled, and ends with its mending', async () => {
@@ -200,5 +190,79 @@ describe.concurrent('G3: one commit is several writes', () => {
     await app.adopt({ template: withConfig });
     await app.client.patch(Resources.ConfigMap, 'g3-config', 'settings', { data: { value: 'two' } }, 'merge');
     expect((await app.ended(1)).result).toBe('Succeeded');
+  });
+});
+
+describe.concurrent('G1: a tool that writes what is in Git, every second', () => {
+  const labels = { app: 'shop' };
+  /** Pods take a second to become ready, as real ones do at least. */
+  const inGit = (app: App, image: string): Item[] => {
+    const of = (apiVersion: string, kind: string, spec: object) => ({ apiVersion, kind, metadata: { name: 'shop' }, spec });
+    return [
+      { resource: Resources.Deployment, manifest: of('apps/v1', 'Deployment', { replicas: 3, selector: { matchLabels: labels }, template: app.template(image, readyAfter(1_000)) }) },
+      { resource: Resources.Service, manifest: of('v1', 'Service', { selector: labels, ports: [{ name: 'http', port: 80, protocol: 'TCP' }] }) },
+      { resource: Resources.PodDisruptionBudget, manifest: of('policy/v1', 'PodDisruptionBudget', { minAvailable: 1, selector: { matchLabels: labels } }) },
+      {
+        resource: Resources.HorizontalPodAutoscaler,
+        manifest: of('autoscaling/v2', 'HorizontalPodAutoscaler', {
+          minReplicas: 3,
+          maxReplicas: 9,
+          scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'shop' },
+          metrics: [{ type: 'Resource', resource: { name: 'memory', target: { type: 'AverageValue', averageValue: '100Mi' } } }],
+        }),
+      },
+    ];
+  };
+
+  it.each([
+    ['g1-flux', (app: App) => (items: Item[]) => new Flux(app.client, app.namespace).reconcile(items), 'kustomize-controller', ['Service', 'PodDisruptionBudget']],
+    ['g1-argo-server', (app: App) => (items: Item[]) => new ArgoCd(app.client, app.namespace, { syncOptions: ['ServerSideApply=true'] }).heal(items), 'argocd-controller', ['Service', 'PodDisruptionBudget']],
+    // Its three-way merge leaves keys alone that it never wrote.
+    ['g1-argo-client', (app: App) => (items: Item[]) => new ArgoCd(app.client, app.namespace).heal(items), 'argocd-controller', []],
+  ] as const)('%s: no pod of the target is ever called, and the tool is named for every field', async (namespace, tool, manager, more) => {
+    const app = await world.app(namespace);
+    const apply = tool(app);
+    let items = inGit(app, 'shop:1');
+    await apply(items);
+    await world.until('the target', async () => (await app.endpoints('shop')).length === 3);
+    await app.createCanary();
+    await app.adopted();
+    const ending = new AbortController();
+    const called: string[] = [];
+    const slices = createInformer(app.client, Resources.EndpointSlice, { namespace, labelSelector: 'kubernetes.io/service-name=shop' });
+    slices.start(ending.signal);
+    await slices.whenSynced();
+    await world.until('the target to be empty', async () => (await app.pods('app=shop,!sluice.dev/slot')).length === 0);
+    slices.onChange((_, slice) => {
+      const endpoints = (slice?.['endpoints'] ?? []) as { conditions?: { ready?: boolean }; targetRef?: { name: string } }[];
+      for (const { conditions, targetRef } of endpoints)
+        if (conditions?.ready !== false && !/^shop-(blue|green)-/.test(targetRef?.name ?? '')) called.push(targetRef?.name ?? '');
+    });
+    const wrote: string[] = [];
+    const running = (async () => {
+      while (!ending.signal.aborted) {
+        wrote.push(...(await apply(items)));
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+      }
+    })();
+    try {
+      items = inGit(app, 'shop:2');
+      const fields = ['spec.replicas of Deployment shop', 'spec.scaleTargetRef of HorizontalPodAutoscaler shop', ...more.map((kind) => `spec.selector of ${kind} shop`)];
+      const { message } = await world.until('the condition', async () => {
+        const found = await app.condition('Contested');
+        return found.status === 'True' && fields.every((field) => found.message.includes(field)) && found;
+      });
+      expect(message).toContain(`${manager} resets `);
+      await world.until('many writes', () => wrote.filter((name) => name === 'Deployment/shop').length > 5);
+      expect((await app.canary()).spec.replicas).toBe(3);
+    } finally {
+      ending.abort();
+      await running;
+    }
+    expect(called, 'pods of the target itself behind the Service').toEqual([]);
+    await world.until('the overlays', async () => {
+      const [deployment, service] = await Promise.all([app.get(Resources.Deployment, 'shop'), app.get(Resources.Service, 'shop')]);
+      return (deployment['spec'] as { replicas: number }).replicas === 0 && /"sluice.dev\/slot":"(blue|green)"/.test(JSON.stringify(service['spec']));
+    });
   });
 });

@@ -40,73 +40,71 @@ beforeAll(async () => {
 });
 afterAll(() => world?.stop());
 
-describe.concurrent('K3: an autoscaler counts the pods that the selector matches', () => {
-  /** Says of every pod how much memory it uses, until the returned function is called. */
-  function reportMemory(app: App, mebibytes: (pod: KubeObject) => number): () => void {
-    const ending = new AbortController();
-    const report = async (): Promise<void> => {
-      const pods = (await app.pods('app=shop')) as unknown as KubeObject[];
-      for (const pod of pods) {
-        const { name, labels } = pod.metadata;
-        const body: KubeObject & Record<string, unknown> = {
-          apiVersion: 'metrics.k8s.io/v1beta1',
-          kind: 'PodMetrics',
-          metadata: { name, namespace: app.namespace, labels },
-          timestamp: new Date().toISOString(),
-          window: '10s',
-          containers: [{ name: 'shop', usage: { memory: `${mebibytes(pod)}Mi`, cpu: '10m' } }],
-        };
-        await app.client.patch(PodMetrics, app.namespace, name, body, 'apply', { force: true });
-      }
-    };
-    const loop = async (): Promise<void> => {
-      while (!ending.signal.aborted) {
-        await report().catch(() => undefined);
-        await new Promise((resolve) => setTimeout(resolve, 300));
-      }
-    };
-    void loop();
-    return () => ending.abort();
-  }
-
-  const autoscaler = (namespace: string): KubeObject => ({
-    apiVersion: 'autoscaling/v2',
-    kind: 'HorizontalPodAutoscaler',
-    metadata: { name: 'shop', namespace },
-    spec: {
-      scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'shop' },
-      minReplicas: 2,
-      maxReplicas: 40,
-      metrics: [{ type: 'Resource', resource: { name: 'memory', target: { type: 'AverageValue', averageValue: '100Mi' } } }],
-    },
-  });
-
-  interface HpaStatus {
-    desiredReplicas?: number;
-    conditions?: { type: string; status: string; reason: string; message: string }[];
-  }
-  const statusOf = async (app: App): Promise<HpaStatus> =>
-    ((await app.get(Resources.HorizontalPodAutoscaler, 'shop'))['status'] ?? {}) as HpaStatus;
-  const scaledTo = async (app: App): Promise<number | undefined> => (await app.canary()).spec.replicas;
-  /** Asserts that the number stays, over several syncs of the autoscaler. */
-  async function stays(app: App, replicas: number, ms = 6_000): Promise<void> {
-    const until = Date.now() + ms;
-    while (Date.now() < until) {
-      expect(await scaledTo(app), 'replicas that are asked for').toBe(replicas);
-      await new Promise((resolve) => setTimeout(resolve, 200));
+/** Says of every pod how much memory it uses, until the returned function is called. */
+function reportMemory(app: App, mebibytes: (pod: KubeObject) => number): () => void {
+  const ending = new AbortController();
+  const report = async (): Promise<void> => {
+    const pods = (await app.pods('app=shop')) as unknown as KubeObject[];
+    for (const pod of pods) {
+      const { name, labels } = pod.metadata;
+      const body: KubeObject & Record<string, unknown> = {
+        apiVersion: 'metrics.k8s.io/v1beta1',
+        kind: 'PodMetrics',
+        metadata: { name, namespace: app.namespace, labels },
+        timestamp: new Date().toISOString(),
+        window: '10s',
+        containers: [{ name: 'shop', usage: { memory: `${mebibytes(pod)}Mi`, cpu: '10m' } }],
+      };
+      await app.client.patch(PodMetrics, app.namespace, name, body, 'apply', { force: true });
     }
-  }
+  };
+  const loop = async (): Promise<void> => {
+    while (!ending.signal.aborted) {
+      await report().catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+  };
+  void loop();
+  return () => ending.abort();
+}
 
+const autoscaler = (namespace: string): KubeObject => ({
+  apiVersion: 'autoscaling/v2',
+  kind: 'HorizontalPodAutoscaler',
+  metadata: { name: 'shop', namespace },
+  spec: {
+    scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'shop' },
+    minReplicas: 2,
+    maxReplicas: 40,
+    metrics: [{ type: 'Resource', resource: { name: 'memory', target: { type: 'AverageValue', averageValue: '100Mi' } } }],
+  },
+});
+
+interface HpaStatus {
+  desiredReplicas?: number;
+  conditions?: { type: string; status: string; reason: string; message: string }[];
+}
+const statusOf = async (app: App): Promise<HpaStatus> =>
+  ((await app.get(Resources.HorizontalPodAutoscaler, 'shop'))['status'] ?? {}) as HpaStatus;
+const scaledTo = async (app: App): Promise<number | undefined> => (await app.canary()).spec.replicas;
+/** Asserts that the number stays, over several syncs of the autoscaler. */
+async function stays(app: App, replicas: number, ms = 6_000): Promise<void> {
+  const until = Date.now() + ms;
+  while (Date.now() < until) {
+    expect(await scaledTo(app), 'replicas that are asked for').toBe(replicas);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+describe.concurrent('K3: an autoscaler counts the pods that the selector matches', () => {
   it('is led to the Canary, whose selector covers only slots with weight: idle pods of the other slot change nothing', async () => {
     const app = await world.app('k3');
     await app.deploy({ replicas: 4 });
     await app.client.create(Resources.HorizontalPodAutoscaler, autoscaler('k3'));
     const written = (await app.get(Resources.HorizontalPodAutoscaler, 'shop'))['spec'];
-    let stable: SlotName = 'blue';
+    let idle: SlotName | undefined = 'green';
     // The pods of the slot that does not serve leak.
-    const leaking = reportMemory(app, (pod) =>
-      pod.metadata.labels?.[SLOT] === undefined || pod.metadata.labels[SLOT] === stable ? 100 : 400,
-    );
+    const leaking = reportMemory(app, (pod) => (idle !== undefined && pod.metadata.labels?.[SLOT] === idle ? 400 : 100));
     try {
       await app.createCanary({ revisions: { warmFor: '10m' } });
       await app.adopted();
@@ -117,17 +115,17 @@ describe.concurrent('K3: an autoscaler counts the pods that the selector matches
         (await statusOf(app)).conditions?.some(({ type, status }) => type === 'ScalingActive' && status === 'True'),
       );
       await stays(app, 4);
+      idle = undefined;
       await app.change();
       await app.ended(1);
-      stable = await app.stableSlot();
-      expect(stable).toBe('green');
-      const idle = stable === 'green' ? 'blue' : 'green';
+      expect(await app.stableSlot()).toBe('green');
+      idle = 'blue';
       expect(await app.pods(`${SLOT}=${idle}`), 'warm pods').toHaveLength(4);
       const scale = (await app.client.raw('/apis/sluice.dev/v1beta1/namespaces/k3/canaries/shop/scale')) as {
         status: { selector: string; replicas: number };
       };
       expect(scale.status).toMatchObject({ replicas: 4 });
-      expect(scale.status.selector).toContain(stable);
+      expect(scale.status.selector).toContain('green');
       expect(scale.status.selector).not.toContain(idle);
       await stays(app, 4);
       expect((await statusOf(app)).conditions?.find(({ type }) => type === 'ScalingActive')).toMatchObject({ status: 'True' });
@@ -137,7 +135,7 @@ describe.concurrent('K3: an autoscaler counts the pods that the selector matches
     // What the pods that serve need counts, and reaches them.
     const growing = reportMemory(app, () => 150);
     try {
-      await world.until('more pods that serve', async () => (await app.pods(`${SLOT}=${stable}`)).length >= 6);
+      await world.until('more pods that serve', async () => (await app.pods(`${SLOT}=green`)).length >= 6);
     } finally {
       growing();
     }
@@ -160,6 +158,59 @@ describe.concurrent('K3: an autoscaler counts the pods that the selector matches
       await app.act('approve');
       await app.ended(1);
       await stays(app, 4, 3_000);
+    } finally {
+      end();
+    }
+  });
+});
+
+describe.concurrent('K3: memory does not fall because there are more pods', () => {
+  it('in the middle of a release, the pods of both versions are not asked for twice, and real growth comes', async () => {
+    const app = await world.app('k3-growth');
+    await app.deploy({ replicas: 4 });
+    await app.client.create(Resources.HorizontalPodAutoscaler, autoscaler('k3-growth'));
+    // 85 % of the target on each pod: four pods are right, and eight that are matched would give seven.
+    let mebibytes = 85;
+    const end = reportMemory(app, () => mebibytes);
+    try {
+      await app.createCanary({ analysis: { stepWeights: null, steps: [{ weight: 50, approve: true }] } });
+      await app.adopted();
+      await app.change();
+      await app.weight(50);
+      await world.until('the autoscaler to ask for more', async () => ((await statusOf(app)).desiredReplicas ?? 0) > 4);
+      const until = Date.now() + 6_000;
+      while (Date.now() < until) {
+        expect((await app.pods('app=shop')).length, 'pods of both versions').toBe(8);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+      mebibytes = 130;
+      await world.until('growth on both sides', async () => (await app.pods('app=shop')).length >= 10);
+      mebibytes = 95;
+      await app.act('approve');
+      expect((await app.ended(1)).result).toBe('Succeeded');
+    } finally {
+      end();
+    }
+  });
+
+  it('an autoscaler that gets no metrics holds the release, and lets it go on when it does', async () => {
+    const app = await world.app('k3-blind');
+    await app.deploy({ replicas: 2 });
+    await app.client.create(Resources.HorizontalPodAutoscaler, autoscaler('k3-blind'));
+    await app.createCanary();
+    await app.adopted();
+    await world.until('an autoscaler that says so', async () =>
+      (await statusOf(app)).conditions?.some(({ type, status }) => type === 'ScalingActive' && status === 'False'),
+    );
+    await app.change();
+    const { message } = await world.until('the hold', async () => {
+      const progressing = await app.condition('Progressing');
+      return progressing.reason === 'AutoscalerInactive' && progressing;
+    });
+    expect(message).toContain('HorizontalPodAutoscaler shop cannot scale (ScalingActive is False: FailedGetResourceMetric');
+    const end = reportMemory(app, () => 100);
+    try {
+      expect((await app.ended(1)).result).toBe('Succeeded');
     } finally {
       end();
     }

@@ -45,6 +45,7 @@ const restart = (source: GitSource, options: Partial<StatusReporterOptions> = {}
     http: createHttp(),
     secret: async () => ({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'token' }, data: { token: Buffer.from('t0ken').toString('base64') } }),
     gitSource: () => source,
+    tenancy: { allowCrossNamespace: false },
     targetCommit: () => undefined,
     clock,
     onFailure: (_, message) => failures.push(message),
@@ -122,7 +123,7 @@ describe('statuses of commits', () => {
 
   it('say that a new commit brings a revision that is quarantined', async () => {
     const again = 'd'.repeat(40);
-    const host = await start(() => ({ status: 201 }), { targetCommit: () => again });
+    const host = await start(() => ({ status: 201 }), { targetCommit: () => ({ commit: again }) });
     const at = '2026-01-02T03:04:00Z';
     host.observe(
       canary({
@@ -135,6 +136,22 @@ describe('statuses of commits', () => {
     const second = server?.asked.find(({ path }) => path.endsWith(again));
     expect(second?.body).toMatchObject({ state: 'failure' });
     expect(second?.body['description']).toContain('does not run again');
+  });
+
+  it('say that a new commit makes the revision that serves already, once', async () => {
+    const same = 'e'.repeat(40);
+    const at = '2026-01-02T03:05:00Z';
+    const idle = (commit: string): CanaryStatus['conditions'] => [{ type: 'Progressing', status: 'False', reason: 'Idle', message: `revision r2 serves; commit ${commit.slice(0, 7)} by Ada makes the same, so there is nothing to release`, lastTransitionTime: at }];
+    const target = { commit: same, syncedAt: at };
+    const host = await start(() => ({ status: 201 }), { targetCommit: () => target });
+    const stable = { revision: 'r2', slot: 'green' as const, commit: COMMIT, source: 'shop/shop' };
+    host.observe(canary({ ...ended('Succeeded'), stable, conditions: idle(COMMIT) }));
+    await told(1);
+    host.observe(canary({ ...ended('Succeeded'), stable, conditions: idle(same) }));
+    host.observe(canary({ ...ended('Succeeded'), stable, conditions: idle(same) }));
+    await told(2);
+    expect(server?.asked[1]?.path).toContain(same);
+    expect(server?.asked[1]?.body).toMatchObject({ state: 'success', description: 'revision r2 serves already; there was nothing to release' });
   });
 
   it('a host that refuses for good is asked once, and it is said', async () => {

@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findKustomize } from '../../../src/git/kustomize.js';
+import { commitTree, createBareRepository } from '../../../src/git/repository.js';
 import { trailersOf } from '../../../src/git/write-back/message.js';
 import { configMap, deployment, GitWorld, revisionOf } from './world.js';
 
@@ -127,6 +129,32 @@ describe('a revert', () => {
     expect(await world.revert({ revision: failed, stable, commit: merge })).toMatchObject({ state: 'Done' });
     expect(await world.file(file)).toContain('reviews:1');
     expect(await world.file('docs/note.md')).toBe('note');
+  });
+
+  it('undoes a squash of several commits as one, and keeps what else it brought outside of the manifests', async () => {
+    const base = await world.commit({ [file]: deployment('reviews', good), 'docs/note.md': 'old\n' });
+    await world.git('branch', 'feature', base);
+    await world.commit({ [file]: deployment('reviews', worse) }, 'Try this', { branch: 'feature' });
+    await world.commit({ [file]: deployment('reviews', bad), 'docs/note.md': 'new\n' }, 'Then that', { branch: 'feature' });
+    const tree = await world.git('rev-parse', 'feature^{tree}');
+    const squash = await world.git('-c', 'user.name=Ada', '-c', 'user.email=ada@shop.invalid', 'commit-tree', tree, '-p', 'main', '-m', 'Feature (#7)\n\n* Try this\n* Then that');
+    await world.git('update-ref', 'refs/heads/main', squash);
+    expect(await world.revert({ revision: failed, stable, commit: squash })).toMatchObject({ state: 'Done' });
+    expect(await world.message()).toMatch(/^Revert "Feature \(#7\)"/);
+    expect(await world.file(file)).toContain('reviews:1');
+    expect(await world.file('docs/note.md')).toBe('new');
+  });
+
+  it('takes the commit of a submodule back, where that is what brought the revision', async () => {
+    world.source('shop', { submodules: true });
+    const parts = join(world.dir, 'parts.git');
+    await createBareRepository(parts);
+    const before = await commitTree(parts, { 'reviews.yaml': deployment('reviews', good) }, { message: 'one' });
+    const after = await commitTree(parts, { 'reviews.yaml': deployment('reviews', bad) }, { message: 'two' });
+    await world.commit({ 'deploy/parts': { submodule: before }, '.gitmodules': '[submodule "parts"]\n\tpath = deploy/parts\n\turl = ../parts.git\n' });
+    const commit = await world.commit({ 'deploy/parts': { submodule: after } }, 'Newer parts');
+    expect(await world.revert({ revision: failed, stable, commit })).toMatchObject({ state: 'Done' });
+    expect(await world.git('rev-parse', 'main:deploy/parts')).toBe(before);
   });
 
   it('would change another object: nothing is pushed, and the object is named', async () => {

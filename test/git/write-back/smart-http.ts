@@ -1,19 +1,24 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
-/** `git http-backend` behind a password, as a Git host serves repositories below a folder. */
-export async function serveSmartHttp(root: string, user: string, password: string): Promise<{ url: string; close(): Promise<void> }> {
+/** `git http-backend` behind a password, as a Git host serves repositories below a folder; over https with a certificate. */
+export async function serveSmartHttp(root: string, user: string, password: string, tls?: { key: string; cert: string }): Promise<{ url: string; authorizations: string[]; close(): Promise<void> }> {
   const backend = join(execFileSync('git', ['--exec-path'], { encoding: 'utf8' }).trim(), 'git-http-backend');
   const expected = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
-  const server = createServer((request, response) => {
+  const authorizations: string[] = [];
+  const handle: RequestListener = (request, response) => {
+    authorizations.push(request.headers.authorization ?? '');
     if (request.headers.authorization !== expected) return void response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end();
     serve(backend, root, user, request, response);
-  });
+  };
+  const server = tls ? createTlsServer(tls, handle) : createServer(handle);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    authorizations,
+    url: `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

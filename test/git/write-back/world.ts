@@ -90,6 +90,8 @@ export class GitWorld {
       http: createHttp(),
       secret: async () => undefined,
       live: () => 'absent',
+      tenancy: { allowCrossNamespace: false },
+      egress: {},
       dataDir: join(this.dir, `data-${life}`),
       assertLeading: () => {},
       signal: new AbortController().signal,

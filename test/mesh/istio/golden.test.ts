@@ -14,7 +14,8 @@ import { canary, Cluster } from './cluster.js';
 
 type Step =
   | { plan: string; extras?: RouteExtras }
-  | { release: true }
+  | { release: true | 'routes' }
+  | { prepare: true }
   | { observe: true }
   | { warnings: true }
   /** A manifest that a syncing tool is about to apply over the live object of that name. */
@@ -63,7 +64,8 @@ function play({ service, canary: name, objects, steps }: Case): unknown {
   };
   for (const step of steps) {
     if ('plan' in step) answer = carryOut(router.plan(cluster.input(subject), weightsOf(step.plan), step.extras));
-    else if ('release' in step) answer = carryOut(router.release(cluster.input(subject)));
+    else if ('release' in step) answer = carryOut(router.release(cluster.input(subject), step.release === 'routes'));
+    else if ('prepare' in step) answer = carryOut(router.prepare(cluster.input(subject)));
     else if ('observe' in step) answer = router.observe(cluster.input(subject));
     else if ('warnings' in step) answer = router.observe(cluster.input(subject)).warnings;
     else if ('service' in step) subject = canary(step.service, name);

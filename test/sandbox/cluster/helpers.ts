@@ -49,7 +49,7 @@ export async function until<T>(
   return poll(() => what, async () => (await check()) || undefined, timeoutMs);
 }
 
-export const container = (extra: Partial<Container> = {}): Container => ({
+const container = (extra: Partial<Container> = {}): Container => ({
   name: 'reviews',
   image: 'docker.io/istio/examples-bookinfo-reviews-v1:1.20.3',
   ports: [{ name: 'http', containerPort: 9080 }],

@@ -16,7 +16,7 @@ export function encodeObject(object: KubeObject): string {
 }
 
 /** A list item: built-in kinds leave `apiVersion` and `kind` out there. */
-export function encodeItem(object: KubeObject, info: ResourceInfo): string {
+function encodeItem(object: KubeObject, info: ResourceInfo): string {
   const versioned = toVersion(object, info);
   if (info.custom) return encodeObject(versioned);
   let text = items.get(versioned);

@@ -6,7 +6,7 @@ import { decodeProtobuf } from '../protobuf/decode.js';
 import type { Schema } from '../schema/types.js';
 
 /** Bodies above this many bytes are refused, as the real server does. */
-export const MAX_BODY_BYTES = 3 * 1024 * 1024;
+const MAX_BODY_BYTES = 3 * 1024 * 1024;
 
 /**
  * Reads a request body.

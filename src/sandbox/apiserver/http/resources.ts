@@ -116,7 +116,7 @@ function optionCauses({ query, contentType }: ResourceRequest): Cause[] {
 const dryRunOf = (query: URLSearchParams): string[] => query.getAll('dryRun').filter((value) => value !== '');
 
 /** @throws ApiError 422 when an option is not understood */
-export function writeContext(request: ResourceRequest): WriteContext {
+function writeContext(request: ResourceRequest): WriteContext {
   const { query, method } = request;
   const causes = optionCauses(request);
   if (causes.length > 0) throw invalidOptions(OPTIONS[method] ?? 'Options', causes);
@@ -135,7 +135,7 @@ export function writeContext(request: ResourceRequest): WriteContext {
 }
 
 /** Delete options come from the body or the query. */
-export function deleteContext(request: ResourceRequest): DeleteContext {
+function deleteContext(request: ResourceRequest): DeleteContext {
   const body = asObject(request.body);
   const option = (key: string): unknown => body[key] ?? request.query.get(key) ?? undefined;
   const policy = option('propagationPolicy');

@@ -5,7 +5,7 @@ import type { Column } from '../types.js';
 type Cell = Column['cell'];
 
 /** Go's `duration.HumanDuration`: two units while the larger one is small, as in kubectl's AGE. @param ms milliseconds */
-export function humanDuration(ms: number): string {
+function humanDuration(ms: number): string {
   const seconds = Math.floor(ms / 1000);
   if (seconds < -1) return '<invalid>';
   if (seconds < 0) return '0s';
@@ -65,7 +65,7 @@ const images = (items: unknown): string =>
     .map((item) => asString(at(item, 'image')))
     .join(',');
 
-export function formatLabels(labels: unknown): string {
+function formatLabels(labels: unknown): string {
   const pairs = Object.entries(asObject(labels)).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return pairs.length === 0 ? '<none>' : pairs.map(([key, value]) => `${key}=${String(value)}`).join(',');
 }
@@ -134,7 +134,7 @@ export const DAEMON_SET: Column[] = [
 ];
 
 /** The STATUS of a pod: the phase, unless a container or the deletion says more. */
-export function podStatus(pod: KubeObject): string {
+function podStatus(pod: KubeObject): string {
   let reason = asString(at(pod, 'status', 'reason')) || asString(at(pod, 'status', 'phase'));
   let hasRunning = false;
   for (const status of asArray(at(pod, 'status', 'containerStatuses')).toReversed()) {

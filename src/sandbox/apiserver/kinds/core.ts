@@ -152,7 +152,7 @@ const eventFields = (event: KubeObject): Record<string, string> => ({
   type: asString(event['type']),
 });
 
-export function validateEvent(object: Json): Cause[] {
+function validateEvent(object: Json): Cause[] {
   const causes = validateMeta(object, dns1123Subdomain);
   const about = asString(at(object, 'involvedObject', 'namespace'));
   const namespace = asString(at(object, 'metadata', 'namespace'));

@@ -95,7 +95,7 @@ function numbers(source: Record<string, string>, type: string): Map<number, stri
   return table;
 }
 
-export const isProtobuf = (body: Buffer): boolean => body.subarray(0, MAGIC.length).toString('latin1') === MAGIC;
+const isProtobuf = (body: Buffer): boolean => body.subarray(0, MAGIC.length).toString('latin1') === MAGIC;
 
 /** Every field of a plain message by number, the last one of each. */
 const flat = (bytes: Buffer): Map<number, Wire> => new Map([...fieldsOf(bytes)].map((field) => [field.number, field]));

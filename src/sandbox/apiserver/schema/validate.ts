@@ -71,7 +71,7 @@ function checkType(value: unknown, schema: Schema, path: string, causes: Cause[]
 const patterns = new Map<string, RegExp | undefined>();
 
 /** Go's RE2 syntax is close to JavaScript's; what cannot be compiled is not checked. */
-export function compilePattern(pattern: string): RegExp | undefined {
+function compilePattern(pattern: string): RegExp | undefined {
   if (!patterns.has(pattern)) {
     try {
       patterns.set(pattern, new RegExp(pattern.replace(/^\(\?i\)/, ''), pattern.startsWith('(?i)') ? 'iu' : 'u'));

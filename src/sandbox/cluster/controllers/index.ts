@@ -5,6 +5,7 @@ import type { EventSink } from '../events.js';
 import { noEvents } from '../events.js';
 import type { ControllerInformers } from '../informers.js';
 import type { ControllerContext } from './context.js';
+import { DaemonSetController } from './daemonset.js';
 import { DeploymentController } from './deployment.js';
 import { EndpointSliceController } from './endpointslice.js';
 import { ReplicaSetController } from './replicaset.js';
@@ -24,7 +25,7 @@ export interface RunningControllers {
 }
 
 /**
- * Starts the built-in controllers that kube-controller-manager runs in a real cluster: Deployments, ReplicaSets and
+ * Starts the built-in controllers that kube-controller-manager runs in a real cluster: Deployments, ReplicaSets, DaemonSets and
  * EndpointSlices. Resolves once the informers, which the caller starts, are in sync.
  */
 export async function startControllers(options: ControllersOptions): Promise<RunningControllers> {
@@ -34,6 +35,7 @@ export async function startControllers(options: ControllersOptions): Promise<Run
   const controllers = [
     new DeploymentController(context),
     new ReplicaSetController(context),
+    new DaemonSetController(context),
     new EndpointSliceController(context),
   ];
   for (const controller of controllers) controller.start();

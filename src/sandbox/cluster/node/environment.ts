@@ -62,7 +62,7 @@ async function secret(pod: Pod, name: string, optional: boolean | undefined, sou
 }
 
 /** The downward API. Fields that the sandbox does not know are empty. */
-export function fieldValue(path: string, { pod, podIP, hostIP }: PodFacts): string {
+function fieldValue(path: string, { pod, podIP, hostIP }: PodFacts): string {
   const keyed = /^metadata\.(labels|annotations)\['(.+)'\]$/.exec(path);
   if (keyed) return pod.metadata[keyed[1] as 'labels' | 'annotations']?.[keyed[2] ?? ''] ?? '';
   const fields: Record<string, string | undefined> = {

@@ -85,7 +85,7 @@ function phaseOf(pod: Pod, containers: ContainerStatus[]): NonNullable<PodStatus
 }
 
 /** Guaranteed: every container limits cpu and memory and asks for as much. BestEffort: none asks or limits. */
-export function qosClass(pod: Pod): string {
+function qosClass(pod: Pod): string {
   const resources = pod.spec.containers.map((container) => container.resources ?? {});
   if (resources.every(({ requests = {}, limits = {} }) => Object.keys({ ...requests, ...limits }).length === 0))
     return 'BestEffort';

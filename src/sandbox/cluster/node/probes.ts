@@ -44,7 +44,7 @@ export const localProber: Prober = {
 };
 
 /** A port's number or name, as the local port that the program really listens on. */
-export function localPort(port: number | string, container: Container, ports: Map<number, number>): number | undefined {
+function localPort(port: number | string, container: Container, ports: Map<number, number>): number | undefined {
   const number =
     typeof port === 'number' ? port : (container.ports?.find(({ name }) => name === port)?.containerPort ?? Number(port));
   return ports.get(number);

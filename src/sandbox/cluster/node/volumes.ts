@@ -4,7 +4,7 @@ import type { Container, Pod, Volume } from '../types.js';
 import type { ConfigSource, Data } from './config.js';
 
 /** A volume that cannot be mounted yet; the pod stays in `ContainerCreating`, as with the kubelet. */
-export class VolumeNotReady extends Error {}
+class VolumeNotReady extends Error {}
 
 /**
  * Writes a pod's ConfigMap and Secret volumes below `directory`/volumes and makes its emptyDirs. Written again when the

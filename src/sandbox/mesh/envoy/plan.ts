@@ -39,7 +39,7 @@ const CLIENT_MARK = '@';
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);
 
 /** Statistics use `.` as their separator and cannot hold `:`. */
-export const statName = (name: string): string => name.replaceAll(':', '_');
+const statName = (name: string): string => name.replaceAll(':', '_');
 
 /** The same cluster may look different from one namespace: then it has a name of its own there. */
 const clusterNamer =

@@ -10,7 +10,7 @@ export interface DatabaseLimits {
 }
 
 /** Raised when a scrape would create more series than the limit allows. */
-export class TooManySeriesError extends Error {
+class TooManySeriesError extends Error {
   constructor(limit: number) {
     super(`the sandbox Prometheus holds its limit of ${limit} series: lower the number of label values that the targets export`);
     this.name = 'TooManySeriesError';

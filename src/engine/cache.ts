@@ -161,7 +161,7 @@ export function createCache(client: KubeClient, options: CacheOptions = {}): Cac
     metricTemplates: make(SluiceResources.MetricTemplate),
     alertProviders: make(SluiceResources.AlertProvider),
     deployments: make<KubeObject>(Resources.Deployment, OVERLAID).index(Index.canary, byCanary),
-    daemonSets: make<KubeObject>(Resources.DaemonSet, { ...OVERLAID, transform: (object) => slimManagers({ ...object, kind: 'DaemonSet' }) }).index(Index.canary, byCanary),
+    daemonSets: make<KubeObject>(Resources.DaemonSet, OVERLAID).index(Index.canary, byCanary),
     pods: make<KubeObject>(Resources.Pod, { labelSelector: Labels.canary, transform: slimPod }).index(Index.slot, slotKey),
     services: make<KubeObject>(Resources.Service, OVERLAID)
       .index(Index.canary, byCanary)

@@ -6,7 +6,7 @@ export default defineConfig({
     globalSetup: ['test/e2e/build.ts'],
     testTimeout: 300_000,
     hookTimeout: 1_800_000,
-    fileParallelism: false,
-    maxWorkers: 1,
+    // Each file has a control plane of its own, and mostly waits.
+    maxWorkers: 2,
   },
 });

@@ -10,6 +10,10 @@ import { layOver, liftOff, overlayManifest } from '../../src/core/overlay.js';
 import { compilePlan } from '../../src/core/plan.js';
 import { podTemplateSchema } from '../../src/core/pod-template.js';
 import { makeRevision } from '../../src/core/revision.js';
+import { inactivity, metricsOf, slimAutoscaler } from '../../src/engine/autoscaler-state.js';
+import { isReady, podLabels, readTemplate, readWorkload, readyIn } from '../../src/engine/facts.js';
+import { podFailure } from '../../src/engine/pod-failure.js';
+import { budgetKeys, scaledCanary, scaledDeployment, selectsPods } from '../../src/engine/selecting.js';
 import { readAnnouncement, isAuthentic, type HookType } from '../../src/git/announcement.js';
 import { digestOf, parseManifests } from '../../src/git/manifests.js';
 import { SyncError } from '../../src/git/reasons.js';
@@ -94,8 +98,9 @@ const named = (object: unknown, base: KubeObject): KubeObject => {
 };
 
 const router = createIstioRouter();
-function route(services: KubeObject[], rules: KubeObject[], own: boolean): void {
-  const spec = canarySpec.parse(own ? CANARY : SHORT);
+function route(services: KubeObject[], rules: KubeObject[], own: boolean, routing: 'services' | 'subsets' = 'services'): void {
+  const { service, ...rest } = canarySpec.parse(own ? CANARY : SHORT);
+  const spec = { ...rest, service: { ...service, routing } };
   const input = { canary: subject(spec), names: canaryNames(spec), virtualServices: services, destinationRules: rules };
   const before = JSON.stringify(input);
   router.observe(input);
@@ -104,6 +109,7 @@ function route(services: KubeObject[], rules: KubeObject[], own: boolean): void 
     if (problems.length > 0 && writes.length > 0) throw new Error('it writes though it has problems');
     for (const { message } of problems) short(message, 'a problem');
   }
+  router.prepare(input);
   router.release(input);
   for (const live of services) router.overlay(services[0] ?? live, live);
   if (JSON.stringify(input) !== before) throw new Error('its input was changed');
@@ -117,6 +123,23 @@ const MANIFESTS = [
 ];
 
 const TEMPLATE = { metadata: { labels: { app: 'reviews' } }, spec: { containers: [{ name: 'a', image: 'b', envFrom: [{ configMapRef: { name: 'c' } }], env: [{ name: 'd', valueFrom: { secretKeyRef: { name: 'e', key: 'f' } } }] }], volumes: [{ name: 'g', configMap: { name: 'h' } }] } };
+
+/** By the kind that they are said to be. */
+const OBJECTS = new Map<string, unknown>([
+  ['Deployment', { spec: { replicas: 2, template: TEMPLATE }, status: { observedGeneration: 1, readyReplicas: 2, replicas: 2, conditions: [{ type: 'Progressing', status: 'True', reason: 'x' }] } }],
+  ['DaemonSet', { spec: { template: { ...TEMPLATE, spec: { ...TEMPLATE.spec, nodeSelector: { 'sluice.dev/nowhere': 'true' } } } }, status: { observedGeneration: 1, desiredNumberScheduled: 2, currentNumberScheduled: 2, numberMisscheduled: 0, numberReady: 2 } }],
+  ['Pod', { status: { phase: 'Pending', conditions: [{ type: 'Ready', status: 'False' }], containerStatuses: [{ name: 'a', ready: false, state: { waiting: { reason: 'ImagePullBackOff', message: 'no' } } }] } }],
+  ['EndpointSlice', { endpoints: [{ conditions: { ready: true }, targetRef: { name: 'a' } }] }],
+  ['PodDisruptionBudget', { spec: { minAvailable: 1, selector: { matchLabels: { app: 'reviews' }, matchExpressions: [{ key: 'a', operator: 'In', values: ['b'] }] } } }],
+  [
+    'HorizontalPodAutoscaler',
+    {
+      spec: { scaleTargetRef: { kind: 'Deployment', name: 'reviews' }, metrics: [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } } }] },
+      status: { conditions: [{ type: 'ScalingActive', status: 'False', reason: 'a', message: 'b' }], currentMetrics: [{ type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: 90, averageValue: '100m' } } }] },
+    },
+  ],
+  ['ScaledObject', { spec: { scaleTargetRef: { kind: 'Canary', name: 'reviews' }, triggers: [{ type: 'kafka', metadata: { hostFromEnv: 'A' } }] } }],
+]);
 
 const answering = (answer: { status: number; body: string; headers?: Record<string, string> }): Http => ({ send: () => Promise.resolve({ headers: {}, ...answer }), close: () => {} });
 const ANSWERS = [
@@ -191,8 +214,8 @@ const hook = (answer: { status: number; body: string; after: string }): Promise<
 };
 
 export const TARGETS: Target[] = [
-  target('VirtualServices and DestinationRules', fc.tuple(spoilt(virtualService(), virtualService({ 'sluice.dev/overlay': memo })), spoilt(rule), fc.boolean()), ([service, other, own]) =>
-    route([named(service, virtualService())], [named(other, rule)], own),
+  target('VirtualServices and DestinationRules', fc.tuple(spoilt(virtualService(), virtualService({ 'sluice.dev/overlay': memo })), spoilt(rule), fc.boolean(), fc.constantFrom('services' as const, 'subsets' as const)), ([service, other, own, routing]) =>
+    route([named(service, virtualService())], [named(other, rule)], own, routing),
   ),
   target('remembered overlays', fc.tuple(spoiltText(memo, JSON.stringify({ canary: 'reviews', user: { '/spec/replicas': 3 }, ours: { '/spec/replicas': 0 } })), fc.array(fc.tuple(text(), fc.oneof(text(), fc.integer(), fc.constant(null))))), ([annotation, pairs]) => {
     const paths = JSON.stringify({ canary: 'reviews', user: Object.fromEntries(pairs.map(([path, value]) => [`/${path}`, value])), ours: {} });
@@ -215,6 +238,25 @@ export const TARGETS: Target[] = [
   target('pod templates', spoilt<unknown>(TEMPLATE), (template) => {
     const read = podTemplateSchema.safeParse(template);
     if (read.success) makeRevision(read.data, []);
+  }),
+  target('workloads, budgets and autoscalers', fc.tuple(fc.constantFrom(...OBJECTS.keys()), spoilt<unknown>(...OBJECTS.values())), ([kind, object]) => {
+    const { metadata: _, ...content } = (typeof object === 'object' && object !== null ? object : {}) as Record<string, unknown>;
+    // What the API server itself answers for has its form; the rest was written by anybody, where a schema is wide or missing.
+    const live = { ...content, apiVersion: 'v1', kind, metadata: { name: 'reviews', namespace: 'shop', generation: 1 } } as KubeObject;
+    readWorkload(live);
+    podLabels(live);
+    readTemplate(live);
+    podFailure(live);
+    isReady(live);
+    readyIn(live);
+    budgetKeys(live);
+    selectsPods(live, { app: 'reviews' });
+    scaledCanary(live);
+    scaledDeployment(live);
+    const slim = slimAutoscaler(live);
+    inactivity(slim);
+    const { loadRatio } = metricsOf(slim);
+    if (loadRatio !== undefined && !Number.isFinite(loadRatio)) throw new Error(`a load of ${loadRatio}`);
   }),
   target('Git manifests', spoiltText(...MANIFESTS), (manifest) => {
     const { objects, failures } = parseManifests('a.yaml', manifest);

@@ -108,6 +108,10 @@ export const analysis = withRules(
       .boolean()
       .optional()
       .describe('A weight is left only when the canary got that share of the requests, as far as their number can tell. The deadline runs meanwhile.'),
+    canaryReplicas: z
+      .enum(['full', 'proportional'])
+      .optional()
+      .describe('Pods of the canary while it is judged: as many as the stable version has (`full`, the default), or as its weight needs (`proportional`). Before all traffic moves it always has all of them. A step that names its own replicas has those.'),
     warmup: duration().default('60s').describe('Latency is judged only on requests this long after the first weight: caches and compilers need time. Errors count at once.'),
     primaryReadyThreshold: z.int().min(1).max(100).default(100).describe('Percent of the stable pods that must be ready for the run to advance.'),
     canaryReadyThreshold: z.int().min(1).max(100).default(100).describe('Percent of the canary pods that must be ready before a weight is raised (rounded up).'),
@@ -261,8 +265,8 @@ export const canarySpec = withRules(
 }),
   [
     {
-      rule: "self.targetRef.kind != 'DaemonSet' || (!has(self.replicas) && (!has(self.analysis.steps) || !self.analysis.steps.exists(s, has(s.replicas))))",
-      message: 'a DaemonSet has a pod on every node: leave replicas out',
+      rule: "self.targetRef.kind != 'DaemonSet' || (!has(self.replicas) && !has(self.analysis.canaryReplicas) && (!has(self.analysis.steps) || !self.analysis.steps.exists(s, has(s.replicas))))",
+      message: 'a DaemonSet has a pod on every node: leave replicas and canaryReplicas out',
     },
   ],
 );

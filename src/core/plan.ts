@@ -44,10 +44,20 @@ function linear(stepWeight: number, maxWeight: number): number[] {
 
 /** The steps of a run. `maxWeight` caps the last one, so 20 up to 50 is 20, 40, 50. */
 export const compilePlan = perObject((analysis: AnalysisSpec): PlanStep[] => {
+  const plan = stepsOf(analysis);
+  return analysis.canaryReplicas === 'proportional' ? plan.map(proportional) : plan;
+});
+
+/** No more pods than the step's share of the requests needs, copies included; {@link replicasOf} sees to matches. */
+function proportional(step: PlanStep): PlanStep {
+  return step.replicas === undefined ? { ...step, replicas: `${Math.max(1, step.weight, step.mirror ?? 0)}%` } : step;
+}
+
+function stepsOf(analysis: AnalysisSpec): PlanStep[] {
   if (analysis.steps) return analysis.steps.map((step) => explicit(step, durationMs(analysis.interval)));
   if (analysis.iterations !== undefined) return iterated(analysis, analysis.iterations);
   return weighted(analysis);
-});
+}
 
 function explicit({ weight, hold, approve, match, mirror, fault, replicas }: StepSpec, intervalMs: number): PlanStep {
   return {

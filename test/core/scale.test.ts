@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { slotWith, type Situation } from './builders.js';
+import { blue, slotWith, type Situation } from './builders.js';
 import { sentences } from './sentences.js';
 
 const target = (userReplicas: number, more: Partial<NonNullable<Situation['observed']['target']>> = {}): NonNullable<Situation['observed']['target']> => ({ replicas: 0, readyReplicas: 0, overlaid: true, userReplicas, ...more });
@@ -46,6 +46,26 @@ sentences('how many pods', {
     canary.running(20).with({ replicas: 0 }).decide();
     expect(canary.effects('scaleSlot')).toEqual([]);
     expect(canary.progress.reason).toBe('NoReplicas');
+  },
+  'a proportional canary has what each weight needs, and all pods before everything moves to it': (canary) => {
+    canary.with({ replicas: 10, analysis: { canaryReplicas: 'proportional', stepWeights: [20, 50] } }).blue(slotWith('a1', 10));
+    expect(canary.wants('b2').decide().effects('fillSlot')).toMatchObject([{ slot: 'green', replicas: 2 }]);
+    expect(canary.green(slotWith('b2', 2)).decide().written).toEqual(blue(80));
+    canary.weights(80).decide().later(10).decide();
+    expect(canary.effects('scaleSlot')).toMatchObject([{ slot: 'green', replicas: 5 }]);
+    expect(canary.written).toBeUndefined();
+    expect(canary.green(slotWith('b2', 5)).decide().written).toEqual(blue(50));
+    canary.weights(50).decide().later(10).decide();
+    expect(canary.effects('scaleSlot')).toMatchObject([{ slot: 'green', replicas: 10 }]);
+    expect(canary.written).toBeUndefined();
+    expect(canary.green(slotWith('b2', 10)).decide().written).toEqual(blue(0));
+  },
+  'a proportional canary has all pods where copies of everything, or requests by a match, lead': (canary) => {
+    const match = [{ headers: { user: { exact: 'jason' } } }];
+    for (const analysis of [{ mirror: true, stepWeights: [20] }, { stepWeights: undefined, steps: [{ weight: 10, match, approve: false }] }]) {
+      const other = canary.with({ replicas: 4, analysis: { ...analysis, canaryReplicas: 'proportional' } }).blue(slotWith('a1', 4)).wants('b2').decide();
+      expect(other.effects('fillSlot')).toMatchObject([{ slot: 'green', replicas: 4 }]);
+    }
   },
   'an autoscaler reads only the pods that have weight': (canary) => {
     expect(canary.green(slotWith('z9', 2)).decide().status).toMatchObject({ replicas: 2, selector: 'sluice.dev/canary=reviews,sluice.dev/slot in (blue)' });

@@ -112,6 +112,6 @@ describe.concurrent('a DaemonSet', () => {
 
   it('has no number of replicas: one that is written is refused', async () => {
     const shop = await world.shop();
-    expect(() => shop.put(subject({ replicas: 3 }))).toThrow(/a DaemonSet has a pod on every node: leave replicas out/);
+    expect(() => shop.put(subject({ replicas: 3 }))).toThrow(/a DaemonSet has a pod on every node: leave replicas and canaryReplicas out/);
   });
 });

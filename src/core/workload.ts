@@ -17,7 +17,8 @@ export interface RevisionData {
   configs: { kind: ConfigReference['kind']; name: string; snapshot: string | null }[];
 }
 
-const slotLabels = (identity: Identity, slot: SlotName): Record<string, string> => ({ [Labels.canary]: identity.name, [Labels.slot]: slot });
+/** Labels of everything that belongs to a slot. */
+export const slotLabels = (identity: Identity, slot: SlotName): Record<string, string> => ({ [Labels.canary]: identity.name, [Labels.slot]: slot });
 
 interface LabelSelector {
   matchLabels?: Record<string, string>;
@@ -93,36 +94,5 @@ export function slotWorkload(identity: Identity, slot: SlotName, revision: strin
       labels: { ...slotLabels(identity, slot), [Labels.revision]: revision },
     },
     spec: { ...shared, ...size, selector: { matchLabels: slotLabels(identity, slot) } },
-  };
-}
-
-function servicePorts(spec: CanarySpec): unknown[] {
-  const { port, portName, targetPort, appProtocol } = spec.service;
-  return [{ name: portName, port, protocol: 'TCP', targetPort: targetPort ?? port, ...(appProtocol ? { appProtocol } : {}) }];
-}
-
-/** Ports of the user's Service without what the server allocates. */
-function portsLike(service: KubeObject): unknown[] | undefined {
-  const ports = (service['spec'] as { ports?: Record<string, unknown>[] } | undefined)?.ports;
-  return ports?.map((port) => Object.fromEntries(Object.entries(port).filter(([key]) => key !== 'nodePort')));
-}
-
-/** The Service of a slot: the ports of the Service that callers use, and a selector that never changes. */
-export function slotService(identity: Identity, slot: SlotName, like: KubeObject | undefined): KubeObject {
-  return {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: canaryNames(identity.spec).slots[slot], namespace: identity.namespace, labels: slotLabels(identity, slot) },
-    spec: { type: 'ClusterIP', ports: (like && portsLike(like)) ?? servicePorts(identity.spec), selector: slotLabels(identity, slot) },
-  };
-}
-
-/** The Service that callers use, where the user has none. */
-export function callerService(identity: Identity, selector: Record<string, string>): KubeObject {
-  return {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: canaryNames(identity.spec).service, namespace: identity.namespace, labels: { [Labels.canary]: identity.name } },
-    spec: { type: 'ClusterIP', ports: servicePorts(identity.spec), selector },
   };
 }

@@ -4,7 +4,8 @@ import { canaryNames, SLOTS } from '../core/names.js';
 import type { Effect } from '../core/observation.js';
 import { layOver, liftOff, pointer, readOverlay, type Fields } from '../core/overlay.js';
 import type { PodTemplate } from '../core/pod-template.js';
-import { callerService, slotService, slotWorkload, type Identity } from '../core/workload.js';
+import { callerService, slotService, slotServicePatch } from '../core/services.js';
+import { slotWorkload, type Identity } from '../core/workload.js';
 import { isNotFound, Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
 import { attachmentWrites } from './attachments.js';
 import { Index, keyOf, selectorOf, type Cache } from './cache.js';
@@ -110,29 +111,17 @@ async function createServices(context: ApplyContext): Promise<void> {
     const live = cache.services.get(identity.namespace, names.slots[slot]);
     const wanted = slotService(identity, slot, callers);
     if (!live) await writer.create(Resources.Service, wanted, cache.services);
-    else await keepPorts(context, live, wanted);
+    else await keepAlike(context, live, wanted);
   }
   if (callers) return;
   const labels = (targetOf(cache, canary)?.['spec'] as { selector?: { matchLabels?: Record<string, string> } } | undefined)?.selector?.matchLabels;
   if (labels) await writer.create(Resources.Service, callerService(identity, labels), cache.services);
 }
 
-interface PortLike {
-  name?: string;
-  port?: number;
-  protocol?: string;
-  targetPort?: unknown;
-  appProtocol?: string;
-}
-const portsText = (service: KubeObject): string =>
-  JSON.stringify(
-    ((service['spec'] as { ports?: PortLike[] } | undefined)?.ports ?? []).map((port) => [port.name, port.port, port.protocol ?? 'TCP', port.targetPort ?? port.port, port.appProtocol]),
-  );
-
-async function keepPorts({ cache, writer, canary }: ApplyContext, live: KubeObject, wanted: KubeObject): Promise<void> {
+async function keepAlike({ cache, writer, canary }: ApplyContext, live: KubeObject, wanted: KubeObject): Promise<void> {
   assertOurs(live, canary);
-  if (portsText(live) === portsText(wanted)) return;
-  await writer.patch(Resources.Service, live, versioned({ spec: { ports: (wanted['spec'] as { ports: unknown }).ports } }, live), cache.services);
+  const patch = slotServicePatch(live, wanted);
+  if (patch) await writer.patch(Resources.Service, live, versioned(patch, live), cache.services);
 }
 
 async function fillSlot(context: ApplyContext, effect: Extract<Effect, { type: 'fillSlot' }>): Promise<void> {

@@ -150,6 +150,8 @@ export class World {
         threshold: 2,
         stepWeights: this.plan,
         warmup: '5s',
+        // Drawn from the seed, as the subsets are.
+        ...(this.setting.seed % 5 === 0 ? { canaryReplicas: 'proportional' } : {}),
         metrics: [
           { name: 'request-success-rate', thresholdRange: { min: 99 } },
           { name: 'request-duration', thresholdRange: { max: 500 } },

@@ -53,7 +53,12 @@ describe.concurrent('I3: adoption and release, in the order that proxies need', 
   it('adopts: Services, ready slot, a wait, routes, a wait, the callers’ Service, a wait, then the target’s pods go', async () => {
     const app = await world.app('i3-adopt');
     await app.adopt({ template: readyAfter(500), canary });
-    const writes = await writesIn('i3-adopt');
+    const isTarget = (event: AuditEvent): boolean => event.objectRef?.resource === 'deployments' && event.objectRef.name === 'shop' && bodyOf(event).includes('"replicas":0');
+    // The end of the adoption is decided, and stored, before its last write.
+    const writes = await world.until('the write of the target', async () => {
+      const all = await writesIn('i3-adopt');
+      return all.some(isTarget) && all;
+    });
     const first = (what: string, match: (event: AuditEvent) => boolean): AuditEvent => {
       const found = writes.find(match);
       if (!found) throw new Error(`there was no write of ${what}`);
@@ -70,11 +75,7 @@ describe.concurrent('I3: adoption and release, in the order that proxies need', 
       'the callers’ Service',
       ({ verb, objectRef }) => verb === 'patch' && objectRef?.resource === 'services' && objectRef.name === 'shop',
     );
-    const target = first(
-      'the target',
-      (event) =>
-        event.objectRef?.resource === 'deployments' && event.objectRef.name === 'shop' && bodyOf(event).includes('"replicas":0'),
-    );
+    const target = first('the target', isTarget);
     expect(at(service)).toBeLessThanOrEqual(at(slot));
     // The slot was ready half a second after it was made, and proxies had the drain to learn of its endpoints.
     expect(at(route) - at(slot)).toBeGreaterThanOrEqual(500 + DRAIN_MS - LEEWAY_MS);

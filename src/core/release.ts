@@ -62,6 +62,8 @@ function announce(draft: Draft): void {
 function emptied(draft: Draft, name: 'blue' | 'green'): boolean {
   const slot = draft.slot(name);
   if (slot.revision === undefined || (slot.replicas === 0 && slot.pods === 0)) return true;
+  // Somebody took the routes to the subsets away: callers go by the Service, which selects both slots, until it selects the target.
+  if (hasSubsets(draft.spec) && draft.weights === undefined) return true;
   // Somebody may have changed the routes or a Service meanwhile: then callers would never leave it.
   if (draft.weights && !draft.drained(name)) leadToStable(draft);
   empty(draft, name);

@@ -1,16 +1,15 @@
 import { Annotations, FINALIZER, Labels, SluiceResources, type Canary, type SlotName } from '../api/index.js';
-import { NOWHERE, NOWHERE_FIELD, runsNowhere } from '../core/daemon-set.js';
+import { NOWHERE, NOWHERE_FIELD } from '../core/daemon-set.js';
 import { canaryNames, SLOTS } from '../core/names.js';
 import type { Effect } from '../core/observation.js';
 import { layOver, liftOff, pointer, readOverlay, type Fields } from '../core/overlay.js';
-import type { PodTemplate } from '../core/pod-template.js';
 import { callerService, slotService, slotServicePatch } from '../core/services.js';
 import { slotWorkload, type Identity } from '../core/workload.js';
 import { isNotFound, Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
 import { attachmentWrites } from './attachments.js';
 import { Index, keyOf, selectorOf, type Cache } from './cache.js';
 import { Terminal, Waiting } from './errors.js';
-import { podLabels } from './facts.js';
+import { podLabels, readWorkload } from './facts.js';
 import { callerServices, isRouted, markedPods, routeInput, TARGET_MARK } from './observe.js';
 import type { ObjectWrite, RoutePlan, Router } from './ports.js';
 import { readRevision, revisionObjects, snapshotResource, type Desired } from './revisions.js';
@@ -155,8 +154,6 @@ async function scaleSlot({ cache, writer, canary }: ApplyContext, slot: SlotName
   else await writer.scale(resource, live, replicas, informer);
 }
 
-const templateOf = (workload: KubeObject): PodTemplate | undefined => (workload['spec'] as { template?: PodTemplate } | undefined)?.template;
-
 /** Takes a DaemonSet's pods away, or lets it have them. */
 async function runNowhere(writer: Writer, live: KubeObject, away: boolean, informer: IndexedInformer<KubeObject>): Promise<void> {
   const { resourceVersion } = live.metadata;
@@ -282,7 +279,7 @@ async function restoreTarget(context: ApplyContext, replicas: number): Promise<v
     if (lifted) await writer.patch(resource, target, versioned(lifted, target), informer);
     const now = informer.get(target.metadata.namespace, target.metadata.name);
     // An overlay that lost its memo left this behind.
-    if (now && runsNowhere(templateOf(now))) await runNowhere(writer, now, false, informer);
+    if (now && readWorkload(now)?.spec?.replicas === 0) await runNowhere(writer, now, false, informer);
     return;
   }
   const patch = { ...lifted, spec: { ...(lifted?.['spec'] as object | undefined), replicas } };

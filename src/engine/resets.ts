@@ -3,22 +3,13 @@ import { OWN_MANAGERS } from '../core/names.js';
 import type { Reset } from '../core/observation.js';
 import { resetFields } from '../core/overlay.js';
 import type { KubeObject } from '../kube/index.js';
+import { ownsField } from '../kube/managed-fields.js';
 import { Index, overlaidKey, type Cache } from './cache.js';
-
-/** True when a field manager's `fieldsV1` holds the field, or a part of it. */
-function owns(fieldsV1: unknown, pointer: string): boolean {
-  let node = fieldsV1;
-  for (const part of pointer.split('/').slice(1)) {
-    node = typeof node === 'object' && node !== null ? (node as Record<string, unknown>)[`f:${part}`] : undefined;
-    if (node === undefined) return false;
-  }
-  return true;
-}
 
 /** Who, other than Sluice, wrote a field last; undefined when the server does not tell. */
 export function foreignOwner(object: KubeObject, pointer: string): string | undefined {
   const owners = (object.metadata.managedFields ?? []).filter(
-    ({ manager, fieldsV1 }) => manager !== undefined && !OWN_MANAGERS.includes(manager) && owns(fieldsV1, pointer),
+    ({ manager, fieldsV1 }) => manager !== undefined && !OWN_MANAGERS.includes(manager) && ownsField(fieldsV1, pointer),
   );
   return owners.sort((a, b) => (b.time ?? '').localeCompare(a.time ?? ''))[0]?.manager;
 }

@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isLoopback } from '../net/host.js';
 
 /** What a child needs of our environment. Everything else stays out: above all GIT_*, SSH_ASKPASS and the user's XDG folders. */
 const INHERITED = [
@@ -82,21 +83,14 @@ export function gitEnvironment(home: string, host?: string, parent: NodeJS.Proce
     GIT_LITERAL_PATHSPECS: '1',
     GIT_OPTIONAL_LOCKS: '0',
   };
-  return host !== undefined && !isLoopback(host) ? { ...environment, ...pick(parent, PROXIES) } : environment;
+  return host !== undefined && !staysHere(host) ? { ...environment, ...pick(parent, PROXIES) } : environment;
 }
 
 /** Whether the environment names a proxy for other machines. */
 export const usesProxy = (parent: NodeJS.ProcessEnv = process.env): boolean => PROXIES.some((name) => name.toLowerCase() !== 'no_proxy' && Boolean(parent[name]));
 
-export function isLoopback(host: string): boolean {
-  const name = host
-    .toLowerCase()
-    .replace(/^\[|\]$/g, '')
-    .replace(/\.$/, '');
-  return (
-    name === '' || name === 'localhost' || name.endsWith('.localhost') || name === '::1' || /^127\.\d+\.\d+\.\d+$/.test(name)
-  );
-}
+/** Whether Git stays on this machine: at an address of its own, or in a folder, which has no host. */
+export const staysHere = (host: string): boolean => host === '' || isLoopback(host.replace(/\.$/, ''));
 
 /** A word that a POSIX shell takes as it is. */
 export const shellWord = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;

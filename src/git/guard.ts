@@ -2,7 +2,8 @@ import { createServer, request as ask, type IncomingMessage, type ServerResponse
 import { connect, isIP, type AddressInfo, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { checkHost, EgressDenied, isLinkLocal, lookupUnder, type EgressPolicy } from '../net/egress.js';
-import { isLoopback, usesProxy } from './environment.js';
+import { bareHost } from '../net/host.js';
+import { staysHere, usesProxy } from './environment.js';
 import type { RemoteUrl } from './url.js';
 
 /** Watches over one conversation of Git with a remote. */
@@ -26,7 +27,7 @@ const FOR_PROXY = new Set(['proxy-connection', 'proxy-authorization', 'connectio
  */
 export async function guardRemote(url: RemoteUrl, policy: EgressPolicy): Promise<Guard> {
   if (url.protocol === 'file' || policy.allowLinkLocal) return OPEN;
-  if (url.protocol !== 'ssh' && (isLoopback(url.host) || !usesProxy())) {
+  if (url.protocol !== 'ssh' && (staysHere(url.host) || !usesProxy())) {
     checkHost(new URL(url.text), policy);
     return startProxy(policy);
   }
@@ -35,7 +36,7 @@ export async function guardRemote(url: RemoteUrl, policy: EgressPolicy): Promise
 }
 
 function judge(hostname: string, policy: EgressPolicy): Promise<void> {
-  const host = hostname.replace(/^\[|\]$/g, '');
+  const host = bareHost(hostname);
   return new Promise((resolve, reject) => {
     if (isIP(host)) return isLinkLocal(host) ? reject(new EgressDenied(host, host)) : resolve();
     // A name that is not known here is known to a proxy, or Git says that it is not.
@@ -89,7 +90,7 @@ function tunnel(policy: EgressPolicy, { url = '' }: IncomingMessage, socket: Dup
     refuse(error);
     return undefined;
   }
-  const upstream = connect({ host: bare(target.hostname), port: Number(target.port || 443), lookup: lookupUnder(policy) });
+  const upstream = connect({ host: bareHost(target.hostname), port: Number(target.port || 443), lookup: lookupUnder(policy) });
   upstream.once('error', refuse);
   upstream.once('connect', () => {
     socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
@@ -116,7 +117,7 @@ function forward(policy: EgressPolicy, request: IncomingMessage, response: Serve
   }
   const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => !FOR_PROXY.has(name)));
   const { hostname, port, pathname, search } = url;
-  const upstream = ask({ host: bare(hostname), port: port || 80, path: `${pathname}${search}`, method: request.method, headers, lookup: lookupUnder(policy), agent: false });
+  const upstream = ask({ host: bareHost(hostname), port: port || 80, path: `${pathname}${search}`, method: request.method, headers, lookup: lookupUnder(policy), agent: false });
   upstream.on('error', refuse);
   upstream.on('response', (answer) => {
     response.writeHead(answer.statusCode ?? 502, answer.headers);
@@ -126,5 +127,3 @@ function forward(policy: EgressPolicy, request: IncomingMessage, response: Serve
   response.on('close', () => upstream.destroy());
   request.pipe(upstream);
 }
-
-const bare = (hostname: string): string => hostname.replace(/^\[|\]$/g, '');

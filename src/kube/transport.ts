@@ -3,6 +3,7 @@ import https from 'node:https';
 import type { ClusterAccess } from './kubeconfig.js';
 import type { Credentials } from './credentials.js';
 import { KubeError } from './types.js';
+import { bareHost } from '../net/host.js';
 
 export interface TransportRequest {
   method: string;
@@ -36,7 +37,7 @@ export function createTransport(access: ClusterAccess): Transport {
     if (request.body !== undefined) headers['content-length'] = Buffer.byteLength(request.body);
     const options = {
       agent: credentials.agent,
-      host: base.hostname.replace(/^\[|\]$/g, ''),
+      host: bareHost(base.hostname),
       port: base.port,
       path: `${base.pathname.replace(/\/$/, '')}${request.path}`,
       method: request.method,

@@ -2,6 +2,7 @@ import { lookup as systemLookup } from 'node:dns';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
+import { bareHost } from './host.js';
 
 /** What the addresses that users write may lead to. */
 export interface EgressPolicy {
@@ -35,18 +36,12 @@ export function isLinkLocal(address: string): boolean {
   return linkLocal.check(address.split('%')[0] ?? '', family === 4 ? 'ipv4' : 'ipv6');
 }
 
-/** Whether a host name of a URL (brackets of IPv6 included) is this machine. */
-export function isLoopback(hostname: string): boolean {
-  const host = bare(hostname);
-  return host === 'localhost' || host.endsWith('.localhost') || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
-}
-
 /**
  * Refuses a URL whose host is itself a denied address. Names are judged when they are resolved, by {@link guardedAgents}.
  * @throws EgressDenied
  */
 export function checkHost(url: URL, policy: EgressPolicy): void {
-  const host = bare(url.hostname);
+  const host = bareHost(url.hostname);
   if (!policy.allowLinkLocal && isLinkLocal(host)) throw new EgressDenied(host, host);
 }
 
@@ -84,5 +79,3 @@ export function lookupUnder(policy: EgressPolicy): LookupFunction {
     });
   };
 }
-
-const bare = (hostname: string): string => hostname.replace(/^\[|\]$/g, '').toLowerCase();

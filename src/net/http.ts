@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import axios, { isAxiosError, type AxiosInstance } from 'axios';
-import { checkHost, EgressDenied, guardedAgents, isLoopback, type Agents, type EgressPolicy } from './egress.js';
+import { checkHost, EgressDenied, guardedAgents, type Agents, type EgressPolicy } from './egress.js';
+import { isLoopback } from './host.js';
 
 export interface HttpRequest {
   method: 'GET' | 'POST';

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createMetricsSource } from '../../src/metrics/index.js';
 import type { MeasureRequest, Measurement } from '../../src/engine/ports.js';
-import { requests, scriptedServer, vector, type Answer, type Asked } from './scripted-server.js';
+import { QUESTION, requests, scriptedServer, vector, type Answer, type Asked } from './scripted-server.js';
 
 const T0 = Date.parse('2030-01-01T12:00:00Z');
 const closers: (() => void)[] = [];
@@ -22,14 +22,8 @@ async function world(answer: (asked: Asked) => Answer) {
   );
   const measure = (over: Partial<MeasureRequest> = {}): Promise<Measurement> =>
     source.measure({
-      metric: 'request-success-rate',
+      ...QUESTION,
       server: server.url,
-      namespace: 'default',
-      name: 'reviews',
-      target: 'reviews',
-      revision: 'abc',
-      service: 'reviews-green',
-      stableService: 'reviews-blue',
       from: T0,
       to: T0 + 10_000,
       ...over,

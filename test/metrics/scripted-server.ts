@@ -62,3 +62,14 @@ export const requests = (
   { destination_service_namespace: namespace, destination_service_name: service, response_code: code },
   String(value),
 ];
+
+/** What a Canary in the middle of a run asks, but for the server and the time. */
+export const QUESTION = {
+  metric: 'request-success-rate',
+  namespace: 'default',
+  name: 'reviews',
+  target: 'reviews',
+  revision: 'abc',
+  service: 'reviews-green',
+  stableService: 'reviews-blue',
+} as const;

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createMetricsSource } from '../../src/metrics/index.js';
 import { startPrometheus, type Prometheus } from '../../src/sandbox/prometheus/index.js';
+import { QUESTION } from './scripted-server.js';
 
 const T0 = Math.floor(Date.now() / 5_000) * 5_000 - 600_000;
 
@@ -29,14 +30,9 @@ describe('the counters behind the built-in metrics', () => {
     );
   const measure = (from: number, to: number, metric = 'request-success-rate', server = prometheus.url) =>
     source.measure({
+      ...QUESTION,
       metric,
       server,
-      namespace: 'default',
-      name: 'reviews',
-      target: 'reviews',
-      revision: 'abc',
-      service: 'reviews-green',
-      stableService: 'reviews-blue',
       from: T0 + from * 1000,
       to: T0 + to * 1000,
     });

@@ -3,7 +3,7 @@ import type { MeasureRequest, Measurement } from '../../src/engine/ports.js';
 import { SHARE_METRIC } from '../../src/core/share.js';
 import { createMetricsSource } from '../../src/metrics/index.js';
 import { startPrometheus } from '../../src/sandbox/prometheus/index.js';
-import { scriptedServer, vector } from './scripted-server.js';
+import { QUESTION, scriptedServer, vector } from './scripted-server.js';
 
 const T0 = Date.parse('2030-01-01T12:00:00Z');
 const closers: (() => void)[] = [];
@@ -27,14 +27,8 @@ async function world(...series: Series[]) {
   );
   const measure = (over: Partial<MeasureRequest> = {}): Promise<Measurement> =>
     source.measure({
-      metric: 'request-success-rate',
+      ...QUESTION,
       server: server.url,
-      namespace: 'default',
-      name: 'reviews',
-      target: 'reviews',
-      revision: 'abc',
-      service: 'reviews-green',
-      stableService: 'reviews-blue',
       reporter: 'workload',
       from: T0,
       to: T0 + 5_000,

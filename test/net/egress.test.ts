@@ -1,7 +1,8 @@
 import * as http from 'node:http';
 import type { AddressInfo, LookupFunction } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { checkHost, isLinkLocal, isLoopback } from '../../src/net/egress.js';
+import { checkHost, isLinkLocal } from '../../src/net/egress.js';
+import { isLoopback } from '../../src/net/host.js';
 import { createHttp, TransportError } from '../../src/net/http.js';
 
 const closers: (() => void)[] = [];

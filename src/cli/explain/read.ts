@@ -1,10 +1,10 @@
 import { canarySpec, durationMs, type Canary } from '../../api/index.js';
 import { decide } from '../../core/decide.js';
 import type { Decision, Needs, Observation } from '../../core/observation.js';
-import { podTemplateSchema } from '../../core/pod-template.js';
 import { trackedReferences } from '../../core/revision.js';
 import { createCache, type Cache } from '../../engine/cache.js';
 import { targetOf } from '../../engine/workloads.js';
+import { readTemplate } from '../../engine/facts.js';
 import type { EvidenceOptions } from '../../engine/evidence.js';
 import { problemsOf } from '../../engine/problems.js';
 import { observe } from '../../engine/observe.js';
@@ -82,9 +82,9 @@ export async function readDecision(io: Io, client: KubeClient, canary: Canary): 
 async function loadTracked(cache: Cache, secrets: NamedSecrets, canary: Canary): Promise<void> {
   const namespace = canary.metadata.namespace ?? '';
   const target = targetOf(cache, canary);
-  const template = podTemplateSchema.safeParse((target?.['spec'] as { template?: unknown } | undefined)?.template);
-  if (!template.success) return;
-  const tracked = trackedReferences(canary.spec, template.data).filter(({ kind }) => kind === 'Secret');
+  const read = target && readTemplate(target);
+  if (!read || 'problem' in read) return;
+  const tracked = trackedReferences(canary.spec, read.template).filter(({ kind }) => kind === 'Secret');
   await Promise.all(tracked.map(({ name }) => secrets.load(namespace, name)));
 }
 

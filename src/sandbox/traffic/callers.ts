@@ -1,4 +1,5 @@
 import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { bareHost } from '../../net/host.js';
 
 /** One request of a caller, as the caller saw it. */
 export interface CallRecord {
@@ -185,7 +186,7 @@ export const startCallers = (options: CallerOptions): Callers => {
 const call = (agent: Agent, url: URL, options: CallerOptions, n: number, timeoutMs: number): Promise<Outcome> =>
   new Promise((resolve) => {
     const request = httpRequest({
-      host: url.hostname.replace(/^\[|\]$/g, ''),
+      host: bareHost(url.hostname),
       port: url.port,
       path: options.path ?? '/',
       method: options.method ?? 'GET',

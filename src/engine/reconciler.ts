@@ -209,8 +209,8 @@ export class Reconciler {
       return 'later';
     }
     const newest = cache.canaries.get(canary.metadata.namespace, canary.metadata.name);
-    // Only our own writes may have come between: the status that we decided from must still be the one that is stored.
-    if (!newest || newest.metadata.uid !== live.metadata.uid || !isDeepStrictEqual(newest.status, live.status)) return 'lost';
+    // Only our own writes may have come between: spec and status must still be those that we decided from.
+    if (!newest || newest.metadata.uid !== live.metadata.uid || newest.metadata.generation !== live.metadata.generation || !isDeepStrictEqual(newest.status, live.status)) return 'lost';
     try {
       await writer.update(SluiceResources.Canary, { ...newest, status: decision.status }, cache.canaries, { subresource: 'status' });
       return 'stored';

@@ -5,7 +5,7 @@ it('a user who was given the new version keeps it while the release runs, and th
   const cookies = new Set<string>();
   const played = await play('3', {
     analysis: { stepWeight: 30, maxWeight: 60, sessionAffinity: { cookieName: 'reviews-version', path: '/' } },
-    callers: [{ name: 'users', rps: 50, users: 25, headers: {}, host: 'reviews', path: '/reviews/0' }],
+    callers: [{ name: 'users', rps: 15, users: 60, headers: {}, host: 'reviews', path: '/reviews/0' }],
     during: (canary, sandbox) => {
       const text = JSON.stringify(sandbox.virtualServices.get('default', 'reviews')?.['spec'] ?? {});
       const value = /reviews-version=([0-9a-f]{10}); Max-Age=86400; Path=\//.exec(text)?.[1];

@@ -3,7 +3,7 @@ import type { Draft } from './draft.js';
 import { provenanceOf } from './endings.js';
 import { describeCommit, tell, warnOfMutableImages } from './messages.js';
 import type { DesiredRevision } from './observation.js';
-import { SLOTS } from './names.js';
+import { hasSubsets, SLOTS } from './names.js';
 import { prepareSlot } from './slots.js';
 import { iso, ms } from './time.js';
 
@@ -25,9 +25,9 @@ export function adopt(draft: Draft): void {
   if (observed.attached === false && draft.spec.replicas !== undefined) draft.do({ type: 'attach', stable: stable.slot });
   if (observed.routes.prepared === false) draft.do({ type: 'prepareRoutes' });
   if (!prepareSlot(draft, stable.slot, stable.revision, draft.replicas)) return draft.wait('Adopting', `slot ${stable.slot} is being filled with revision ${stable.revision}`);
-  if (draft.replicas === 0) return draft.wait('NoReplicas', 'the target has 0 replicas; it is adopted when they rise');
   // Routes that lead to the slot, or did so before somebody else reset them, wait for nothing but a pod.
   const led = draft.weights?.[stable.slot] === 100 || status.adoptedAt !== undefined;
+  if (draft.replicas === 0 && (!led || draft.slot(stable.slot).endpoints === 0)) return draft.wait('NoReplicas', 'the target has 0 replicas; it is adopted when they rise');
   if ((led || slotReady(draft, stable.slot)) && routesLead(draft, stable.slot) && serviceLeads(draft, stable.slot)) finish(draft);
 }
 
@@ -42,6 +42,7 @@ function slotReady(draft: Draft, name: SlotName): boolean {
 
 function routesLead(draft: Draft, name: SlotName): boolean {
   if (draft.slot(name).endpoints === 0) {
+    retreat(draft);
     draft.wait('Adopting', `no pod in slot ${name} is ready any more`);
     return false;
   }
@@ -54,6 +55,16 @@ function routesLead(draft: Draft, name: SlotName): boolean {
   }
   draft.status.adoptedAt ??= iso(draft.now);
   return passed(draft, ms(draft.status.adoptedAt), 'proxies are given time to learn of the new routes');
+}
+
+/** Callers go back to the target while its pods still serve, and adoption begins again when those of the slot are ready. */
+function retreat(draft: Draft): void {
+  const { status, observed } = draft;
+  if (!observed.target || observed.target.readyReplicas === 0) return;
+  if (!draft.serviceSelects('target')) draft.do({ type: 'releaseServices' });
+  if (draft.weights !== undefined) draft.do({ type: 'releaseRoutes', ...(hasSubsets(draft.spec) ? { keepRules: true as const } : {}) });
+  delete status.adoptedAt;
+  delete status.serviceSince;
 }
 
 function serviceLeads(draft: Draft, name: SlotName): boolean {

@@ -2,7 +2,7 @@ import type { Draft } from './draft.js';
 import { close, conclude } from './endings.js';
 import { hasSubsets, SLOTS } from './names.js';
 import type { Effect } from './observation.js';
-import { leadToStable, takeBack } from './traffic.js';
+import { leadServicesToStable, leadToStable, takeBack } from './traffic.js';
 import { empty } from './slots.js';
 import { iso, ms } from './time.js';
 
@@ -65,7 +65,7 @@ function emptied(draft: Draft, name: 'blue' | 'green'): boolean {
   // Somebody took the routes to the subsets away: callers go by the Service, which selects both slots, until it selects the target.
   if (hasSubsets(draft.spec) && draft.weights === undefined) return true;
   // Somebody may have changed the routes or a Service meanwhile: then callers would never leave it.
-  if (draft.weights && !draft.drained(name)) leadToStable(draft);
+  if (!draft.drained(name)) (draft.weights ? leadToStable : leadServicesToStable)(draft);
   empty(draft, name);
   draft.wait('EmptyingSlot', `slot ${name} is emptied first`);
   return false;
@@ -83,7 +83,8 @@ function targetServes(draft: Draft): boolean {
     return false;
   }
   steps.targetReadyAt ??= iso(draft.now);
-  return passed(draft, steps.targetReadyAt);
+  // Callers of slots that serve nobody have nothing to lose.
+  return SLOTS.every((name) => draft.slot(name).endpoints === 0) || passed(draft, steps.targetReadyAt);
 }
 
 function routesReturned(draft: Draft): boolean {

@@ -34,7 +34,9 @@ export function recordSlots(draft: Draft): void {
 export function prepareSlot(draft: Draft, name: SlotName, revision: string, replicas: number): boolean {
   const slot = draft.slot(name);
   if (slot.revision === revision && slot.edited === undefined) {
-    if (slot.replicas < replicas) draft.do({ type: 'scaleSlot', slot: name, replicas, why: `${replicas} pods for revision ${revision}` });
+    // Pods that are on their way out, and not known to be, would be taken for ready ones.
+    const leaving = slot.replicas === 0 && slot.pods > 0;
+    if (slot.replicas < replicas && !leaving) draft.do({ type: 'scaleSlot', slot: name, replicas, why: `${replicas} pods for revision ${revision}` });
     return slot.replicas >= replicas;
   }
   if (slot.revision !== undefined && (slot.replicas > 0 || slot.pods > 0)) {

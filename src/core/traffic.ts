@@ -123,7 +123,13 @@ export function leadToStable(draft: Draft): void {
   if (!stable || draft.slot(stable.slot).endpoints === 0) return;
   const weights = towards(draft, stable.slot);
   if (weights && !draft.plainly(stable.slot, 100) && !draft.plainly(stable.slot, weights[stable.slot])) draft.do({ type: 'setWeights', weights });
-  if (!draft.serviceSelects(stable.slot)) draft.do({ type: 'selectService', slots: [stable.slot] });
+  leadServicesToStable(draft);
+}
+
+/** Callers outside the mesh, and all callers where the routes were taken away, go to the stable slot. */
+export function leadServicesToStable(draft: Draft): void {
+  const { stableSlot } = draft;
+  if (draft.slot(stableSlot).endpoints > 0 && !draft.serviceSelects(stableSlot)) draft.do({ type: 'selectService', slots: [stableSlot] });
 }
 
 /** Traffic returns to stable, as far as stable can carry it; then the run is closed and told. */

@@ -78,6 +78,24 @@ sentences('adopting a running Deployment', {
     expect(canary.status.stable?.revision).toBe('a1');
     expect(canary.decide().status.run?.id).toContain('b2');
   },
+  'when no pod of the slot is ready any more, callers go back to my own pods while those still serve': () => {
+    const canary = filled().weights(100).decide().later(5).selects('blue').decide();
+    canary.blue(slotWith('a1', 2, 0)).decide();
+    expect(canary.decision.effects.map(({ type }) => type)).toEqual(expect.arrayContaining(['releaseServices', 'releaseRoutes']));
+    canary.sees({ routes: { consistent: false } }).selects('target').decide();
+    expect(canary.effects('overlayTarget')).toEqual([]);
+    canary.blue(slotWith('a1', 2)).decide();
+    expect(canary.written).toBeUndefined();
+    expect(canary.later(5).decide().written).toEqual(blue(100));
+  },
+  'when my own pods are gone too, callers stay where they are': () => {
+    const canary = filled().weights(100).decide().sees({ target: { replicas: 2, readyReplicas: 0, overlaid: false, userReplicas: 2 } }).blue(slotWith('a1', 2, 0)).decide();
+    expect(canary.effects('releaseRoutes')).toEqual([]);
+  },
+  'weights that somebody changes are put right though I ask for no pods any more, while some still serve': () => {
+    const canary = filled().weights(100).decide().with({ replicas: 0 }).weights(1).decide();
+    expect(canary.written).toEqual(blue(100));
+  },
   'a Canary that lost its status finds the slot that serves': () => {
     const canary = new Situation();
     canary.status = canaryStatus.parse({});

@@ -16,6 +16,13 @@ sentences('beginning a run', {
     expect(kinds.indexOf('keepRevision')).toBeLessThan(kinds.indexOf('fillSlot'));
     expect(kinds).toContain('keepRevision');
   },
+  'pods of a slot that was emptied a moment ago are not taken for those of a new run': (canary) => {
+    const leaving = { pods: 2, ready: 2, endpoints: 2 };
+    canary.wants('b2').green(slotWith('b2', 0, 0, leaving)).decide();
+    expect(canary.effects('scaleSlot')).toEqual([]);
+    expect(canary.written).toBeUndefined();
+    expect(canary.green(slotWith('b2', 0)).decide().effects('scaleSlot')).toMatchObject([{ slot: 'green', replicas: 2 }]);
+  },
   'one commit is several writes: nothing starts before they were quiet for a second': (canary) => {
     canary.wants('b2', { since: canary.now }).decide();
     expect(canary.progress.reason).toBe('Settling');

@@ -102,6 +102,16 @@ sentences('deleting a Canary', {
     expect(canary.ended).toBe('Cancelled CanaryDeleted');
     expect(canary.written).toBeUndefined();
   },
+  'it ends when somebody takes the routes away while the Services select both slots': (canary) => {
+    deleted(canary.green(slotWith('b2', 2)).sees({ routes: { consistent: false } }).selects('both')).decide();
+    expect(canary.effects('selectService')).toEqual([{ type: 'selectService', slots: ['blue'] }]);
+    canary.selects('blue').decide().later(5).decide();
+    expect(canary.effects('scaleSlot')).toMatchObject([{ slot: 'green', replicas: 0 }]);
+  },
+  'callers of slots without a ready pod are led to the target as soon as its pods are ready': (canary) => {
+    deleted(canary.with({ replicas: 0 }).blue(slotWith('a1', 0))).decide().sees({ target: target(2) }).decide();
+    expect(kinds(canary)).toContain('releaseRoutes');
+  },
   'it ends when somebody leads callers to the emptied slot meanwhile': (canary) => {
     deleted(canary.running(20)).decide().settle().decide().weights(70).selects(undefined).decide();
     expect(canary.written).toEqual(blue(100));

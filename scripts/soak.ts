@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { playSeed, seedOf } from '../test/world/seeds.js';
+import { playSeed, seedsFrom } from '../test/world/seeds.js';
 import { fuzz } from './fuzz.js';
 
 const COUNT = 10_000;
@@ -25,9 +25,9 @@ function seedsOf(): number[] {
   if (wanted !== undefined && !(Number.isInteger(wanted) && wanted > 0)) throw new Error(`--count is ${values.count}; give a whole number above 0`);
   if (values.seeds !== undefined) {
     const lines = readFileSync(values.seeds, 'utf8').split('\n').map((line) => line.trim());
-    const seeds = lines.filter((line) => line !== '').map(seedOf);
-    if (seeds.length === 0) throw new Error(`--seeds: ${values.seeds} holds no seed; write one per line`);
-    return seeds.slice(0, wanted);
+    const given = lines.filter((line) => line !== '');
+    if (given.length === 0) throw new Error(`--seeds: ${values.seeds} holds no seed; write one per line`);
+    return seedsFrom(given, wanted ?? given.length);
   }
   const first = Number(values.first ?? 1);
   return Array.from({ length: wanted ?? COUNT }, (_, index) => first + index);

@@ -3,6 +3,7 @@ import { duration, objectName, opaqueObject, withRules } from './common.js';
 import { sessionAffinity, steps, trafficMatches } from './strategy.js';
 
 const weight = () => z.int().min(1).max(100);
+const otherNamespace = () => objectName().optional().describe('Default: that of the Canary. Another one needs the flag --allow-cross-namespace.');
 
 const thresholdRange = withRules(
   z.object({
@@ -23,7 +24,7 @@ const metric = z.object({
     .describe('Longest stretch of evidence for one check; default: everything since the weight last changed, one minute at most.'),
   thresholdRange: thresholdRange.optional().describe('Inclusive bounds of a passing value.'),
   templateRef: z
-    .object({ name: objectName(), namespace: objectName().optional() })
+    .object({ name: objectName().describe('Name of the MetricTemplate.'), namespace: otherNamespace() })
     .optional()
     .describe('The MetricTemplate that holds the query.'),
   templateVariables: z
@@ -51,7 +52,7 @@ const metric = z.object({
 });
 
 const webhook = z.object({
-  name: z.string().min(1).max(63),
+  name: z.string().min(1).max(63).describe('Names it in messages and conditions.'),
   type: z
     .enum(['confirm-rollout', 'pre-rollout', 'rollout', 'confirm-traffic-increase', 'confirm-promotion', 'post-rollout', 'rollback'])
     .default('rollout')
@@ -61,15 +62,15 @@ const webhook = z.object({
     .max(2048)
     .regex(/^https?:\/\//)
     .describe('Called with POST and a JSON body {name, namespace, phase, checksum, metadata}.'),
-  timeout: duration().default('10s'),
-  retries: z.int().min(0).max(10).default(0),
+  timeout: duration().default('10s').describe('Longest time for one answer.'),
+  retries: z.int().min(0).max(10).default(0).describe('How often it is asked again after a broken connection, a 429 or a 5xx.'),
   metadata: z.record(z.string().max(63), z.string().max(4096)).optional().describe('Copied into the body.'),
 });
 
 const alert = z.object({
-  name: z.string().min(1).max(63),
+  name: z.string().min(1).max(63).describe('Names it among the alerts of this Canary.'),
   severity: z.enum(['info', 'warn', 'error']).default('info').describe('The least severe message that is sent.'),
-  providerRef: z.object({ name: objectName(), namespace: objectName().optional() }).describe('The AlertProvider.'),
+  providerRef: z.object({ name: objectName().describe('Name of the AlertProvider.'), namespace: otherNamespace() }).describe('The AlertProvider.'),
 });
 
 export const DEFAULT_METRICS = [
@@ -116,8 +117,8 @@ export const analysis = withRules(
     primaryReadyThreshold: z.int().min(1).max(100).default(100).describe('Percent of the stable pods that must be ready for the run to advance.'),
     canaryReadyThreshold: z.int().min(1).max(100).default(100).describe('Percent of the canary pods that must be ready before a weight is raised (rounded up).'),
     metrics: z.array(metric).max(20).default(DEFAULT_METRICS).describe('What must hold at every check. An empty list judges nothing.'),
-    webhooks: z.array(webhook).max(20).optional(),
-    alerts: z.array(alert).max(20).optional(),
+    webhooks: z.array(webhook).max(20).optional().describe('Asked before, during and after a run; they may hold it, and take it back.'),
+    alerts: z.array(alert).max(20).optional().describe('Who hears how releases go, and from which severity on.'),
   }),
   [
     {
@@ -133,6 +134,16 @@ export const analysis = withRules(
   ],
 );
 
+const ownVirtualService = () =>
+  z.object({
+    name: objectName().describe('Name of the VirtualService, in the namespace of the Canary.'),
+    routes: z
+      .array(z.string().min(1).max(253))
+      .max(32)
+      .optional()
+      .describe('Names of the HTTP routes whose destinations are shifted; default: every route that sends to this Service.'),
+  });
+
 const service = withRules(
   z.object({
     name: objectName().max(57).optional().describe('The Service that callers use; default is the name of the target.'),
@@ -142,7 +153,7 @@ const service = withRules(
       .union([z.int().min(1).max(65535), z.string().max(15)])
       .optional()
       .describe('Port of the pods, by number or name; default is `port`.'),
-    appProtocol: z.string().max(63).optional(),
+    appProtocol: z.string().max(63).optional().describe('Protocol of that port, as `appProtocol` of a Service says it.'),
     gateways: z.array(z.string().max(253)).max(16).optional().describe('Gateways of the generated VirtualService; default `mesh`.'),
     hosts: z.array(z.string().max(253)).max(32).optional().describe('Further hosts of the generated VirtualService; the Service is always one.'),
     match: z.array(opaqueObject()).max(16).optional().describe('HTTPMatchRequest of Istio, for the generated route.'),
@@ -152,17 +163,12 @@ const service = withRules(
     headers: opaqueObject().optional().describe('Headers of Istio.'),
     corsPolicy: opaqueObject().optional().describe('CorsPolicy of Istio.'),
     trafficPolicy: opaqueObject().optional().describe('TrafficPolicy of Istio, for both slots.'),
-    virtualService: z
-      .object({
-        name: objectName(),
-        routes: z
-          .array(z.string().min(1).max(253))
-          .max(32)
-          .optional()
-          .describe('Names of the HTTP routes whose destinations are shifted; default: every route that sends to this Service.'),
-      })
+    virtualService: ownVirtualService().optional().describe('Use your own VirtualService and touch only the destinations of these routes.'),
+    virtualServices: withRules(z.array(ownVirtualService()).min(1).max(16), [
+      { rule: 'self.all(one, self.exists_one(other, other.name == one.name))', message: 'virtualServices names one VirtualService twice' },
+    ])
       .optional()
-      .describe('Use your own VirtualService and touch only the destinations of these routes.'),
+      .describe('The same for several VirtualServices, one for callers in the mesh and one for a gateway, say: all of them always have the same weights.'),
     routing: withRules(z.enum(['services', 'subsets']), [
       { rule: 'self == oldSelf', message: 'routing cannot change while the Canary is there: delete the Canary (its target takes over without losing a request) and create it again' },
     ])
@@ -172,8 +178,8 @@ const service = withRules(
       ),
     slots: withRules(
       z.object({
-        blue: z.string().min(1).max(20).default('blue'),
-        green: z.string().min(1).max(20).default('green'),
+        blue: z.string().min(1).max(20).default('blue').describe('Of the one slot.'),
+        green: z.string().min(1).max(20).default('green').describe('Of the other slot.'),
       }),
       [{ rule: 'self.blue != self.green', message: 'the two slots need different suffixes' }],
     )
@@ -182,15 +188,19 @@ const service = withRules(
   }),
   [
     {
-      rule: '!has(self.virtualService) || (!has(self.gateways) && !has(self.hosts) && !has(self.match) && !has(self.rewrite) && !has(self.timeout) && !has(self.retries) && !has(self.headers) && !has(self.corsPolicy))',
-      message: 'with virtualService, write gateways, hosts, match, rewrite, timeout, retries, headers and corsPolicy in your own VirtualService',
+      rule: '!(has(self.virtualService) && has(self.virtualServices))',
+      message: 'virtualService and virtualServices exclude each other',
+    },
+    {
+      rule: '(!has(self.virtualService) && !has(self.virtualServices)) || (!has(self.gateways) && !has(self.hosts) && !has(self.match) && !has(self.rewrite) && !has(self.timeout) && !has(self.retries) && !has(self.headers) && !has(self.corsPolicy))',
+      message: 'with virtualService or virtualServices, write gateways, hosts, match, rewrite, timeout, retries, headers and corsPolicy in your own VirtualService',
     },
   ],
 );
 
 const configReference = z.object({
-  kind: z.enum(['ConfigMap', 'Secret']),
-  name: objectName(),
+  kind: z.enum(['ConfigMap', 'Secret']).describe('What the pods refer to.'),
+  name: objectName().describe('Name of the ConfigMap or Secret that the pods refer to.'),
   mode: z
     .enum(['track', 'share', 'ignore'])
     .describe('`track`: its content is part of the revision and is frozen with it. `share`: both slots read the live object. `ignore`: not looked at.'),
@@ -233,7 +243,7 @@ const onPromotion = withRules(
 export const canarySpec = withRules(
   z.object({
   targetRef: z
-    .object({ apiVersion: z.enum(['apps/v1']), kind: z.enum(['Deployment', 'DaemonSet']), name: objectName().max(57) })
+    .object({ apiVersion: z.enum(['apps/v1']).describe('Of the workload.'), kind: z.enum(['Deployment', 'DaemonSet']).describe('Of the workload.'), name: objectName().max(57).describe('Name of the workload, in the namespace of the Canary.') })
     .describe('The workload whose template is released. It runs no pods itself once it is adopted.'),
   provider: z.enum(['istio']).default('istio').describe('Who routes the traffic.'),
   metricsServer: z
@@ -252,11 +262,11 @@ export const canarySpec = withRules(
     .min(1)
     .max(604_800)
     .default(600)
-    .describe('Seconds a run may stay without progress before it is taken back. Progress is a slot that became ready or a step that was passed.'),
+    .describe('Seconds a run may stay without progress before it is taken back. Progress is a slot that became ready or a step that was passed; pods beyond the largest number of the run get this time, too.'),
   skipAnalysis: z.boolean().default(false).describe('Promote a new revision as soon as it is ready, without judging it.'),
   suspend: z.boolean().default(false).describe('Start no new run and advance none. What serves keeps serving; going back is never held.'),
-  service,
-  analysis,
+  service: service.describe('The Service that callers use, and how its traffic is routed.'),
+  analysis: analysis.describe('The plan of a release, and what must hold in each of its steps.'),
   revisions: revisions
     .default({ history: 10, drainFor: '30s', warmFor: '5m', settle: '1s' })
     .describe('How revisions are made, kept and taken down.'),

@@ -11,6 +11,7 @@ export const provenance = z.object({
   author: text(256).optional(),
   subject: text(256).optional().describe('First line of the commit message.'),
   source: text(256).optional().describe('GitSource as NAMESPACE/NAME.'),
+  path: text(256).optional().describe('File in the repository that declares it.'),
 });
 export type Provenance = z.infer<typeof provenance>;
 
@@ -76,6 +77,7 @@ const run = z.object({
   promote: text(253).optional().describe('Who asked for promotion without the remaining steps.'),
   gates: shortList(text(80), 20).optional().describe('Webhooks that have let this run pass.'),
   failures: z.record(z.string().max(63), z.int()).optional().describe('Failed checks per metric.'),
+  mostReplicas: z.int().optional().describe('The largest number of pods that was asked for since it began.'),
   ending: ending.optional().describe('Decided, not yet carried out to the last write.'),
 });
 export type Run = z.infer<typeof run>;

@@ -8,14 +8,14 @@ export type Verb = (typeof VERBS)[number];
 export const canaryActionSpec = withRules(
   z.object({
     canary: objectName().describe('The Canary, in the same namespace.'),
-    verb: z.enum(VERBS),
+    verb: z.enum(VERBS).describe('What is asked: `docs/cli.md` says what each does.'),
     revision: z
       .string()
       .max(64)
       .optional()
       .describe('The revision that is meant; when another one is being released by then, the action is refused.'),
     by: z.string().max(253).optional().describe('Who asks.'),
-    reason: z.string().max(512).optional(),
+    reason: z.string().max(512).optional().describe('Why; it is kept in the history.'),
   }),
   [{ rule: 'self == oldSelf', message: 'a CanaryAction cannot be changed; create another one' }],
 );
@@ -27,13 +27,14 @@ export const canaryActionStatus = z.object({
 
 const reference = withRules(
   z.object({
-    branch: z.string().min(1).max(255).optional(),
-    tag: z.string().min(1).max(255).optional(),
+    branch: z.string().min(1).max(255).optional().describe('The newest commit of this branch.'),
+    tag: z.string().min(1).max(255).optional().describe('The commit that this tag is on.'),
     semver: z.string().min(1).max(255).optional().describe('The newest tag in this range, such as `>=1.2.0 <2.0.0`.'),
     commit: z
       .string()
       .regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/)
-      .optional(),
+      .optional()
+      .describe('This commit alone, by its whole id.'),
   }),
   [
     {
@@ -48,7 +49,7 @@ const writeBack = z.object({
     .optional()
     .describe('Secret of the kind that `spec.secretRef` names, with credentials that may push; default is `spec.secretRef`.'),
   author: z
-    .object({ name: z.string().min(1).max(128), email: z.string().min(1).max(254) })
+    .object({ name: z.string().min(1).max(128).describe('Name of the author.'), email: z.string().min(1).max(254).describe('Address of the author.') })
     .optional()
     .describe('Author of the commits; default is `Sluice <sluice@sluice.invalid>`.'),
   host: z
@@ -103,14 +104,14 @@ export const gitSourceSpec = z.object({
   targetNamespace: objectName().optional().describe('Namespace for manifests that name none; default is that of the GitSource.'),
   apply: z.boolean().default(true).describe('False: only watch the repository; another tool applies it.'),
   prune: z.boolean().default(true).describe('Delete what left the repository.'),
-  suspend: z.boolean().default(false),
+  suspend: z.boolean().default(false).describe('Ask the repository for nothing and apply nothing; what runs stays.'),
   verify: z
     .object({ secretRef: localReference().describe('Secret with public keys, under any names: ssh keys, one a line, or armoured OpenPGP keys.') })
     .optional()
     .describe('Apply only commits that one of these keys signed.'),
   webhook: z
     .object({
-      type: z.enum(['github', 'gitlab', 'gitea', 'bitbucket', 'azure', 'generic']),
+      type: z.enum(['github', 'gitlab', 'gitea', 'bitbucket', 'azure', 'generic']).describe('Who calls, and so how the call is signed.'),
       secretRef: localReference().describe('Secret with `token`: what the host signs with, or sends along.'),
     })
     .optional()
@@ -151,17 +152,17 @@ export type GitSourceStatus = z.infer<typeof gitSourceStatus>;
 /** `MetricTemplate.spec`. */
 export const metricTemplateSpec = z.object({
   provider: z.object({
-    type: z.enum(['prometheus']).default('prometheus'),
+    type: z.enum(['prometheus']).default('prometheus').describe('What the query is asked of.'),
     address: z
       .string()
       .max(2048)
       .regex(/^https?:\/\//)
       .optional()
       .describe('Default is the metrics server of the Canary.'),
-    headers: z.record(z.string().max(128), z.string().max(1024)).optional(),
+    headers: z.record(z.string().max(128), z.string().max(1024)).optional().describe('Sent along, such as the tenant. Credentials belong into the Secret.'),
     secretRef: localReference().optional().describe('Secret with `token`, or `username` and `password`.'),
-    insecureSkipVerify: z.boolean().default(false),
-  }),
+    insecureSkipVerify: z.boolean().default(false).describe('Do not check the certificate of the server.'),
+  }).describe('Who answers the query.'),
   query: z
     .string()
     .min(1)
@@ -174,7 +175,7 @@ export const metricTemplateSpec = z.object({
 /** `AlertProvider.spec`. */
 export const alertProviderSpec = withRules(
   z.object({
-    type: z.enum(['slack', 'webhook']),
+    type: z.enum(['slack', 'webhook']).describe('`slack`: an incoming webhook of Slack. `webhook`: a POST with the message as JSON.'),
     address: z
       .string()
       .max(2048)
@@ -182,9 +183,9 @@ export const alertProviderSpec = withRules(
       .optional()
       .describe('Where to send to. A Slack address is itself a secret: prefer `secretRef`.'),
     secretRef: localReference().optional().describe('Secret with `address`, and `token` for a bearer token.'),
-    channel: z.string().max(80).optional(),
-    username: z.string().max(80).default('sluice'),
-    timeout: duration().default('10s'),
+    channel: z.string().max(80).optional().describe('Slack: another channel than that of the incoming webhook.'),
+    username: z.string().max(80).default('sluice').describe('Slack: who the message is from.'),
+    timeout: duration().default('10s').describe('Longest time for one message.'),
   }),
   [{ rule: 'has(self.address) != has(self.secretRef)', message: 'give either address or secretRef' }],
 );

@@ -55,6 +55,8 @@ export const Annotations = {
   author: `${GROUP}/author`,
   subject: `${GROUP}/subject`,
   source: `${GROUP}/source`,
+  /** The file in the repository that declares the object. */
+  path: `${GROUP}/path`,
   /** RFC 3339 with milliseconds: when the sync wrote the object. */
   syncedAt: `${GROUP}/synced-at`,
   /** The commit whose trailer `Sluice-Retry: true` asks for another run of a quarantined revision. */

@@ -4,9 +4,9 @@ import { duration, withRules } from './common.js';
 /** How one header or query parameter has to read; Istio's StringMatch, with `suffix` as Flagger has it. */
 const stringMatch = withRules(
   z.object({
-    exact: z.string().max(1024).optional(),
-    prefix: z.string().min(1).max(1024).optional(),
-    suffix: z.string().min(1).max(1024).optional(),
+    exact: z.string().max(1024).optional().describe('The whole value.'),
+    prefix: z.string().min(1).max(1024).optional().describe('How the value begins.'),
+    suffix: z.string().min(1).max(1024).optional().describe('How the value ends.'),
     regex: z.string().min(1).max(1024).optional().describe('RE2, for the whole value.'),
   }),
   [
@@ -39,7 +39,7 @@ export type TrafficMatch = z.infer<typeof trafficMatch>;
 /** Requests for which any of the list holds; within one entry all of it must hold. */
 export const trafficMatches = () => z.array(trafficMatch).min(1).max(10);
 
-const percentage = z.object({ value: z.number().min(0).max(100) }).optional().describe('Share of the requests; default all of them.');
+const percentage = z.object({ value: z.number().min(0).max(100).describe('Percent of the requests.') }).optional().describe('Share of the requests; default all of them.');
 
 export const faultInjection = withRules(
   z.object({
@@ -48,8 +48,8 @@ export const faultInjection = withRules(
       .min(1)
       .max(253)
       .describe('Service that the canary calls, by name; only requests that the pods of the canary send to it are disturbed.'),
-    delay: z.object({ fixedDelay: duration(), percentage }).optional().describe('As in Istio: answer later by this much.'),
-    abort: z.object({ httpStatus: z.int().min(200).max(599), percentage }).optional().describe('As in Istio: answer with this status at once.'),
+    delay: z.object({ fixedDelay: duration().describe('How much later.'), percentage }).optional().describe('As in Istio: answer later by this much.'),
+    abort: z.object({ httpStatus: z.int().min(200).max(599).describe('The status of the answer.'), percentage }).optional().describe('As in Istio: answer with this status at once.'),
   }),
   [{ rule: 'has(self.delay) || has(self.abort)', message: 'fault needs delay, abort or both' }],
 );
@@ -74,17 +74,18 @@ export const sessionAffinity = withRules(
       .min(1)
       .max(253)
       .regex(/^\.?[A-Za-z0-9.-]+$/)
-      .optional(),
+      .optional()
+      .describe('Attribute `Domain` of the cookies; default: the host of the request alone.'),
     path: z
       .string()
       .max(253)
       .regex(/^\/[A-Za-z0-9._~/-]*$/)
       .optional()
       .describe('Default: the path of the request, as browsers have it.'),
-    httpOnly: z.boolean().optional(),
-    secure: z.boolean().optional(),
-    partitioned: z.boolean().optional(),
-    sameSite: z.enum(['Strict', 'Lax', 'None']).optional(),
+    httpOnly: z.boolean().optional().describe('Attribute `HttpOnly`: scripts of the page cannot read the cookies.'),
+    secure: z.boolean().optional().describe('Attribute `Secure`: sent over https only.'),
+    partitioned: z.boolean().optional().describe('Attribute `Partitioned`: kept apart for each site that embeds the page.'),
+    sameSite: z.enum(['Strict', 'Lax', 'None']).optional().describe('Attribute `SameSite`; `None` needs `secure: true`.'),
   }),
   [
     { rule: '!has(self.primaryCookieName) || self.primaryCookieName != self.cookieName', message: 'cookieName and primaryCookieName must differ' },

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { DURATION_PATTERN, durationMs } from '../api/common.js';
+import { LINK_PLACEHOLDERS, unknownPlaceholders, type LinkTemplate } from '../engine/links.js';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
@@ -39,6 +40,16 @@ export function parseHttpUrl(text: string): string {
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
     throw new InvalidArgumentError('Expected an address such as http://prometheus.istio-system:9090.');
   return text.replace(/\/+$/, '');
+}
+
+/** `NAME=URL` of a view that messages lead to, after those that were given before. */
+export function parseLink(text: string, before: LinkTemplate[]): LinkTemplate[] {
+  const at = text.indexOf('=');
+  const [name, url] = [text.slice(0, at).trim(), text.slice(at + 1).trim()];
+  if (at < 1 || name === '' || !/^https?:\/\/[^\s/{]/.test(url)) throw new InvalidArgumentError('Expected NAME=URL, such as Kiali=https://kiali.example.com/kiali/console/namespaces/{{ namespace }}/services/{{ service }}.');
+  const [unknown] = unknownPlaceholders(url);
+  if (unknown !== undefined) throw new InvalidArgumentError(`Nothing fills {{ ${unknown} }}; there are ${LINK_PLACEHOLDERS.join(', ')}.`);
+  return [...before, { name, url }];
 }
 
 /** At least seven hexadecimal digits of a commit. */

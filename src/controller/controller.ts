@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { createCache, type Cache } from '../engine/cache.js';
+import type { LinkTemplate } from '../engine/links.js';
 import { Receipts } from '../engine/outbox.js';
 import { sweepActions } from '../engine/sweep.js';
 import { Writer } from '../engine/writer.js';
@@ -38,6 +39,8 @@ export interface ControllerOptions {
   allowLinkLocal?: boolean;
   /** Shown in messages. */
   cluster?: string;
+  /** Views of a release that messages lead to. */
+  links?: LinkTemplate[];
   /** Canaries worked on at once. */
   concurrency?: number;
   now?: () => number;
@@ -139,6 +142,7 @@ async function lead(work: Work, signal: AbortSignal, { assertLeading, epoch }: T
     allowCrossNamespace: work.allowCrossNamespace ?? false,
     receipts: work.receipts,
     ...(work.cluster ? { cluster: work.cluster } : {}),
+    ...(work.links ? { links: work.links } : {}),
     ...(work.concurrency ? { concurrency: work.concurrency } : {}),
     gitWriter: (secrets) => git.writer(secrets),
     onDecision: (canary, decision, dueAt) => controllerMetrics.decision(canary, decision, dueAt, now()),

@@ -3,6 +3,7 @@ import type { Decision } from '../core/observation.js';
 import type { Cache } from '../engine/cache.js';
 import type { EvidenceOptions } from '../engine/evidence.js';
 import { Fence } from '../engine/fence.js';
+import type { LinkTemplate } from '../engine/links.js';
 import { Outbox, type Receipts } from '../engine/outbox.js';
 import type { GitWriter, HookCaller, MetricsSource, Notifier, Router } from '../engine/ports.js';
 import { WorkQueue, type After } from '../engine/queue.js';
@@ -40,6 +41,8 @@ export interface EngineOptions {
   allowCrossNamespace: boolean;
   /** Shown in messages. */
   cluster?: string;
+  /** Views of a release that messages lead to. */
+  links?: LinkTemplate[];
   /** Canaries worked on at once; default 32. */
   concurrency?: number;
   /** Default is `setTimeout`. */
@@ -67,7 +70,7 @@ export function startEngine(options: EngineOptions): Engine {
   const secrets = new NamedSecrets(client, options.signal, (namespace, name) => triggers?.secretChanged(namespace, name));
   const { metrics, hooks, metricsServer } = options;
   const evidence: EvidenceOptions = { cache, metrics, hooks, secrets, metricsServer, allowCrossNamespace };
-  const router = createIstioRouter();
+  const router = createIstioRouter({ apiVersion: () => `networking.istio.io/${cache.virtualServices.resource.version}` });
   const outbox = new Outbox({
     cache,
     notifier: options.notifier,
@@ -76,6 +79,7 @@ export function startEngine(options: EngineOptions): Engine {
     now,
     allowCrossNamespace,
     ...(options.cluster ? { cluster: options.cluster } : {}),
+    ...(options.links ? { links: options.links } : {}),
     ...(options.receipts ? { receipts: options.receipts } : {}),
     onDone: (key, at) => queue.addAt(key, at),
     onFailure: (canary, receiver, message, final) => {

@@ -10,9 +10,11 @@ export interface Contested {
 const GROUPS: Record<string, string> = {
   DaemonSet: 'apps',
   Deployment: 'apps',
+  DestinationRule: 'networking.istio.io',
   HorizontalPodAutoscaler: 'autoscaling',
   PodDisruptionBudget: 'policy',
   ScaledObject: 'keda.sh',
+  ServiceEntry: 'networking.istio.io',
   VirtualService: 'networking.istio.io',
 };
 

@@ -5,7 +5,7 @@ import { bound } from './bounds.js';
 import { summarise } from './conditions.js';
 import { Draft } from './draft.js';
 import { conclude } from './endings.js';
-import { countGrowth } from './growth.js';
+import { countGrowth, giveGrowthTime } from './growth.js';
 import { describeCommit, tell } from './messages.js';
 import { otherSlot } from './names.js';
 import type { Decision, DecisionInput, DesiredRevision } from './observation.js';
@@ -56,6 +56,7 @@ function serve(draft: Draft): void {
   handleActions(draft);
   countGrowth(draft);
   seed(draft);
+  giveGrowthTime(draft);
   reconsider(draft);
   learnProvenance(draft);
   if (draft.status.run) advance(draft);

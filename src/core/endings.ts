@@ -8,7 +8,7 @@ import { askForWriteBack } from './write-back.js';
 const MAX_HISTORY = 10;
 const MAX_QUARANTINED = 20;
 
-/** Characters of a commit's name, and of its author, subject and source, that the status keeps. */
+/** Characters of a commit's name, and of its author, subject, source and path, that the status keeps. */
 const MAX_COMMIT = 64;
 const MAX_WORDS = 256;
 const MAX_COMMITS = 20;
@@ -17,7 +17,7 @@ const MAX_COMMITS = 20;
 export function provenanceOf(from: Provenance): Provenance {
   const short = (text: string | undefined, max: number): string | undefined => (text === undefined ? undefined : clip(text, max));
   const commits = from.commits?.slice(0, MAX_COMMITS).map((commit) => clip(commit, MAX_COMMIT));
-  const fields = { commit: short(from.commit, MAX_COMMIT), commits, author: short(from.author, MAX_WORDS), subject: short(from.subject, MAX_WORDS), source: short(from.source, MAX_WORDS) };
+  const fields = { commit: short(from.commit, MAX_COMMIT), commits, author: short(from.author, MAX_WORDS), subject: short(from.subject, MAX_WORDS), source: short(from.source, MAX_WORDS), path: short(from.path, MAX_WORDS) };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 

@@ -1,4 +1,6 @@
 import type { Draft } from './draft.js';
+import { progressDeadline } from './gates.js';
+import { iso, ms } from './time.js';
 
 /**
  * An autoscaler multiplies an average over all pods that its selector matches by their number. During a run those are the pods of
@@ -16,6 +18,18 @@ export function countGrowth(draft: Draft): void {
   if (!growth) return;
   status.growth = growth;
   if (!status.run) draft.do({ type: 'seedReplicas', replicas: growth.counted });
+}
+
+/**
+ * Pods beyond the largest number of this run need time of their own to become ready, so growth has a whole deadline. Only a new
+ * largest number counts: an autoscaler that goes up and down must not keep a run from its end.
+ */
+export function giveGrowthTime(draft: Draft): void {
+  const { run, deadline } = draft.status;
+  if (!run) return;
+  const most = run.mostReplicas ?? draft.replicas;
+  run.mostReplicas = Math.max(most, draft.replicas);
+  if (draft.replicas > most && deadline !== undefined) draft.status.deadline = iso(Math.max(ms(deadline) ?? 0, ms(progressDeadline(draft)) ?? 0));
 }
 
 function grown(draft: Draft, asked: number): { asked: number; counted: number } | undefined {

@@ -16,5 +16,9 @@ export function canaryNames(spec: CanarySpec): { service: string; slots: Record<
   return { service, slots: { blue: `${service}-${blue}`, green: `${service}-${green}` }, ...(hasSubsets(spec) ? { subsets: { blue, green } } : {}) };
 }
 
+/** The user's own VirtualServices that carry the weights, and the routes of each; none: a generated one does. */
+export const ownVirtualServices = ({ service }: CanarySpec): { name: string; routes?: string[] | undefined }[] =>
+  service.virtualServices ?? (service.virtualService ? [service.virtualService] : []);
+
 /** Name of the ControllerRevision that keeps a revision. */
 export const revisionName = (spec: CanarySpec, revision: string): string => `${spec.targetRef.name}-${revision}`;

@@ -88,6 +88,10 @@ export interface Observation {
     /** Unix milliseconds since when these weights have been seen; undefined when this process never saw others. */
     since?: number;
     foreignManager?: string;
+    /** The list in which it wrote; absent: `/spec/http`. */
+    foreignField?: string;
+    /** The VirtualService that it wrote, and the weights there; without any, its routes lead past the slots. */
+    foreignObject?: { name: string; weights?: Weights };
   };
   /** What the Services for callers outside the mesh select; `marked` are the target's own pods, `none` when there is no such Service, undefined when they disagree. With subsets, the Service that the routes name has to select both slots: that is `slots`, and the others decide where there are any. */
   service: {

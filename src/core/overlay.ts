@@ -73,12 +73,12 @@ function patchOf(fields: Fields, annotation: string | null): Record<string, unkn
 }
 
 /** What a person or a tool knows as one field; the API server takes and gives each as one value. */
-const WHOLE = ['/spec/selector', '/spec/scaleTargetRef', '/spec/template/spec/nodeSelector'];
+const WHOLE = ['/spec/selector', '/spec/workloadSelector', '/spec/scaleTargetRef', '/spec/template/spec/nodeSelector'];
 const wholeField = (path: string): string => WHOLE.find((field) => path.startsWith(`${field}/`)) ?? path;
 
 /** A tool that takes over what is live may come a moment too late: then it writes a selector that was ours, and contests nothing. */
 function isEarlierOurs(object: KubeObject, field: string): boolean {
-  const selector = [field, `${field}/matchLabels`].find((path) => read(object, path + pointer(Labels.canary)) !== null);
+  const selector = [field, `${field}/matchLabels`, `${field}/labels`].find((path) => read(object, path + pointer(Labels.canary)) !== null);
   return selector !== undefined && SLOTS.some((slot) => read(object, selector + pointer(Labels.slot)) === slot);
 }
 

@@ -140,13 +140,23 @@ function matchWords({ headers, queryParams, sourceLabels }: TrafficMatch): strin
   ].join(' and ');
 }
 
+const shareWords = (percentage: { value: number } | undefined): string => (percentage === undefined || percentage.value === 100 ? '' : ` for ${percentage.value} %`);
+
+function faultWords({ delay, abort }: FaultInjection): string {
+  const parts = [
+    ...(delay ? [`delay ${delay.fixedDelay}${shareWords(delay.percentage)}`] : []),
+    ...(abort ? [`status ${abort.httpStatus}${shareWords(abort.percentage)}`] : []),
+  ];
+  return parts.join(' and ');
+}
+
 /** What a step does with the traffic, for people: `weight 20 %, mirror 50 %`. */
 export function stepWords({ weight, match, mirror, fault }: Pick<PlanStep, 'weight' | 'match' | 'mirror' | 'fault'>): string {
   const all = match?.when.map(matchWords).join(' or ') ?? '';
   const parts = [
     ...(match ? [`${match.weight} % of the requests with ${all}`] : []),
     ...(mirror === undefined ? [] : [`copies of ${mirror} % of the requests`]),
-    ...(fault ? [`faults in what it asks of ${fault.host}`] : []),
+    ...(fault ? [`${faultWords(fault)} to what it asks of ${fault.host}`] : []),
   ];
   return [`weight ${weight} %`, ...parts].join(', ');
 }

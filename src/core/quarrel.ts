@@ -1,7 +1,7 @@
 import type { SlotName } from '../api/index.js';
 import { adviceFor, dotted, type Contested } from './advice.js';
 import type { Draft } from './draft.js';
-import { otherSlot } from './names.js';
+import { otherSlot, ownVirtualServices } from './names.js';
 import type { Reset } from './observation.js';
 import { iso, ms } from './time.js';
 
@@ -19,13 +19,14 @@ function expected(draft: Draft, canary: SlotName): number {
 
 /** Who reset the weights, and how; they are put back by whatever keeps them in force. */
 function routesReset(draft: Draft): (Contested & { how: string }) | undefined {
-  const { weights, foreignManager } = draft.observed.routes;
+  const { foreignManager, foreignField = '/spec/http', foreignObject } = draft.observed.routes;
   if (foreignManager === undefined) return undefined;
   const slot = draft.status.canary?.slot ?? otherSlot(draft.stableSlot);
+  const { weights } = foreignObject ?? draft.observed.routes;
   if (weights?.[slot] === expected(draft, slot)) return undefined;
   const found = weights ? `${weights[slot]} % for slot ${slot} instead of ${expected(draft, slot)} %` : 'destinations other than the slots';
-  const name = draft.spec.service.virtualService?.name ?? draft.spec.service.name ?? draft.spec.targetRef.name;
-  return { kind: 'VirtualService', name, field: '/spec/http', manager: foreignManager, how: `wrote ${found} into VirtualService ${name}; the weights are put back` };
+  const name = foreignObject?.name ?? ownVirtualServices(draft.spec)[0]?.name ?? draft.spec.service.name ?? draft.spec.targetRef.name;
+  return { kind: 'VirtualService', name, field: foreignField, manager: foreignManager, how: `wrote ${found} into VirtualService ${name}; the weights are put back` };
 }
 
 const fieldReset = (reset: Reset): Contested & { how: string } => ({

@@ -24,6 +24,7 @@ export function begin(draft: Draft, revision: string, from: Provenance): boolean
     id: `${revision}-${draft.now.toString(36)}`,
     startedAt: iso(draft.now),
     weights: [],
+    mostReplicas: draft.replicas,
     ...(known || draft.spec.skipAnalysis ? { skipAnalysis: true } : {}),
   };
   draft.status.canary = { ...provenance, revision, slot: draft.freeSlot };

@@ -7,6 +7,9 @@ import { slotLabels, type Identity } from './workload.js';
 const COPIED_ANNOTATIONS = ['networking.istio.io/exportTo', 'networking.istio.io/traffic-distribution'];
 const COPIED_LABELS = ['istio.io/use-waypoint', 'istio.io/use-waypoint-namespace', 'istio.io/ingress-use-waypoint'];
 
+/** True for a Service whose requests go through a waypoint: it divides and counts them, as neither callers nor pods have a proxy. */
+export const hasWaypoint = (service: KubeObject | undefined): boolean => (service?.metadata.labels?.['istio.io/use-waypoint'] ?? 'none') !== 'none';
+
 interface Port {
   name?: string;
   port?: number;

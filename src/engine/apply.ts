@@ -292,7 +292,7 @@ async function deleteSlots({ cache, writer, canary }: ApplyContext): Promise<voi
   for (const workload of informer.byIndex(Index.canary, key)) await writer.delete(resource, workload);
   const names = new Set(Object.values(canaryNames(canary.spec).slots));
   for (const service of cache.services.byIndex(Index.canary, key)) if (names.has(service.metadata.name)) await writer.delete(Resources.Service, service);
-  for (const revision of cache.revisions.byIndex(Index.canary, key)) await deleteRevision({ writer, canary }, revision, new Set());
+  for (const revision of cache.revisions.byIndex(Index.canary, key)) await deleteRevision({ cache, writer, canary }, revision, new Set());
   // Frozen copies that no revision names: somebody died, or the target changed, between the two writes.
   for (const config of cache.configMaps.byIndex(Index.canary, key)) if (config.metadata.labels?.[Labels.configOf]) await writer.delete(Resources.ConfigMap, config);
 }
@@ -304,7 +304,7 @@ async function finishAction({ cache, writer, canary, now }: ApplyContext, effect
   await writer.patch(SluiceResources.CanaryAction, action, versioned({ status }, action), cache.actions, { subresource: 'status' });
 }
 
-type RevisionContext = Pick<ApplyContext, 'writer' | 'canary'>;
+type RevisionContext = Pick<ApplyContext, 'cache' | 'writer' | 'canary'>;
 interface StoredConfig {
   kind: string;
   snapshot?: string | null;
@@ -312,11 +312,13 @@ interface StoredConfig {
 const configsOf = (revision: KubeObject): StoredConfig[] => (revision['data'] as { configs?: StoredConfig[] } | undefined)?.configs ?? [];
 
 /** Delete a revision with the frozen configuration that no other revision uses. */
-async function deleteRevision({ writer, canary }: RevisionContext, revision: KubeObject, used: Set<string>): Promise<void> {
+async function deleteRevision({ cache, writer, canary }: RevisionContext, revision: KubeObject, used: Set<string>): Promise<void> {
   for (const { kind, snapshot } of configsOf(revision)) {
     if (typeof snapshot !== 'string' || used.has(`${kind}/${snapshot}`)) continue;
-    const object: KubeObject = { apiVersion: 'v1', kind, metadata: { name: snapshot, namespace: canary.metadata.namespace ?? '' } };
-    await writer.delete(snapshotResource(kind), object);
+    const { namespace = '' } = canary.metadata;
+    // As it was seen, where it is watched; copies of Secrets are not.
+    const seen = kind === 'ConfigMap' ? cache.configMaps.get(namespace, snapshot) : undefined;
+    await writer.delete(snapshotResource(kind), seen ?? { apiVersion: 'v1', kind, metadata: { name: snapshot, namespace } });
   }
   await writer.delete(Resources.ControllerRevision, revision);
 }
@@ -324,7 +326,8 @@ async function deleteRevision({ writer, canary }: RevisionContext, revision: Kub
 /** Forget revisions that are neither kept, nor in a slot, nor wanted by the target. */
 async function pruneRevisions(context: ApplyContext, keep: string[]): Promise<void> {
   const { cache, canary, desired } = context;
-  const live = SLOTS.flatMap((slot) => cache.deployments.get(canary.metadata.namespace, canaryNames(canary.spec).slots[slot])?.metadata.labels?.[Labels.revision] ?? []);
+  const { informer } = workloadsOf(cache, canary);
+  const live = SLOTS.flatMap((slot) => informer.get(canary.metadata.namespace, canaryNames(canary.spec).slots[slot])?.metadata.labels?.[Labels.revision] ?? []);
   const wanted = new Set([...keep, ...live, ...(desired && 'revision' in desired ? [desired.revision.name] : [])]);
   const all = cache.revisions.byIndex(Index.canary, keyOf(canary));
   const kept = all.filter((revision) => wanted.has(revision.metadata.labels?.[Labels.revision] ?? ''));

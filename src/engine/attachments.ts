@@ -6,12 +6,12 @@ import { Resources, type IndexedInformer, type KubeObject } from '../kube/index.
 import type { Resource } from '../kube/types.js';
 import { Index, keyOf, overlaidKey, selectedKey, type Cache } from './cache.js';
 import { podLabels } from './facts.js';
-import { budgetSpec, scaledCanary, scaledDeployment, selectsPods } from './selecting.js';
+import { budgetSpec, leadsTo, scaledCanary, scaledDeployment, selectsPods } from './selecting.js';
 import { targetOf } from './workloads.js';
 
 /**
  * Objects of the user that speak of the target's pods, and must speak of slots while a Canary manages it: PodDisruptionBudgets
- * (trap K4), and HorizontalPodAutoscalers (trap K3) and KEDA's ScaledObjects.
+ * (trap K4), ServiceEntries with a workloadSelector (trap K2), HorizontalPodAutoscalers (trap K3) and KEDA's ScaledObjects.
  */
 interface Attachment {
   resource: Resource;
@@ -92,6 +92,21 @@ function budgetWrites(
   ];
 }
 
+/** ServiceEntries whose callers reach the target's pods by their labels: they must reach those of the stable slot alone (trap K2). */
+function entryWrites(cache: Cache, canary: Canary, target: KubeObject | undefined, stable: SlotName | undefined): AttachmentWrite[] {
+  const { namespace = '', name } = canary.metadata;
+  const into = cache.serviceEntries;
+  const labels = podLabels(target) ?? {};
+  const found = Object.entries(labels)
+    .flatMap(([label, value]) => into.byIndex(Index.callers, selectedKey(namespace, label, value)))
+    .filter((entry) => leadsTo(entry, labels));
+  const label = (key: string): string => pointer('spec', 'workloadSelector', 'labels', key);
+  return [...new Set([...into.byIndex(Index.callers, overlaidKey(namespace, name)), ...found])].flatMap((object): AttachmentWrite[] => {
+    const patch = stable ? layOver(object, name, { [label(Labels.canary)]: name, [label(Labels.slot)]: stable }) : liftOff(object);
+    return patch ? [{ resource: Resources.ServiceEntry, into, object, op: 'patch', patch }] : [];
+  });
+}
+
 function autoscalerWrites(cache: Cache, canary: Canary, attached: boolean): AttachmentWrite[] {
   const { namespace = '', name } = canary.metadata;
   const fields: Fields = {
@@ -118,7 +133,7 @@ const AUTOSCALERS: { resource: Resource; of: (cache: Cache) => IndexedInformer<K
 /** KEDA writes its autoscalers itself, from the ScaledObject. */
 const isKedas = ({ metadata }: KubeObject): boolean => (metadata.ownerReferences ?? []).some(({ kind }) => kind === Resources.ScaledObject.kind);
 
-/** What brings budgets and autoscalers to speak of the slots, `stable` being the one that serves; without it, of the target again. In order. */
+/** What brings budgets, ServiceEntries and autoscalers to speak of the slots, `stable` being the one that serves; without it, of the target again. In order. */
 export function attachmentWrites(
   cache: Cache,
   canary: Canary,
@@ -126,11 +141,12 @@ export function attachmentWrites(
   stable: SlotName | undefined,
 ): AttachmentWrite[] {
   const { phase, stable: known } = canary.status ?? {};
-  // The target's pods serve until the adoption is complete, so its budgets guard those. And an autoscaler that spoke of the target
+  // The target's pods serve until the adoption is complete, so its budgets guard those, and ServiceEntries lead there. And an autoscaler that spoke of the target
   // while slots have pods would count them all, for they carry the same labels.
   const adopting = stable !== undefined && phase === 'Initializing';
   const early = stable === undefined && known !== undefined && cache.deployments.byIndex(Index.canary, keyOf(canary)).length > 0;
-  return [...(adopting ? [] : budgetWrites(cache, canary, target, stable)), ...(early ? [] : autoscalerWrites(cache, canary, stable !== undefined))];
+  const guarding = adopting ? [] : [...budgetWrites(cache, canary, target, stable), ...entryWrites(cache, canary, target, stable)];
+  return [...guarding, ...(early ? [] : autoscalerWrites(cache, canary, stable !== undefined))];
 }
 
 /** Canaries that may have to look at one of these objects again. */
@@ -141,15 +157,7 @@ export function attachedCanaries(cache: Cache, object: KubeObject): string[] {
   const owner = object.metadata.labels?.[Labels.canary];
   if (owner !== undefined) return [`${namespace}/${owner}`];
   const named = scaledDeployment(object).flatMap((key) => cache.canaries.byIndex(Index.target, key));
-  const selected =
-    object.kind === Resources.PodDisruptionBudget.kind
-      ? cache.canaries
-          .list(namespace)
-          .filter(
-            (canary) =>
-              canary.status?.adoptedAt &&
-              selectsPods(object, podLabels(targetOf(cache, canary)) ?? {}),
-          )
-      : [];
+  const about = { [Resources.PodDisruptionBudget.kind]: selectsPods, [Resources.ServiceEntry.kind]: leadsTo }[object.kind];
+  const selected = about ? cache.canaries.list(namespace).filter((canary) => canary.status?.adoptedAt && about(object, podLabels(targetOf(cache, canary)) ?? {})) : [];
   return [...[...named, ...selected].map(keyOf), ...scaledCanary(object)];
 }

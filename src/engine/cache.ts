@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { Annotations, Labels, SluiceResources, type AlertProvider, type Canary, type CanaryAction, type GitSource, type MetricTemplate } from '../api/index.js';
 import { readOverlay } from '../core/overlay.js';
 import { perObject } from '../core/per-object.js';
-import { createInformer, Resources, type IndexedInformer, type KubeClient, type KubeObject } from '../kube/index.js';
+import { createInformer, ISTIO_VERSIONS, Resources, type IndexedInformer, type KubeClient, type KubeObject } from '../kube/index.js';
 import type { InformerClock, InformerOptions } from '../kube/index.js';
 import type { Resource } from '../kube/types.js';
 import { overlaidKey, selectedKey } from './keys.js';
 import { slimAutoscaler } from './autoscaler-state.js';
-import { budgetKeys, scaledCanary, scaledDeployment } from './selecting.js';
+import { budgetKeys, entryKeys, scaledCanary, scaledDeployment } from './selecting.js';
 
 export { overlaidKey, selectedKey };
 
@@ -27,6 +27,8 @@ export interface Cache {
   revisions: IndexedInformer<KubeObject>;
   virtualServices: IndexedInformer<KubeObject>;
   destinationRules: IndexedInformer<KubeObject>;
+  /** Empty where the mesh does not have them. */
+  serviceEntries: IndexedInformer<KubeObject>;
   budgets: IndexedInformer<KubeObject>;
   autoscalers: IndexedInformer<KubeObject>;
   /** KEDA's; empty where KEDA is not installed. */
@@ -170,8 +172,9 @@ export function createCache(client: KubeClient, options: CacheOptions = {}): Cac
     configMaps: make<KubeObject>(Resources.ConfigMap).index(Index.canary, byCanary),
     // Not those that Kubernetes keeps of a DaemonSet.
     revisions: make<KubeObject>(Resources.ControllerRevision, { labelSelector: `${Labels.canary},!controller-revision-hash` }).index(Index.canary, byCanary),
-    virtualServices: make<KubeObject>(Resources.VirtualService, { keepManagedFields: true }).index(Index.canary, overlaidBy).index(Index.service, hostsOf).index(Index.destination, destinationsOf),
-    destinationRules: make<KubeObject>(Resources.DestinationRule).index(Index.service, hostOf),
+    virtualServices: make<KubeObject>(Resources.VirtualService, { keepManagedFields: true, versions: ISTIO_VERSIONS }).index(Index.canary, overlaidBy).index(Index.service, hostsOf).index(Index.destination, destinationsOf),
+    destinationRules: make<KubeObject>(Resources.DestinationRule, { ...OVERLAID, versions: ISTIO_VERSIONS }).index(Index.service, hostOf),
+    serviceEntries: make<KubeObject>(Resources.ServiceEntry, { ...OVERLAID, optional: true, versions: ISTIO_VERSIONS, transform: (object) => slimManagers(withoutStatus(object)) }).index(Index.callers, entryKeys),
     budgets: make<KubeObject>(Resources.PodDisruptionBudget, { ...OVERLAID, transform: (object) => slimManagers(withoutStatus(object)) }).index(Index.canary, byCanary).index(Index.callers, budgetKeys),
     autoscalers: scaling(make<KubeObject>(Resources.HorizontalPodAutoscaler, { ...OVERLAID, transform: (object) => slimManagers(slimAutoscaler(object)) })),
     scaledObjects: scaling(make<KubeObject>(Resources.ScaledObject, { ...OVERLAID, optional: true, transform: (object) => slimManagers(withoutStatus(object)) })),

@@ -1,6 +1,7 @@
 import type { Canary, MetricSpec, MetricTemplate } from '../api/index.js';
 import type { HookAnswer, Measurement, Problem } from '../core/evidence.js';
 import { canaryNames, otherSlot } from '../core/names.js';
+import { hasWaypoint } from '../core/services.js';
 import { SHARE_METRIC } from '../core/share.js';
 import type { Needs } from '../core/observation.js';
 import type { Cache } from './cache.js';
@@ -80,6 +81,14 @@ function namespaceOfGateway(gateway: string): string | undefined {
   return gateway.split('.')[1];
 }
 
+/** Who counted the requests, where that is not the callers' proxies by Service (trap I1). */
+function reporterOf(cache: Cache, { metadata, spec }: Canary, asked: MeasureRequest['reporter']): Pick<MeasureRequest, 'reporter'> {
+  const { service, subsets } = canaryNames(spec);
+  if (asked) return { reporter: asked };
+  if (subsets) return { reporter: 'workload' };
+  return hasWaypoint(cache.services.get(metadata.namespace, service)) ? { reporter: 'waypoint' } : {};
+}
+
 function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, { from, to, reporter }: Needs['metrics'][number]): MeasureRequest | Measurement {
   const { status, spec, metadata } = canary;
   const names = canaryNames(spec);
@@ -97,7 +106,7 @@ function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, {
     stableService: names.slots[otherSlot(slot)],
     from,
     to,
-    ...(reporter ? { reporter } : names.subsets ? { reporter: 'workload' as const } : {}),
+    ...reporterOf(options.cache, canary, reporter),
   };
   if (!template) return base;
   const { provider } = template.spec;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { FINALIZER, Labels, type Canary, type CanaryStatus, type SlotName } from '../api/index.js';
 import type { HookAnswer, Measurement, Problem } from '../core/evidence.js';
-import { canaryNames, hasSubsets, SLOTS } from '../core/names.js';
+import { canaryNames, hasSubsets, ownVirtualServices, SLOTS } from '../core/names.js';
 import type { ActionObservation, Observation, SlotObservation } from '../core/observation.js';
 import { readOverlay, userValue } from '../core/overlay.js';
 import { perObject } from '../core/per-object.js';
@@ -209,9 +209,9 @@ function observeActions(cache: Cache, canary: Canary): ActionObservation[] {
 export function routeInput(cache: Cache, canary: Canary): RouteInput {
   const namespace = canary.metadata.namespace ?? '';
   const names = canaryNames(canary.spec);
-  const wanted = new Set([names.service, canary.spec.service.virtualService?.name]);
+  const wanted = new Set([names.service, ...ownVirtualServices(canary.spec).map(({ name }) => name)]);
   const overlaid = cache.virtualServices.byIndex(Index.canary, keyOf(canary));
-  const named = [...wanted].flatMap((name) => (name === undefined ? [] : (cache.virtualServices.get(namespace, name) ?? [])));
+  const named = [...wanted].flatMap((name) => cache.virtualServices.get(namespace, name) ?? []);
   const called = (canary.spec.analysis.steps ?? []).flatMap(({ fault }) => (fault ? [fault.host] : []));
   // With subsets, whoever else sends to the Service reaches both slots.
   const sending = names.subsets ? cache.virtualServices.byIndex(Index.destination, names.service) : [];
@@ -253,8 +253,8 @@ export function observe(cache: Cache, router: Router, canary: Canary, desired: D
   const observedTarget = observeTarget(target, canary.status?.targetReplicas, () => markedPods(cache, canary).filter(isReady).length);
   const workload = { ...(nodes === undefined ? {} : { nodes }), ...(observedTarget ? { target: observedTarget } : {}) };
   const autoscaler = observeAutoscaler(cache, canary);
-  const resets = resetsOf(cache, canary, target);
   const routes = router.observe(routeInput(cache, canary));
+  const resets = [...resetsOf(cache, canary, target), ...(routes.resets ?? [])];
   const deleting = canary.metadata.deletionTimestamp !== undefined;
   const problems = [...gathered.problems, ...(deleting ? [] : (routes.problems ?? []))];
   if (desired && 'problem' in desired) problems.push(desired.problem);

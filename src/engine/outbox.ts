@@ -1,6 +1,8 @@
-import type { Canary, CanaryMessage } from '../api/index.js';
+import type { Canary, CanaryMessage, HistoryEntry } from '../api/index.js';
 import { HOOK_PREFIX } from '../core/messages.js';
+import { otherSlot } from '../core/names.js';
 import type { Cache } from './cache.js';
+import { linksTo, type LinkTemplate } from './links.js';
 import type { HookCaller, Notification, Notifier } from './ports.js';
 import { credentialsOf } from './secrets.js';
 import type { SecretReader } from './revisions.js';
@@ -19,6 +21,8 @@ export interface OutboxOptions {
   secrets: SecretReader;
   now: () => number;
   cluster?: string;
+  /** Views of a release that messages lead to. */
+  links?: LinkTemplate[];
   allowCrossNamespace: boolean;
   /** Of earlier terms of this process; none by default. */
   receipts?: Receipts;
@@ -129,6 +133,21 @@ export class Outbox {
     await this.options.hooks.call(hook, { name: canary.metadata.name, namespace: canary.metadata.namespace ?? '', phase, checksum: message.revision ?? '', metadata });
   }
 
+  #links(canary: Canary, { at, revision, commit }: CanaryMessage, past: HistoryEntry | undefined): Pick<Notification, 'links'> {
+    const { links = [] } = this.options;
+    if (links.length === 0) return {};
+    const { stable, run } = canary.status ?? {};
+    const serving = stable?.slot ?? 'blue';
+    const about = {
+      slot: revision === stable?.revision ? serving : otherSlot(serving),
+      from: Date.parse(past?.startedAt ?? run?.startedAt ?? at),
+      to: Date.parse(past?.endedAt ?? at),
+      ...(revision === undefined ? {} : { revision }),
+      ...(commit === undefined ? {} : { commit }),
+    };
+    return { links: linksTo(links, canary, about) };
+  }
+
   #notification(canary: Canary, message: CanaryMessage): Notification {
     const past = canary.status?.history?.find((entry) => message.id.includes(`/${entry.run}/`));
     return {
@@ -140,6 +159,7 @@ export class Outbox {
       canary: canary.metadata.name,
       target: `${canary.spec.targetRef.kind}/${canary.spec.targetRef.name}`,
       at: message.at,
+      ...this.#links(canary, message, past),
       weight: past?.weights.at(-1) ?? canary.status?.canaryWeight ?? 0,
       ...(this.options.cluster ? { cluster: this.options.cluster } : {}),
       ...(message.revision ? { revision: message.revision } : {}),

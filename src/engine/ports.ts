@@ -4,6 +4,7 @@
  */
 import type { Canary, MetricTemplateSpec, SlotName, WebhookSpec, AlertProviderSpec, WriteBack } from '../api/index.js';
 import type { HookAnswer, Measurement, Problem, RouteExtras, Tries, Weights } from '../core/evidence.js';
+import type { Reset } from '../core/observation.js';
 import type { KubeObject, Resource } from '../kube/types.js';
 
 export type { HookAnswer, Measurement, Problem, RouteExtras, Tries, Weights };
@@ -61,6 +62,12 @@ export interface RouteState {
   consistent: boolean;
   /** Field manager that last wrote the destinations, when it is not Sluice. */
   foreignManager?: string;
+  /** The list in which it did, as a JSON pointer: `/spec/http`, `/spec/tls` or `/spec/tcp`. */
+  foreignField?: string;
+  /** The VirtualService that it wrote, and the weights there; without any, its routes lead past the slots. */
+  foreignObject?: { name: string; weights?: Weights };
+  /** Fields of other objects of the user's in which somebody wrote over ours. */
+  resets?: Reset[];
 }
 
 /** Moves traffic between the slots. Pure: the engine reads before and writes after. */
@@ -100,10 +107,10 @@ export interface MeasureRequest {
   service: string;
   stableService: string;
   /**
-   * Whose counts: the callers' proxies by Service (default) or by the workload that answered (with subsets the Service is the same), or
-   * the proxies of the pods under test, which see copies and callers without a proxy too.
+   * Whose counts: the callers' proxies by Service (default) or by the workload that answered (with subsets the Service is the same),
+   * the waypoint that the Service goes through, or the proxies of the pods under test, which see copies and callers without a proxy too.
    */
-  reporter?: 'workload' | 'destination';
+  reporter?: 'workload' | 'destination' | 'waypoint';
   /** Evidence from requests in [from, to], unix milliseconds. */
   from: number;
   to: number;
@@ -144,6 +151,8 @@ export interface Notification {
   source?: string;
   reason?: string;
   weight?: number;
+  /** Where else the release can be looked at. */
+  links?: { name: string; url: string }[];
   at: string;
 }
 export interface Notifier {

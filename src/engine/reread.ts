@@ -1,5 +1,5 @@
 import { SluiceResources, type Canary } from '../api/index.js';
-import { canaryNames } from '../core/names.js';
+import { canaryNames, ownVirtualServices } from '../core/names.js';
 import { KubeError, Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
 import type { Resource } from '../kube/types.js';
 import type { Cache } from './cache.js';
@@ -18,7 +18,7 @@ function objectsOf(cache: Cache, canary: Canary): Read[] {
   const workloads = workloadsOf(cache, canary);
   const callers = callerServices(cache, canary, targetOf(cache, canary));
   const routes = new Map(routeInput(cache, canary).virtualServices.flatMap(({ metadata, apiVersion }) => (metadata.namespace === canary.metadata.namespace ? [[metadata.name, apiVersion] as const] : [])));
-  if (!canary.spec.service.virtualService && !routes.has(service)) routes.set(service, 'networking.istio.io/v1');
+  if (ownVirtualServices(canary.spec).length === 0 && !routes.has(service)) routes.set(service, `${Resources.VirtualService.group}/${cache.virtualServices.resource.version}`);
   return [
     ...[...routes].map(([name, apiVersion]): Read => [Resources.VirtualService, cache.virtualServices, name, apiVersion]),
     ...[target, ...Object.values(slots)].map((name): Read => [workloads.resource, workloads.informer, name]),

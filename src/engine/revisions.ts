@@ -48,7 +48,7 @@ function provenanceAt(object: KubeObject): { at: number; provenance: Provenance 
   const commit = notes[Annotations.commit];
   if (!commit) return undefined;
   const commits = (notes[Annotations.commits] ?? '').split(',').filter(Boolean).slice(0, 20);
-  const optional = { author: notes[Annotations.author], subject: notes[Annotations.subject], source: notes[Annotations.source] };
+  const optional = { author: notes[Annotations.author], subject: notes[Annotations.subject], source: notes[Annotations.source], path: notes[Annotations.path] };
   const known = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined));
   return { at: Date.parse(notes[Annotations.syncedAt] ?? '') || 0, provenance: { commit, ...(commits.length > 0 ? { commits } : {}), ...known } };
 }
@@ -163,7 +163,7 @@ export function revisionObjects(canary: Canary, revision: Revision, provenance: 
   const labels = { [Labels.canary]: canary.metadata.name };
   const configs = revision.configs.map((config) => ({ kind: config.kind, name: config.name, snapshot: config.content === 'absent' ? null : snapshotName(config) }));
   const data: RevisionData = { template: revision.template, configs };
-  const notes = Object.entries({ [Annotations.commit]: provenance.commit, [Annotations.author]: provenance.author, [Annotations.subject]: provenance.subject });
+  const notes = Object.entries({ [Annotations.commit]: provenance.commit, [Annotations.author]: provenance.author, [Annotations.subject]: provenance.subject, [Annotations.source]: provenance.source, [Annotations.path]: provenance.path });
   const snapshots = revision.configs.flatMap((config): KubeObject[] =>
     config.content === 'absent'
       ? []

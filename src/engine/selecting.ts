@@ -1,4 +1,4 @@
-/** How budgets and autoscalers name the pods that they are about. */
+/** How budgets, ServiceEntries and autoscalers name the pods that they are about. */
 import { z } from 'zod';
 import { readOverlay } from '../core/overlay.js';
 import { selectsLabels, type KubeObject } from '../kube/index.js';
@@ -26,6 +26,29 @@ export function budgetKeys(budget: KubeObject): string[] {
     a.localeCompare(b),
   )[0];
   return [selectedKey(namespace, first?.[0] ?? '', first?.[1] ?? '')];
+}
+
+const entry = z.object({ workloadSelector: z.object({ labels: z.record(z.string(), z.string()).nullish() }).nullish() });
+
+/** Labels of the pods that a ServiceEntry leads to; undefined when it selects none by their labels. */
+function entryLabels(serviceEntry: KubeObject): Labelled | undefined {
+  const labels = entry.safeParse(serviceEntry['spec']).data?.workloadSelector?.labels;
+  return labels && Object.keys(labels).length > 0 ? labels : undefined;
+}
+
+/** True when a ServiceEntry leads to pods with these labels. */
+export function leadsTo(serviceEntry: KubeObject, labels: Labelled): boolean {
+  const wanted = entryLabels(serviceEntry);
+  return wanted !== undefined && Object.entries(wanted).every(([label, value]) => labels[label] === value);
+}
+
+/** Under which keys a ServiceEntry is looked for; see {@link overlaidKey} and {@link selectedKey}. */
+export function entryKeys(serviceEntry: KubeObject): string[] {
+  const namespace = serviceEntry.metadata.namespace ?? '';
+  const overlay = readOverlay(serviceEntry);
+  if (overlay) return [overlaidKey(namespace, overlay.canary)];
+  const [first] = Object.entries(entryLabels(serviceEntry) ?? {}).sort(([a], [b]) => a.localeCompare(b));
+  return first ? [selectedKey(namespace, ...first)] : [];
 }
 
 /** KEDA means a Deployment when it does not say. */

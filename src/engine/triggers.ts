@@ -1,5 +1,5 @@
 import { Annotations, Labels, type Canary } from '../api/index.js';
-import { canaryNames, hasSubsets } from '../core/names.js';
+import { canaryNames, hasSubsets, ownVirtualServices } from '../core/names.js';
 import { readOverlay } from '../core/overlay.js';
 import { configReferences } from '../core/pod-template.js';
 import type { Informer, KubeObject } from '../kube/index.js';
@@ -79,7 +79,7 @@ export class Triggers {
       this.#wakeInterested('Service', name.namespace, name.name);
       if (service) this.#wakeSelected(service);
     });
-    const attached = [cache.budgets, cache.autoscalers, cache.scaledObjects].map((informer) =>
+    const attached = [cache.budgets, cache.serviceEntries, cache.autoscalers, cache.scaledObjects].map((informer) =>
       informer.onChange((_, object, previous) => {
         if (wishes(object) === wishes(previous)) return;
         for (const one of [object, previous]) if (one) for (const key of attachedCanaries(cache, one)) this.wake(key);
@@ -113,7 +113,7 @@ export class Triggers {
       `Host//${service}`,
       ...(hasSubsets(spec) ? [`Destination//${service}`] : []),
       ...of('VirtualService', service),
-      ...of('VirtualService', spec.service.virtualService?.name),
+      ...ownVirtualServices(spec).flatMap(({ name }) => of('VirtualService', name)),
       ...configs.flatMap(({ kind, name }) => of(kind, name)),
       ...(spec.analysis?.metrics ?? []).flatMap(({ templateRef }) => of('MetricTemplate', templateRef?.name, templateRef?.namespace)),
       ...(spec.analysis?.alerts ?? []).flatMap(({ providerRef }) => of('AlertProvider', providerRef.name, providerRef.namespace)),

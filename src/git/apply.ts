@@ -236,9 +236,16 @@ function describeFailure({ manifest, file, line }: Declared, request: ApplyReque
   const { group, version } = groupVersion(manifest.apiVersion);
   const namespace = manifest.metadata.namespace ?? request.defaultNamespace;
   const id = { group, version, kind: manifest.kind, namespace, name: manifest.metadata.name };
-  const message = `${file}:${line} ${describeObject(id)}: ${error instanceof Error ? error.message : String(error)}${nextStep(error)}`;
+  const words = error instanceof Error ? error.message : String(error);
+  const message = `${file}:${line} ${describeObject(id)}: ${manifest.kind === 'Secret' ? withoutValues(words) : words}${nextStep(error)}`;
   return { id: formatId(id), file: file.slice(0, 512), line, message: message.slice(0, 1024) };
 }
+
+/** The API server quotes what it refuses; of a Secret that may be the secret. */
+const withoutValues = (words: string): string =>
+  words
+    .replace(/&value\.valueUnstructured\{.*\}/gs, 'another type')
+    .replace(/((?:Invalid|Unsupported|Duplicate) value: ).*?(: |$)/gs, '$1(not shown)$2');
 
 function nextStep(error: unknown): string {
   if (!(error instanceof KubeError)) return '';

@@ -122,12 +122,23 @@ export function parseManifests(file: string, text: string): Rendered {
   for (const document of documents) {
     const problem = document.errors[0];
     const twice = problem ? undefined : duplicateKey(document);
-    if (problem) result.failures.push(failure(file, lines.linePos(problem.pos[0]).line, `is not YAML: ${problem.message}`));
+    if (problem) result.failures.push(failure(file, lines.linePos(problem.pos[0]).line, `is not YAML: ${unquoted(problem.message)}`));
     else if (twice) result.failures.push(failure(file, lineOf(twice.node, lines), `is not YAML: keys must be unique, and ${JSON.stringify(twice.key.slice(0, 100))} comes twice`));
     else readDocument(document, (node) => lineOf(node, lines), file, result);
   }
   return result;
 }
+
+/**
+ * What is wrong, without what is quoted of the file: a value that begins with `*`, `!`, `|` or `>` and has no quotes around it may
+ * be somebody's password.
+ */
+const unquoted = (message: string): string =>
+  message
+    .replace(/: .*$/s, '')
+    .replace(/^The .* tag has no suffix/s, 'A tag has no suffix')
+    .replace(/, so .* is invalid/s, '')
+    .replace(/^Unresolved alias.*/s, 'an alias has no anchor before it; put a value that begins with "*" into quotes');
 
 /** Identifies the content of a manifest, whatever the order of its keys. */
 export const digestOf = (manifest: KubeObject): string =>
@@ -151,7 +162,7 @@ function readDocument(document: Document.Parsed, lineAt: (node: unknown) => numb
     value = document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
     result.failures.push(
-      failure(file, lineAt(contents), `cannot be read: ${error instanceof Error ? error.message : String(error)}`),
+      failure(file, lineAt(contents), `cannot be read: ${unquoted(error instanceof Error ? error.message : String(error))}`),
     );
     return;
   }

@@ -24,11 +24,12 @@ const KEYS = [
   Annotations.author,
   Annotations.subject,
   Annotations.source,
+  Annotations.path,
   Annotations.syncedAt,
   Annotations.retry,
 ] as const;
 
-/** Annotations for an object whose manifest this sync changed; `files` are where it stands and stood, in a submodule too. */
+/** Annotations for an object whose manifest this sync changed; `files` are where it stands (the first one) and stood, in a submodule too. */
 export function newProvenance({ head, since, source, at, retry }: Provenance, files: (string | undefined)[]): Record<string, string> {
   const others = since
     .filter(({ sha, files: touched }) => sha !== head.sha && touched.some((changed) => files.some((file) => file === changed || file?.startsWith(`${changed}/`))))
@@ -39,6 +40,7 @@ export function newProvenance({ head, since, source, at, retry }: Provenance, fi
     [Annotations.author]: head.author,
     [Annotations.subject]: head.subject,
     [Annotations.source]: source,
+    ...(files[0] === undefined ? {} : { [Annotations.path]: files[0] }),
     [Annotations.syncedAt]: at,
     ...(retry ? { [Annotations.retry]: head.sha } : {}),
   };

@@ -8,7 +8,7 @@ import { describeCommit } from './history.js';
 import { FIELD_MANAGER } from './identity.js';
 import { newProvenance } from './provenance.js';
 import { runGit } from './run.js';
-import { renderAll, revisionIn, type LiveConfig, type RenderedSource, type Rendering } from './write-back/judge.js';
+import { fileOfTarget, renderAll, revisionIn, type LiveConfig, type RenderedSource, type Rendering } from './write-back/judge.js';
 
 /** Commits behind the newest one that are looked at: a tool that syncs is rarely further behind. */
 const MAX_COMMITS = 10;
@@ -78,7 +78,7 @@ export async function confirm(repository: LocalRepository, source: RenderedSourc
     const sha = await brought(commits, async (one) => revisionIn(await render(one), canary, view.config) === revision);
     if (sha === undefined) continue;
     const head = await describeCommit({ call, commit: sha });
-    confirmed.push({ target, annotations: { ...newProvenance({ head, since: [], source: source.name, at }, []), [Annotations.confirmed]: revision } });
+    confirmed.push({ target, annotations: { ...newProvenance({ head, since: [], source: source.name, at }, [fileOfTarget(await render(sha), canary)]), [Annotations.confirmed]: revision } });
   }
   return confirmed;
 }

@@ -17,6 +17,6 @@ export {
   type LeaderElectorOptions,
   type LeaseClock,
 } from './lease.js';
-export { Resources } from './resources.js';
+export { ISTIO_VERSIONS, Resources } from './resources.js';
 export { matchesLabels, selectsLabels, type LabelSelector } from './selector.js';
 export * from './types.js';

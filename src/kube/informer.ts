@@ -28,6 +28,8 @@ export interface InformerOptions<T extends KubeObject> extends Pick<
   transform?: (object: T) => T;
   /** The kind may not be served, or be none of ours to read: then there are no such objects, until it is. */
   optional?: boolean;
+  /** Versions of the kind to fall back to, in order, where the server does not serve the resource's own. */
+  versions?: readonly string[];
   /** Hears of failed lists and watches, and of listeners that threw. The informer goes on by itself. */
   onError?: (error: unknown) => void;
   random?: () => number;
@@ -66,6 +68,11 @@ type Listener<T> = Parameters<Informer<T & KubeObject>['onChange']>[0];
 
 class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
   readonly #store = new ObjectStore<T>();
+  #resource: Resource<T>;
+  /** Versions that were asked for in vain since one was last served. */
+  #unserved = 0;
+  /** The version of the kind that the copies have. */
+  #listed: string | undefined;
   readonly #listeners = new Set<Listener<T>>();
   readonly #backoff: Backoff;
   readonly #clock: InformerClock;
@@ -81,9 +88,10 @@ class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
 
   constructor(
     private readonly client: KubeClient,
-    readonly resource: Resource<T>,
+    resource: Resource<T>,
     private readonly options: InformerOptions<T>,
   ) {
+    this.#resource = resource;
     this.#backoff = new Backoff(options.random);
     this.#clock = options.clock ?? systemClock;
     this.#syncedPromise = new Promise((resolve) => (this.#markSynced = resolve));
@@ -91,6 +99,10 @@ class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
 
   get synced(): boolean {
     return this.#synced;
+  }
+
+  get resource(): Resource<T> {
+    return this.#resource;
   }
 
   get following(): boolean {
@@ -121,7 +133,7 @@ class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
 
   start(signal: AbortSignal): void {
     if (this.#started)
-      throw new Error(`informer of ${resourceName(this.resource)} was started twice; start it once and share it`);
+      throw new Error(`informer of ${resourceName(this.#resource)} was started twice; start it once and share it`);
     this.#started = true;
     // Dozens of informers hang on the signal of one controller; that is no leak.
     setMaxListeners(0, signal);
@@ -153,6 +165,7 @@ class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
       } catch (error) {
         if (signal.aborted) return;
         if (needsRelist(error)) this.#seen = '';
+        if (this.#tryNextVersion(error)) continue;
         if (this.options.optional && isUnserved(error)) {
           this.#forgetAll();
           await this.#clock.sleep(UNSERVED_MS, signal);
@@ -163,6 +176,17 @@ class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
         await this.#clock.sleep(this.#waitAfter(error), signal);
       }
     }
+  }
+
+  /** True when the kind may be served in a version that was not asked for yet. */
+  #tryNextVersion(error: unknown): boolean {
+    const { versions = [] } = this.options;
+    if (!isMissing(error) || versions.length === 0) return false;
+    const { version } = this.#resource;
+    const all = [...new Set([...versions, version])];
+    this.#resource = { ...this.#resource, version: all[(all.indexOf(version) + 1) % all.length] ?? version };
+    this.#unserved += 1;
+    return this.#unserved % all.length !== 0;
   }
 
   #forgetAll(): void {
@@ -180,14 +204,15 @@ class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
   async #relist(signal: AbortSignal): Promise<void> {
     const { namespace, labelSelector, fieldSelector } = this.options;
     const dropManagedFields = !this.options.keepManagedFields && !this.options.transform;
-    const { items, resourceVersion } = await this.client.list(this.resource, {
+    const { items, resourceVersion } = await this.client.list(this.#resource, {
       namespace,
       labelSelector,
       fieldSelector,
       dropManagedFields,
     });
     if (signal.aborted) return;
-    const rewound = isNewer(this.#highest, resourceVersion);
+    // Copies in a version that is not served any more are of no use, however new they are.
+    const rewound = isNewer(this.#highest, resourceVersion) || (this.#listed !== undefined && this.#listed !== this.#resource.version);
     const listed = new Set<string>();
     for (const item of items) {
       listed.add(keyOf(item));
@@ -199,6 +224,8 @@ class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
       if (!listed.has(keyOf(known)) && !newer) this.#remove(known);
     }
     this.#advance(resourceVersion, rewound);
+    this.#unserved = 0;
+    this.#listed = this.#resource.version;
     this.#synced = true;
     this.#markSynced();
   }
@@ -208,7 +235,7 @@ class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
     const options = { namespace, labelSelector, fieldSelector, resourceVersion: this.#seen, signal };
     this.#following = true;
     try {
-      await this.client.watch(this.resource, options, (event) => this.#onEvent(event));
+      await this.client.watch(this.#resource, options, (event) => this.#onEvent(event));
     } finally {
       this.#following = false;
     }
@@ -243,7 +270,7 @@ class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
     try {
       kept = this.#shrink(object);
     } catch (error) {
-      this.#report(new Error(`informer: transform of ${objectName(this.resource, namespace, name)} failed`, { cause: error }));
+      this.#report(new Error(`informer: transform of ${objectName(this.#resource, namespace, name)} failed`, { cause: error }));
       return;
     }
     this.#store.set(kept);
@@ -267,7 +294,7 @@ class ListWatchInformer<T extends KubeObject> implements IndexedInformer<T> {
       try {
         listener({ namespace, name }, object, previous);
       } catch (error) {
-        this.#report(new Error(`informer: a listener failed on ${objectName(this.resource, namespace, name)}`, { cause: error }));
+        this.#report(new Error(`informer: a listener failed on ${objectName(this.#resource, namespace, name)}`, { cause: error }));
       }
     }
   }
@@ -304,7 +331,8 @@ function needsRelist(error: unknown): boolean {
   return isExpired(error) || clientFault || error.code === 504;
 }
 
-const isUnserved = (error: unknown): boolean => error instanceof KubeError && (error.code === 404 || error.code === 403);
+const isMissing = (error: unknown): boolean => error instanceof KubeError && error.code === 404;
+const isUnserved = (error: unknown): boolean => isMissing(error) || (error instanceof KubeError && error.code === 403);
 
 function isExpired(error: unknown): boolean {
   return error instanceof KubeError && (error.code === 410 || error.reason === 'Expired' || error.reason === 'Gone');

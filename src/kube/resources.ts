@@ -8,6 +8,9 @@ const resource = <T extends KubeObject = KubeObject>(
   namespaced = true,
 ): Resource<T> => ({ group, version, plural, kind, namespaced });
 
+/** Versions in which Istio has served its routing kinds, newest first. Their fields are the same. */
+export const ISTIO_VERSIONS: readonly string[] = ['v1', 'v1beta1', 'v1alpha3'];
+
 /** The built-in and Istio kinds that Sluice reads or writes. Sluice's own are in `api/resources.ts`. */
 export const Resources = {
   Namespace: resource('', 'v1', 'namespaces', 'Namespace', false),
@@ -36,4 +39,5 @@ export const Resources = {
   ),
   VirtualService: resource('networking.istio.io', 'v1', 'virtualservices', 'VirtualService'),
   DestinationRule: resource('networking.istio.io', 'v1', 'destinationrules', 'DestinationRule'),
+  ServiceEntry: resource('networking.istio.io', 'v1', 'serviceentries', 'ServiceEntry'),
 } as const;

@@ -155,6 +155,7 @@ export interface KubeClient {
 
 /** A local, eventually consistent copy of one kind, kept by list and watch. */
 export interface Informer<T extends KubeObject> {
+  /** What is followed, in the version that the server serves. */
   readonly resource: Resource<T>;
   /** True once the first list is in. */
   readonly synced: boolean;

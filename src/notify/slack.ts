@@ -7,6 +7,8 @@ const COLOURS: Record<Notification['severity'], string> = { info: '#2eb67d', war
 /** Slack's limits for a section's text and for one field. */
 const MAX_TEXT = 3_000;
 const MAX_FIELD = 2_000;
+/** Elements of one context. */
+const MAX_LINKS = 10;
 
 /** An incoming webhook of Slack, or of a chat that speaks its format. */
 export const slack: NotifyTarget = {
@@ -21,6 +23,7 @@ export const slack: NotifyTarget = {
           text: shortened(`*${name}*\n${escape(value)}`, MAX_FIELD),
         })),
       },
+      ...linkBlocks(notification.links ?? []),
     ];
     const message = {
       // What notifications of the operating system and screen readers show.
@@ -48,6 +51,12 @@ function fields(notification: Notification): [name: string, value: string][] {
     ['Weight', weight === undefined ? undefined : `${weight} %`],
   ];
   return all.filter((field): field is [string, string] => Boolean(field[1]));
+}
+
+/** A link that does not fit whole is left out: half of one leads nowhere. */
+function linkBlocks(links: { name: string; url: string }[]): unknown[] {
+  const elements = links.map(({ name, url }) => ({ type: 'mrkdwn', text: `<${escape(url).replaceAll('|', '%7C')}|${escape(name)}>` })).filter(({ text }) => text.length <= MAX_TEXT);
+  return elements.length > 0 ? [{ type: 'context', elements: elements.slice(0, MAX_LINKS) }] : [];
 }
 
 /** Slack reads these three as markup; without this a commit message could call a whole channel. */

@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
-import { parseScript, type Script } from './script.js';
+import { DEMO_METRICS, parseScript, type Script } from './script.js';
 
 const FOLDER = fileURLToPath(new URL('../../examples/bookinfo/', import.meta.url));
 const CANARY_FILE = 'canary.yaml';
@@ -47,7 +47,7 @@ export async function readExample(which: string): Promise<Example | undefined> {
     script: {
       ...script,
       files,
-      analysis: { ...without(spec?.analysis ?? {}, SLOW_ANALYSIS), ...script.analysis },
+      analysis: { metrics: DEMO_METRICS, ...without(spec?.analysis ?? {}, SLOW_ANALYSIS), ...script.analysis },
       canary: { ...without(spec ?? {}, SLOW_SPEC), ...script.canary },
     },
   };

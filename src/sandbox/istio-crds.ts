@@ -1,8 +1,7 @@
+import { ISTIO_VERSIONS } from '../kube/resources.js';
 import type { KubeObject } from '../kube/types.js';
 
-const VERSIONS = ['v1', 'v1beta1', 'v1alpha3'];
-
-function crd(kind: string, plural: string, shortName: string, columns: unknown[]): KubeObject {
+function crd(versions: readonly string[], kind: string, plural: string, shortName: string, columns: unknown[]): KubeObject {
   const schema = {
     type: 'object',
     properties: { spec: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }, status: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
@@ -15,10 +14,10 @@ function crd(kind: string, plural: string, shortName: string, columns: unknown[]
       group: 'networking.istio.io',
       names: { kind, listKind: `${kind}List`, plural, singular: kind.toLowerCase(), shortNames: [shortName], categories: ['istio-io', 'networking-istio-io'] },
       scope: 'Namespaced',
-      versions: VERSIONS.map((name) => ({
+      versions: versions.map((name) => ({
         name,
         served: true,
-        storage: name === 'v1',
+        storage: name === versions[0],
         schema: { openAPIV3Schema: schema },
         subresources: { status: {} },
         additionalPrinterColumns: columns,
@@ -29,14 +28,17 @@ function crd(kind: string, plural: string, shortName: string, columns: unknown[]
 
 const age = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' };
 
-/** Istio's routing kinds, enough of them for a sandbox: the fields are Istio's, their validation is not. */
-export const istioCrds = (): KubeObject[] => [
-  crd('VirtualService', 'virtualservices', 'vs', [
+/**
+ * Istio's routing kinds, enough of them for a sandbox: the fields are Istio's, their validation is not.
+ * @param versions that are served; they are stored in the first.
+ */
+export const istioCrds = (versions: readonly string[] = ISTIO_VERSIONS): KubeObject[] => [
+  crd(versions, 'VirtualService', 'virtualservices', 'vs', [
     { name: 'Gateways', type: 'string', jsonPath: '.spec.gateways' },
     { name: 'Hosts', type: 'string', jsonPath: '.spec.hosts' },
     age,
   ]),
-  crd('DestinationRule', 'destinationrules', 'dr', [{ name: 'Host', type: 'string', jsonPath: '.spec.host' }, age]),
-  crd('Gateway', 'gateways', 'gw', [age]),
-  crd('ServiceEntry', 'serviceentries', 'se', [{ name: 'Hosts', type: 'string', jsonPath: '.spec.hosts' }, age]),
+  crd(versions, 'DestinationRule', 'destinationrules', 'dr', [{ name: 'Host', type: 'string', jsonPath: '.spec.host' }, age]),
+  crd(versions, 'Gateway', 'gateways', 'gw', [age]),
+  crd(versions, 'ServiceEntry', 'serviceentries', 'se', [{ name: 'Hosts', type: 'string', jsonPath: '.spec.hosts' }, age]),
 ];

@@ -75,10 +75,19 @@ export function parseScript(text: string, name: string): Script {
 export const delayAfter = (item: ScriptCommit): number | undefined =>
   item.next === undefined || item.next === 'Succeeded' || item.next === 'Failed' ? undefined : durationMs(item.next);
 
+/**
+ * What demos judge by. A machine that is busy with other things makes every answer slow, and a good version must be promoted there too;
+ * their bad versions fail by errors.
+ */
+export const DEMO_METRICS = [
+  { name: 'request-success-rate', thresholdRange: { min: 99 }, minSamples: 10 },
+  { name: 'request-duration', thresholdRange: { max: 5_000 } },
+];
+
 /** What the demo plays: a good version, then a bad one. */
 export const DEMO_SCRIPT: Script = {
   rps: 40,
-  analysis: {},
+  analysis: { metrics: DEMO_METRICS },
   commits: [
     { message: 'reviews v2: black stars', version: 2, next: 'Succeeded' },
     { message: 'reviews v3: red stars', errorRate: 0.25, version: 3, next: 'Failed' },

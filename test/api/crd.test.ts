@@ -35,6 +35,16 @@ const walk = (schema: StructuralSchema, path: string, visit: (schema: Structural
 describe('the CustomResourceDefinitions', () => {
   const canary = kindSchema(KINDS[0]!);
 
+  it.each(crds().map(({ metadata }) => metadata.name))('say of every field of a spec what it is for: %s', (name) => {
+    const { spec } = crd(name).spec.versions[0]?.schema.openAPIV3Schema.properties ?? {};
+    const silent: string[] = [];
+    walk(spec ?? {}, 'spec', (schema, path) => {
+      // Items and values are described by their list or map.
+      if (!schema.description && /\.[^.*[\]]+$/.test(path)) silent.push(path);
+    });
+    expect(silent).toEqual([]);
+  });
+
   it('are the five kinds of sluice.dev', () => {
     expect(crds().map((one) => one.metadata.name)).toEqual([
       'canaries.sluice.dev',

@@ -211,6 +211,26 @@ describe('sluice explain', () => {
     expect(out).not.toContain(`Git wants revision ${hash}`);
   });
 
+  it.each<[string, Record<string, unknown>, RegExp[]]>([
+    ['stepWeight', { stepWeight: 20, maxWeight: 50 }, [/weight 20 % +hold 1m/, /weight 40 % +hold 1m/, /weight 50 % +hold 1m/]],
+    ['stepWeights after copies', { stepWeights: [50], mirror: true, mirrorWeight: 30 }, [/weight 0 %, copies of 30 % of the requests/, /weight 50 %/]],
+    ['an A/B test', { iterations: 5, match: [{ headers: { cookie: { regex: 'a=1' } } }] }, [/weight 0 %, 100 % of the requests with cookie: \/a=1\/ +hold 5m, 5 checks/]],
+    ['blue/green', { iterations: 2 }, [/weight 0 % +hold 2m, 2 checks/, /weight 100 % +hold 1m/]],
+    [
+      'steps',
+      { steps: [{ fault: { host: 'ratings', delay: { fixedDelay: '7s' } }, replicas: 1, approve: true }, { weight: 10, hold: '10m' }] },
+      [/weight 0 %, delay 7s to what it asks of ratings +hold 1m, 1 pod, then an approval/, /weight 10 % +hold 10m/],
+    ],
+  ])('shows the plan that %s compiles to, before anything is released', async (form, plan, wanted) => {
+    const name = `plan-of-${form.replaceAll(/[^a-z]+/gi, '-').toLowerCase()}`;
+    const { stepWeights: _, ...analysis } = canary(name, idle).spec.analysis as Record<string, unknown>;
+    world.put(canary(name, idle, { spec: { analysis: { ...analysis, interval: '1m', ...plan } as never } }));
+    const { out } = await world.run('explain', name);
+    const lines = out.slice(out.indexOf('Steps')).split('\n').slice(1);
+    for (const [index, line] of [...wanted, /weight 100 % +promotion/].entries()) expect(lines[index]).toMatch(line);
+    expect(lines[wanted.length + 1]).toBe('');
+  });
+
   it('gives JSON', async () => {
     const { out } = await world.run('explain', 'reviews', '--output', 'json');
     const explanation = JSON.parse(out) as {

@@ -13,7 +13,7 @@ async function call(...argv: string[]): Promise<{ code: number; out: string; err
   return { code: await running.code, out: running.out, err: running.err };
 }
 
-const COMMANDS = ['status', 'explain', 'wait', 'approve', 'hold', 'resume', 'abort', 'promote', 'retry', 'controller', 'crds'];
+const COMMANDS = ['status', 'explain', 'wait', 'approve', 'hold', 'resume', 'abort', 'promote', 'retry', 'controller', 'crds', 'uninstall', 'sandbox', 'demo'];
 
 describe('the command line', () => {
   it.each(COMMANDS)('%s has help with examples', async (command) => {

@@ -45,6 +45,29 @@ sentences('deadlines', {
     canary.sees({ writeError: 'setWeights: 503' }).later(60).decide();
     expect(canary.status.run?.ending).toMatchObject({ reason: 'ProgressDeadlineExceeded' });
   },
+  'growth has a deadline of its own: a healthy version is not taken back for pods that are still starting': (canary) => {
+    canary.running(20).later(50).with({ replicas: 20 }).decide();
+    expect(canary.status.deadline).toBe('2030-01-01T00:01:50.000Z');
+    canary.blue(slotWith('a1', 20, 2)).green(slotWith('b2', 20, 2)).later(59).decide();
+    expect(canary.status.run?.ending).toBeUndefined();
+    expect(canary.status.step?.weight).toBe(20);
+    canary.later(1).decide();
+    expect(canary.status.run?.ending).toMatchObject({ reason: 'PodsFailing', message: '2 of 20 pods became ready within 60 s' });
+  },
+  'an autoscaler that goes up and down does not renew it': (canary) => {
+    canary.running(20).answers({ kind: 'Error', query: 'q', message: 'connection refused', permanent: false });
+    for (let second = 10; second <= 60; second += 10) canary.later(10).with({ replicas: second % 20 === 0 ? 2 : 4 }).blue(slotWith('a1', 4)).green(slotWith('b2', 4)).decide();
+    // Once, for the four pods that were asked for after 10 s.
+    expect(canary.status.deadline).toBe('2030-01-01T00:01:10.000Z');
+    canary.later(10).decide();
+    expect(canary.status.run?.ending?.reason).toBe('ProgressDeadlineExceeded');
+  },
+  'growth brings no deadline where there is none': (canary) => {
+    canary.with({ analysis: { steps: [{ weight: 20, approve: true }] } }).running(20).pass(20);
+    expect(canary.progress.reason).toBe('WaitingForApproval');
+    canary.with({ replicas: 6, analysis: { steps: [{ weight: 20, approve: true }] } }).decide();
+    expect(canary.status.deadline).toBeUndefined();
+  },
   'waiting for the last callers of the free slot is not a lack of progress': (canary) => {
     canary.green(slotWith('z9', 2)).wants('b2').decide();
     expect(canary.status.deadline).toBe('2030-01-01T00:01:05.000Z');

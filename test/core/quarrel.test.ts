@@ -61,6 +61,7 @@ const FIELDS = {
   service: { kind: 'Service', name: 'reviews', field: '/spec/selector' },
   deployment: { kind: 'Deployment', name: 'reviews', field: '/spec/replicas' },
   budget: { kind: 'PodDisruptionBudget', name: 'reviews', field: '/spec/selector' },
+  rule: { kind: 'DestinationRule', name: 'reviews', field: '/spec/subsets' },
   autoscaler: { kind: 'HorizontalPodAutoscaler', name: 'reviews', field: '/spec/scaleTargetRef' },
 };
 /** Another field manager wrote over overlays. */
@@ -88,6 +89,13 @@ sentences('somebody else sets a field that an overlay lies on', {
   'a person who scales the target is told of the Canary': (canary) => {
     expect(resets(canary, 'kubectl', 'deployment').said.join()).toContain('kubectl scale canary/reviews --replicas=N');
   },
+  'subsets are a field of a DestinationRule': (canary) => {
+    resets(canary, 'argocd-controller', 'rule');
+    expect(contested(canary)).toContain('argocd-controller resets spec.subsets of DestinationRule reviews. To end this:');
+    expect(contested(canary)).toContain('{group: networking.istio.io, kind: DestinationRule, name: reviews, jsonPointers: [/spec/subsets]}');
+    expect(resets(canary, 'kustomize-controller', 'rule').said.join()).toContain('{paths: [/spec/subsets], target: {kind: DestinationRule, name: reviews}}');
+    expect(resets(canary, 'kubectl-edit', 'rule').said.join()).toContain('leave spec.subsets of DestinationRule reviews as it is while Canary reviews exists');
+  },
   'whoever hides is somebody': (canary) => {
     canary.sees({ resets: [FIELDS.budget] }).decide();
     expect(contested(canary)).toContain('somebody resets spec.selector of PodDisruptionBudget reviews');
@@ -95,6 +103,11 @@ sentences('somebody else sets a field that an overlay lies on', {
   'routes are in the condition, too': (canary) => {
     reset(canary.running(20), 100, 'kustomize-controller');
     expect(contested(canary)).toContain('kustomize-controller resets spec.http of VirtualService reviews');
+  },
+  'and go by the list that was written': (canary) => {
+    canary.running(20).sees({ routes: { weights: blue(100), consistent: true, foreignManager: 'argocd-controller', foreignField: '/spec/tcp' } }).decide();
+    expect(contested(canary)).toContain('argocd-controller resets spec.tcp of VirtualService reviews');
+    expect(contested(canary)).toContain('jsonPointers: [/spec/tcp]');
   },
   'a reset every second changes the status once in five minutes': (canary) => {
     resets(canary, 'kustomize-controller', 'service');

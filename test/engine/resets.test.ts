@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { layOver, resetFields, type Fields } from '../../src/core/overlay.js';
-import { foreignOwner } from '../../src/engine/resets.js';
+import { foreignOwner } from '../../src/core/managers.js';
 import type { KubeObject } from '../../src/kube/index.js';
 
 const OURS: Fields = { '/spec/selector/sluice.dev~1canary': 'reviews', '/spec/selector/sluice.dev~1slot': 'blue' };

@@ -51,6 +51,22 @@ const inGit = (version: string): Item[] => [
 const withRoutes = (version: string, more: Partial<Route> = {}): Item[] => [...inGit(version), { resource: Resources.VirtualService, manifest: virtualService(more) }];
 const OWN_ROUTES = { service: { virtualService: { name: 'reviews' } } };
 
+/** The user's DestinationRule, in which Sluice lays the subsets of the slots. */
+const withRule = (version: string, more: object = {}): Item[] => [
+  ...inGit(version),
+  {
+    resource: Resources.DestinationRule,
+    manifest: {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'DestinationRule',
+      metadata: { name: 'reviews' },
+      spec: { host: 'reviews', subsets: [{ name: 'all', labels: { app: 'reviews' } }], ...more },
+    },
+  },
+];
+const SUBSETS = { service: { routing: 'subsets' } };
+const subsetsOf = (rule: KubeObject | undefined): string[] => ((rule?.['spec'] as { subsets?: { name: string }[] } | undefined)?.subsets ?? []).map(({ name }) => name);
+
 /** A tool that writes what is in Git every second, and what it wrote. */
 class Loop {
   readonly wrote: string[] = [];
@@ -195,6 +211,19 @@ describe.concurrent('the recipe', () => {
     expect(shop.get(Resources.VirtualService)?.metadata.resourceVersion).toBe(before);
   });
 
+  it.each(RECIPES)('of %s covers a DestinationRule with subsets', async (_, tool) => {
+    const { shop, loop } = await synced(tool, withRule('v1'), SUBSETS);
+    await loop.commit(withRule('v2', { trafficPolicy: { connectionPool: { http: { maxRetries: 4 } } } }));
+    expect(await shop.ended(1)).toMatchObject({ result: 'Succeeded', weights: [20, 60, 100] });
+    await loop.stop();
+    expect(shop.spec<{ trafficPolicy?: object }>(Resources.DestinationRule)?.trafficPolicy).toEqual({ connectionPool: { http: { maxRetries: 4 } } });
+    expect(subsetsOf(shop.get(Resources.DestinationRule))).toEqual(['all', 'blue', 'green']);
+    loop.wrote.length = 0;
+    await loop.once();
+    expect(loop.wrote).toEqual([]);
+    expect(shop.condition('Contested')).toBeUndefined();
+  });
+
   it('of Flux before 2.9: replicas out of Git, the rest applied once', async () => {
     const once = (items: Item[]): Item[] =>
       items.map(({ resource, manifest }) => {
@@ -261,6 +290,36 @@ describe.concurrent('routes of the user that a tool writes every second', () => 
     expect(shop.spec<{ http: Route[] }>(Resources.VirtualService)?.http[0]?.timeout).toBe('3s');
     expect(shop.condition('Contested')?.message).toContain(`${manager} resets`);
     expect(shop.condition('Contested')?.message).toContain('spec.http of VirtualService reviews');
+    expect(shop.condition('Stalled')).toMatchObject({ status: 'False' });
+    expect(shop.history).toEqual([]);
+  });
+});
+
+describe.concurrent('a DestinationRule of the user that a tool writes every second', () => {
+  it.each([
+    ['Flux', flux(), 'kustomize-controller', '{paths: [/spec/subsets], target: {kind: DestinationRule, name: reviews}}'],
+    ['Argo CD with client-side apply', argo(), 'argocd-controller', '{group: networking.istio.io, kind: DestinationRule, name: reviews, jsonPointers: [/spec/subsets]}'],
+    ['Argo CD with server-side apply', argo({ syncOptions: ['ServerSideApply=true'] }), 'argocd-controller', '{group: networking.istio.io, kind: DestinationRule, name: reviews, jsonPointers: [/spec/subsets]}'],
+  ])('%s: the subsets are back with the next write, edits are merged in, and the tool is named', async (_, tool, manager, line) => {
+    const { shop, loop } = await synced(tool, withRule('v1'), SUBSETS);
+    const versions: string[][] = [];
+    const stop = world.server.store.watch(
+      Resources.DestinationRule,
+      (event) => void (event.type === 'MODIFIED' && versions.push(subsetsOf(event.object))),
+      { namespace: shop.namespace },
+    );
+    loop.items = withRule('v1', { trafficPolicy: { tls: { mode: 'DISABLE' } } });
+    await shop.see('three resets', () => versions.filter((names) => names.length === 1).length >= 3);
+    const { message } = await shop.reason('Contested', 'OverlayRestored');
+    expect(message).toContain(`${manager} resets`);
+    expect(message).toContain('spec.subsets of DestinationRule reviews');
+    expect(message).toContain(line);
+    await loop.stop();
+    await shop.see('the subsets', () => subsetsOf(shop.get(Resources.DestinationRule)).length === 3);
+    stop();
+    // Whatever the tool wrote, the very next version has the subsets of both slots.
+    for (const [index, names] of versions.entries()) if (names.length === 1) expect(versions[index + 1]).toEqual(['all', 'blue', 'green']);
+    expect(shop.spec<{ trafficPolicy?: object }>(Resources.DestinationRule)?.trafficPolicy).toEqual({ tls: { mode: 'DISABLE' } });
     expect(shop.condition('Stalled')).toMatchObject({ status: 'False' });
     expect(shop.history).toEqual([]);
   });

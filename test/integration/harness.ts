@@ -56,10 +56,11 @@ export class World {
     private readonly stops: (() => unknown)[],
   ) {}
 
-  static async create(): Promise<World> {
+  /** @param istio versions in which Istio's kinds are served */
+  static async create(istio?: readonly string[]): Promise<World> {
     const stops: (() => unknown)[] = [];
     const listeners: ((entry: AuditEntry) => void)[] = [];
-    const server = await startApiServer({ crds: [...istioCrds(), ...crds()], auditLog: (entry) => listeners.forEach((listen) => listen(entry)) });
+    const server = await startApiServer({ crds: [...istioCrds(istio), ...crds()], auditLog: (entry) => listeners.forEach((listen) => listen(entry)) });
     stops.push(() => server.stop());
     const metrics = await MetricsServer.start();
     const stub = await Stub.start();
@@ -175,8 +176,8 @@ export class World {
  * The world of one test file: it goes with the file, and each test ends with all truths whole, but for what others break who write
  * between our look and our write (`excused`). Call it at the top of the file.
  */
-export async function startWorld({ controller, excused }: { controller: boolean; excused?: RegExp }): Promise<World> {
-  const world = await World.create();
+export async function startWorld({ controller, excused, istio }: { controller: boolean; excused?: RegExp; istio?: readonly string[] }): Promise<World> {
+  const world = await World.create(istio);
   afterAll(() => world.stop());
   afterEach(() => expect(world.truths.broken.filter((words) => !excused?.test(words))).toEqual([]));
   if (controller) await world.runController();

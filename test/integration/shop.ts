@@ -1,7 +1,11 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { SluiceResources, type Canary, type CanaryStatus, type Condition, type GitSource, type HistoryEntry, type Verb } from '../../src/api/index.js';
+import { gitEnvironment } from '../../src/git/environment.js';
 import { commitTree, createBareRepository } from '../../src/git/index.js';
+import { runGit } from '../../src/git/run.js';
 import { Resources } from '../../src/kube/resources.js';
 import type { KubeObject, Resource } from '../../src/kube/types.js';
 import type { ApiServer, AuditEntry } from '../../src/sandbox/apiserver/index.js';
@@ -224,6 +228,21 @@ export class Repository {
   commit(files: Record<string, string | null | KubeObject[]>, message = 'A change'): Promise<string> {
     const changes = Object.entries(files).map(([path, content]) => [path, Array.isArray(content) ? yaml(...content) : content] as const);
     return commitTree(this.dir, Object.fromEntries(changes), { message, author: { name: 'Ada', email: 'ada@shop.invalid' } });
+  }
+  /** The same, as a developer does it: a commit in a clone, and `git push`. */
+  async push(files: Record<string, KubeObject[]>, message: string): Promise<string> {
+    const clone = await mkdtemp(join(tmpdir(), 'sluice-clone-'));
+    try {
+      const call = { cwd: clone, environment: gitEnvironment(clone) };
+      await runGit(['clone', '--quiet', this.url, '.'], call);
+      for (const [path, objects] of Object.entries(files)) await writeFile(join(clone, path), yaml(...objects));
+      await runGit(['add', ...Object.keys(files)], call);
+      await runGit(['-c', 'user.name=Ada', '-c', 'user.email=ada@shop.invalid', 'commit', '--quiet', `--message=${message}`], call);
+      await runGit(['push', '--quiet', 'origin', 'HEAD:main'], call);
+      return (await runGit(['rev-parse', 'HEAD'], call)).trim();
+    } finally {
+      await rm(clone, { recursive: true, force: true });
+    }
   }
   async applied(sha: string): Promise<void> {
     await this.shop.see(`commit ${sha} applied; ${JSON.stringify(this.shop.source()?.status)}`, () => this.shop.source()?.status?.appliedCommit === sha);

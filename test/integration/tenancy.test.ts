@@ -132,7 +132,7 @@ async function contents(folder: string): Promise<string[]> {
 
 describe('a secret', () => {
   const SECRETS = {
-    address: 'c4nary-address-path-91', token: 'c4nary-bearer-92', query: 'c4nary-url-query-93', password: 'c4nary-git-password-94', metrics: 'c4nary-metrics-token-95', pod: 'c4nary-of-the-pods-96', webhook: 'c4nary-webhook-userinfo-97',
+    address: 'c4nary-address-path-91', token: 'c4nary-bearer-92', query: 'c4nary-url-query-93', password: 'c4nary-git-password-94', metrics: 'c4nary-metrics-token-95', pod: 'c4nary-of-the-pods-96', webhook: 'c4nary-webhook-userinfo-97', tracked: 'c4nary-tracked-98',
   };
 
   it('is in no log, status, event, message, metric, page or object of ours, whatever fails', async () => {
@@ -143,6 +143,7 @@ describe('a secret', () => {
     shop.put(secret({ username: 'ada', password: SECRETS.password }, 'git'));
     shop.put(secret({ token: SECRETS.metrics }, 'metrics'));
     shop.put(secret({ key: SECRETS.pod }, 'pods'));
+    shop.put(secret({ key: SECRETS.tracked }, 'tracked'));
     shop.put({ ...alertProvider('x'), metadata: { name: 'chat' }, spec: { type: 'webhook', secretRef: { name: 'chat' } } });
     shop.put({ ...metricTemplate('1'), spec: { provider: { type: 'prometheus', address: world.metrics.url, secretRef: { name: 'metrics' } }, query: '1' } });
     shop.put(gitSource('https://127.0.0.1:1/shop.git', { secretRef: { name: 'git' } }));
@@ -150,10 +151,11 @@ describe('a secret', () => {
     const alerts = [{ name: 'team', severity: 'info', providerRef: { name: 'team' } }, { name: 'chat', severity: 'info', providerRef: { name: 'chat' } }];
     const metrics = [{ name: 'error-ratio', templateRef: { name: 'errors' }, thresholdRange: { max: 5 } }];
     const webhooks = [{ name: 'gate', type: 'rollout', url: `http://ada:${SECRETS.webhook}@127.0.0.1:1/?t=${SECRETS.query}`, timeout: '1s' }];
-    await shop.adopted(canary({ analysis: { alerts, metrics } }), deployment('v1', { envFrom: [{ secretRef: { name: 'pods' } }] }));
+    const revisions = { configs: [{ kind: 'Secret', name: 'tracked', mode: 'track' }] };
+    await shop.adopted(canary({ revisions, analysis: { alerts, metrics } }), deployment('v1', { envFrom: [{ secretRef: { name: 'pods' } }, { secretRef: { name: 'tracked' } }] }));
     shop.release('v2');
     expect(await shop.ended(1)).toMatchObject({ result: 'Succeeded' });
-    shop.put(canary({ analysis: { alerts, metrics, webhooks } }));
+    shop.put(canary({ revisions, analysis: { alerts, metrics, webhooks } }));
     shop.release('v3');
     expect(await shop.ended(2)).toMatchObject({ result: 'Failed' });
     await shop.see('attempts to tell', () => world.stub.at(`/hidden/${SECRETS.address}?key=${SECRETS.query}`).length > 1);
@@ -162,8 +164,11 @@ describe('a secret', () => {
     world.stub.reply(`/hidden/${SECRETS.address}?key=${SECRETS.query}`, [404, 'gone']);
     await shop.see('an Event', () => world.audit.some((entry) => entry.namespace === shop.namespace && (entry.requestBody as { reason?: string } | undefined)?.reason === 'NotificationFailed'));
     logs.push(...controller.log, ...(await Promise.all(['metrics', 'healthz', 'readyz', ''].map(async (page) => (await fetch(`${controller.url}/${page}`)).text()))));
+    // The frozen copy of a tracked Secret is a Secret, too.
+    const frozen = world.writes(shop.namespace).filter(({ resource }) => resource === 'secrets');
+    expect(frozen.length).toBeGreaterThan(0);
     // A status goes with the spec that it is for, which the user wrote.
-    const written = world.writes(shop.namespace).map(({ requestBody }) => JSON.stringify({ ...(requestBody as KubeObject | undefined), ...((requestBody as KubeObject | undefined)?.kind === 'Canary' ? { spec: undefined } : {}) }));
+    const written = world.writes(shop.namespace).filter((write) => !frozen.includes(write)).map(({ requestBody }) => JSON.stringify({ ...(requestBody as KubeObject | undefined), ...((requestBody as KubeObject | undefined)?.kind === 'Canary' ? { spec: undefined } : {}) }));
     const messages = [...shop.messages, ...world.stub.received.filter(({ path }) => path.startsWith('/hidden'))].map(({ body }) => JSON.stringify(body));
     const kept = await contents(world.dir);
     await controller.stop();
@@ -176,5 +181,45 @@ describe('a secret', () => {
     // The secrets were in use all the same.
     expect(written.length).toBeGreaterThan(20);
     expect(messages.length).toBeGreaterThan(3);
+  });
+
+  it('that somebody committed in a manifest with a mistake is in no log, status or event either', async () => {
+    const shop = await world.shop();
+    const controller = await world.runController({ namespace: shop.namespace });
+    const value = 'c4nary-committed-99';
+    const manifest = (name: string, rest: string): string => `apiVersion: v1\nkind: Secret\nmetadata:\n  name: ${name}\n${rest}\n`;
+    const mistakes = {
+      'quote.yaml': manifest('quote', `stringData:\n  password: "${value}`),
+      'nested.yaml': manifest('nested', `stringData:\n  password:\n    value: ${value}`),
+      'plain.yaml': manifest('plain', `data:\n  password: ${value}!`),
+      'list.yaml': manifest('list', `data: [${value}]`),
+      'unknown.yaml': manifest('unknown', `pasword: ${value}`),
+      'twice.yaml': manifest('twice', `stringData:\n  password: ${value}\n  password: ${value}`),
+      'alias.yaml': manifest('alias', `stringData:\n  password: *${value}`),
+      'tag.yaml': manifest('tag', `stringData:\n  password: !<${value}> x`),
+      'local.yaml': manifest('local', `stringData:\n  password: !${value}`),
+      'handle.yaml': manifest('handle', `stringData:\n  password: !a!${value}`),
+      'suffix.yaml': manifest('suffix', `stringData:\n  password: !${value}!`),
+      'header.yaml': manifest('header', `stringData:\n  password: |${value}`),
+      'folded.yaml': manifest('folded', `stringData:\n  password: >${value}`),
+      'anchor.yaml': manifest('anchor', `stringData:\n  password: &${value} &${value}`),
+      'flow.yaml': manifest('flow', `stringData: {password: "${value}" ${value}}`),
+      'escape.yaml': manifest('escape', `stringData:\n  password: "\\${value}"`),
+      'directive.yaml': `%${value}\n---\n${manifest('directive', 'stringData: {}')}`,
+      'key.yaml': manifest('key', `stringData:\n  ? ${value}\n : ${value}\n ]${value}`),
+      'type.yaml': manifest('type', `type: ${value}\nimmutable: ${value}`),
+      'number.yaml': manifest('number', 'stringData:\n  password: 99088077066'),
+      'kind.yaml': `apiVersion: v1\nkind: Secret\nmetadata: [${value}]\n`,
+    };
+    await shop.repository({ ...mistakes, 'good.yaml': manifest('good', `stringData:\n  password: ${value}`) });
+    await shop.sourceReason('InvalidManifest');
+    expect((shop.source()?.status?.failures ?? []).map(({ message }) => message.split(/[:.]/)[0]).length).toBeGreaterThanOrEqual(8);
+    expect(shop.get(Resources.Secret, 'good')).toBeDefined();
+    const events = world.server.store.list(Resources.Event, { namespace: shop.namespace });
+    const logs = [...controller.log, await (await fetch(`${controller.url}/metrics`)).text()];
+    await controller.stop();
+    const told = [JSON.stringify(shop.source()?.status), ...events.map((event) => JSON.stringify(event)), ...logs];
+    const leaks = new RegExp(`.{0,200}(${value}|99088077066)`, 's');
+    expect(told.flatMap((words) => leaks.exec(words)?.[0] ?? [])).toEqual([]);
   });
 });

@@ -60,6 +60,28 @@ describe('an informer', () => {
     expect(changes).toEqual(['a: - > 3', 'b: - > 11', 'a: 3 > 12', 'b: 11 > -']);
   });
 
+  it('follows the newest version of a kind that is served, and another one when that is not served any more', async () => {
+    let served = 'v1beta1';
+    server.handle((request, response) => {
+      if (!request.path.includes(`/${served}/`)) return reply(response, status(404, 'NotFound'), 404);
+      if (!request.query.get('watch')) return reply(response, { metadata: { resourceVersion: '10' }, items: [{ apiVersion: `mesh.io/${served}`, kind: 'Route', metadata: { name: 'a', namespace: 'shop', resourceVersion: '3' } }] });
+      response.writeHead(200).flushHeaders();
+      watches.push(response);
+    });
+    const resource = { group: 'mesh.io', version: 'v1', plural: 'routes', kind: 'Route', namespaced: true };
+    const sleeps: number[] = [];
+    const clock = { monotonic: () => 0, sleep: (ms: number) => Promise.resolve(void sleeps.push(ms)) };
+    const informer = createInformer(server.client(), resource, { namespace: 'shop', versions: ['v1', 'v1beta1', 'v1alpha3'], clock });
+    informer.start(abort.signal);
+    await informer.whenSynced();
+    expect([informer.resource.version, informer.get('shop', 'a')?.apiVersion, sleeps]).toEqual(['v1beta1', 'mesh.io/v1beta1', []]);
+    await eventually(() => watches.length === 1, 'the watch');
+    served = 'v1';
+    watches[0]?.end();
+    await eventually(() => informer.get('shop', 'a')?.apiVersion === 'mesh.io/v1', 'the other version');
+    expect(informer.resource.version).toBe('v1');
+  });
+
   it('of a kind that need not be there takes its absence for none, without a word, and asks again a minute later', async () => {
     let served = false;
     server.handle((request, response) => {

@@ -120,6 +120,20 @@ describe('slack', () => {
     expect(fields).toEqual(['*Canary*', '*Namespace*', '*Revision*', '*Reason*', '*Weight*']);
   });
 
+  it('leads to the views of the release, and leaves out an address that does not fit', async () => {
+    const links = [
+      { name: 'Grafana & co', url: 'https://grafana.example.com/d/x?a=1&b=p|q' },
+      { name: 'Endless', url: `https://example.com/${'x'.repeat(3_000)}` },
+      ...Array.from({ length: 12 }, (_, index) => ({ name: `View ${index}`, url: 'https://example.com/' })),
+    ];
+    const { attachments } = await message({ links });
+    const elements = (attachments[0]?.blocks[2] as { type?: string; elements?: { text: string }[] } | undefined)?.elements ?? [];
+    expect(elements[0]?.text).toBe('<https://grafana.example.com/d/x?a=1&amp;b=p%7Cq|Grafana &amp; co>');
+    expect(elements).toHaveLength(10);
+    expect(elements.map(({ text }) => text).join()).not.toContain('Endless');
+    expect((await message()).attachments[0]?.blocks).toHaveLength(2);
+  });
+
   it('keeps within the limits of Slack', async () => {
     const { attachments } = await message({ text: 'x'.repeat(5_000), subject: 'y'.repeat(5_000) });
     expect(attachments[0]?.blocks[0]?.text?.text.length).toBe(3_000);

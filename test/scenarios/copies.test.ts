@@ -10,6 +10,7 @@ it('6: blue/green is judged on copies, switches everybody at once, and a bad ver
   expect(played.versions(1, 'step 1')).toEqual(['v1']);
   expect(played.versions(1, 'step 2')).toEqual(['v2']);
   expect(played.versions(2, 'step 1')).toEqual(['v2']);
+  expect(played.saw(2, 'step 1').failed).toBe(0);
   expect(played.summary.releases[1]?.reason).toMatch(/success rate .* < 85 % over \d+ requests/);
 }, 240_000);
 

@@ -25,6 +25,10 @@ export interface PlayedOptions {
   service?: Record<string, unknown>;
   /** Instead of the scenario's callers. */
   callers?: CallerGroup[];
+  /** Requests per second of a group at most; default is few. */
+  mostRps?: number;
+  /** Binaries that take the place of the sandbox's own parts. */
+  real?: { envoy: string; prometheus: string };
 }
 
 /** What a scenario came to. */
@@ -78,9 +82,10 @@ export async function play(which: string, options: PlayedOptions = {}): Promise<
   const { script } = example;
   // Long enough for requests that were surely sent while a step was in force.
   const analysis = { interval: '4s', metrics: METRICS, ...script.analysis, ...options.analysis };
-  const callers = (options.callers ?? script.callers)?.map((group) => ({ ...group, rps: Math.min(MOST_RPS, group.rps) }));
+  const { mostRps = MOST_RPS } = options;
+  const callers = (options.callers ?? script.callers)?.map((group) => ({ ...group, rps: Math.min(mostRps, group.rps) }));
   const canary = options.service ? { ...script.canary, service: { ...(script.canary?.['service'] as object | undefined), ...options.service } } : script.canary;
-  const sandbox = await startSandbox({ rps: MOST_RPS, analysis, canary, callers, files: script.files });
+  const sandbox = await startSandbox({ rps: mostRps, analysis, canary, callers, files: script.files, ...options.real });
   try {
     const stop = sandbox.canaries.onChange((_, canary) => canary && options.during?.(canary, sandbox));
     const before = await routing(sandbox);

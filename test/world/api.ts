@@ -106,6 +106,12 @@ export class Api {
     return this.#replace(by, resource, live, { ...merged, status: live['status'] });
   }
 
+  /** What an API server shows of a stored object after its upgrade: another spec, and nobody has written it. */
+  migrate(resource: Resource, namespace: string, name: string, body: unknown): void {
+    const live = this.get(resource, namespace, name);
+    this.#commit('upgrade', resource, live, copy(merge(live, body) as KubeObject));
+  }
+
   #scale(by: string, resource: Resource, live: KubeObject, body: unknown): KubeObject {
     const { replicas } = (body as { spec: { replicas: number } }).spec;
     const scaled = this.#replace(by, resource, live, { ...live, spec: { ...(live['spec'] as Json), replicas } }, 'scale');

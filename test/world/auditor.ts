@@ -53,6 +53,10 @@ export class Auditor {
   readonly #lost = new Map<string, number>();
   /** Slots whose pods have been ready since they were filled. */
   readonly #wasReady = new Set<SlotName>();
+  /** Slots whose pods went because nobody wanted any, and that have had none since. */
+  readonly #unwanted = new Set<SlotName>();
+  /** Since when there has been a ready pod without a break. */
+  #healthySince: number | undefined;
   #before = { replicas: Infinity, at: -Infinity };
   #lastOutage = -Infinity;
   /** Since when the Service has had a ready endpoint without a break. */
@@ -77,6 +81,10 @@ export class Auditor {
   }
   handed(metric: string, service: string, from: number, measurement: Measurement): void {
     this.runs.handed(metric, service, from, measurement);
+  }
+  /** Until this is told, adoption may begin again. */
+  get initialized(): boolean {
+    return this.runs.messages.some(({ event }) => event === 'Initialized');
   }
   received(process: Process, notification: Notification): void {
     this.runs.received(process, notification);
@@ -219,6 +227,7 @@ export class Auditor {
       if (pods.length > 0 && is) this.world.fail('truth 4', `slot ${slot} takes another revision while it runs ${pods.length} pods`);
       if (is) this.runs.filled(slot, object);
     }
+    if (is?.replicas === 0 && this.world.spec?.replicas === 0) this.#unwanted.add(slot);
     this.#taken(slot, is?.replicas ?? 0, pods);
   }
   /** No pod that receives traffic is taken away, unless somebody asked for fewer. */
@@ -269,7 +278,12 @@ export class Auditor {
     if (callers) {
       if (!this.world.cluster.endpoints(SERVICE).some((pod) => this.world.cluster.serves(pod))) this.#servedSince = undefined;
       else this.#servedSince ??= this.world.now;
-      for (const slot of SLOTS) if (this.world.cluster.endpoints(nameOf(slot)).length > 0) this.#wasReady.add(slot);
+      for (const slot of SLOTS.filter((name) => this.world.cluster.endpoints(nameOf(name)).length > 0)) {
+        this.#wasReady.add(slot);
+        const held = this.world.api.find(Resources.Deployment, NAMESPACE, nameOf(slot));
+        if (held && specOf(held).replicas > 0) this.#unwanted.delete(slot);
+      }
+      this.#healthySince = this.#healthy() ? (this.#healthySince ?? this.world.now) : undefined;
       const lost = new Set(callers.flatMap((caller) => this.#nobody(caller)));
       for (const place of Array.from(this.#lost.keys())) if (!lost.has(place)) this.#lost.delete(place);
       for (const place of lost) if (!this.#lost.has(place)) this.#lost.set(place, this.world.now);
@@ -303,7 +317,9 @@ export class Auditor {
   }
   #blame(slot: SlotName, caller: string): void {
     // Weights that somebody else wrote are theirs; how soon they are put right is another question.
-    if (this.world.now < Math.max(this.#lastOutsider, this.world.troubleUntil) + REACT_MS && this.#lastOutsider > this.world.now - 120_000) return;
+    if (this.world.now < Math.max(this.#lastOutsider, this.world.troubleUntil, this.#healthySince ?? this.world.now) + REACT_MS && this.#lastOutsider > this.world.now - 120_000) return;
+    // Whoever wanted no pods, and then changed their mind, finds that it takes a moment.
+    if (this.#unwanted.has(slot)) return;
     const held = this.world.api.find(Resources.Deployment, NAMESPACE, nameOf(slot));
     if (!held) return this.world.fail('truth 1', `${caller} sends to slot ${slot}, which is gone`);
     if (specOf(held).replicas === 0) return this.world.fail('truth 1', `${caller} sends to slot ${slot}, whose pods were taken away`);

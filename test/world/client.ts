@@ -61,16 +61,25 @@ export class Wire implements KubeClient {
     });
   }
 
+  /** How long a request is on its way, in milliseconds. */
+  #way(fault: Fault | undefined): number {
+    const { latency, late } = this.world;
+    if (fault === 'slow') return latency.between(1_000, 9_000);
+    if (fault === 'pauseBefore' && late) return latency.between(22_000, 39_000);
+    return latency.between(1, 8);
+  }
+
   /** A request that takes its time both ways. */
   #call<T>(fault: Fault | undefined, carryOut: () => T): Promise<T> {
     const { world, process } = this;
     if (process.dead) return never();
     return new Promise<T>((resolve, reject) => {
-      const there = fault === 'slow' ? world.latency.between(1_000, 9_000) : world.latency.between(1, 8);
+      const there = this.#way(fault);
       const sent = world.now;
       const answer = (settle: () => void): void => {
         const back = world.latency.between(1, 8);
         if (world.now + back - sent <= TIMEOUT_MS) process.deliver(back, settle);
+        else process.deliver(Math.max(0, sent + TIMEOUT_MS - world.now), () => reject(noAnswer()));
       };
       world.timeline.after(there, () => {
         try {

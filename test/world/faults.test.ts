@@ -213,6 +213,7 @@ describe('T7: leaders come and go in the middle of a run', () => {
     await reach(world, () => endings(world).length > 0);
     await rest(world);
     expect(told(world)).toEqual(['Initialized', 'Started', 'Succeeded']);
+    expect(world.auditor.runs.repeated).toEqual([]);
   });
 
   /** Writes of a release from adoption to its end. */
@@ -262,6 +263,20 @@ describe('T8: what is no new version starts no run', () => {
     if (world.leader) world.kill(world.leader);
     await world.pass(60_000);
     expect(told(world)).toEqual(['Initialized']);
+  });
+
+  it('a field of the template that a newer API server shows, and a controller that knows nothing of it', async () => {
+    const world = await adopted();
+    const { generation } = world.api.get(Resources.Deployment, NAMESPACE, SERVICE).metadata;
+    if (world.leader) world.kill(world.leader);
+    world.api.migrate(Resources.Deployment, NAMESPACE, SERVICE, { spec: { template: { spec: { somethingNew: 'default' } } } });
+    await world.pass(60_000);
+    expect(world.api.get(Resources.Deployment, NAMESPACE, SERVICE).metadata.generation).toBe(generation);
+    expect(told(world)).toEqual(['Initialized']);
+    world.git.commit({ image: 'b2' });
+    await reach(world, () => endings(world).length > 0);
+    await world.settle(LONG_MS);
+    expect(told(world)).toEqual(['Initialized', 'Started', 'Succeeded']);
   });
 
   it('a change made while the configuration could not be read starts exactly one', async () => {

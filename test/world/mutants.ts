@@ -117,4 +117,10 @@ export const MUTANTS: Mutant[] = [
     edits: [{ file: 'src/kube/lease.ts', find: 'if (this.isLeader()) return;\n    throw', replace: 'if (this.options.identity) return;\n    throw' }],
     first: 299,
   },
+  {
+    name: 'whoever takes over raises no fence against late writes',
+    truth: 'fencing',
+    edits: [{ file: engine('reconciler'), find: '(await this.options.fence?.raise(live))', replace: '(await Promise.resolve(live === undefined))' }],
+    first: 1_368,
+  },
 ];

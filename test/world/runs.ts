@@ -21,6 +21,10 @@ const WRITE_MS = 300;
 /** How late an action may reach the controllers while watches come back. */
 const LATE_ABORT_MS = 60_000;
 
+/** `revisions.settle` of the Canary, and what it may take until a change is seen. */
+const SETTLE_MS = 1_000;
+const LOOK_MS = 150;
+
 interface Raise {
   weight: number;
   at: number;
@@ -47,6 +51,8 @@ export class Runs {
   #recent: { image: string; config: string; until?: number }[] = [];
   #wanted = '';
   #wantedSince = 0;
+  /** For how long each version was the wanted one at most, as a controller may have seen it, in milliseconds. */
+  readonly #stood = new Map<string, number>();
   readonly #versions = new Map<string, string>();
   readonly #attempts: Record<SlotName, Attempt>;
   readonly #held: Partial<Record<SlotName, string>> = {};
@@ -55,6 +61,8 @@ export class Runs {
   readonly endings = new Map<string, string>();
   /** In the order in which the receiver got them. */
   readonly messages: { event: string; revision: string; at: number }[] = [];
+  /** Messages that the receiver got more than once. */
+  readonly repeated: string[] = [];
   readonly failedVersions = new Set<string>();
   readonly #receipts = new Map<string, { by: string }>();
   readonly #settled = new Map<string, number>();
@@ -79,11 +87,17 @@ export class Runs {
 
   appeared(version: string): void {
     if (version === this.#wanted) return;
+    this.#stands(this.#wanted);
     this.#wanted = version;
     this.#wantedSince = this.world.now;
     this.world.note(`the target wants ${version}`);
     this.#add(version);
     this.#mixed(version);
+  }
+  #stands(version: string): void {
+    const { now, troubleUntil, clockError, setting } = this.world;
+    const seen = troubleUntil > this.#wantedSince ? Infinity : now - this.#wantedSince + setting.watchLag + clockError + LOOK_MS;
+    this.#stood.set(version, Math.max(this.#stood.get(version) ?? 0, seen));
   }
   #add(version: string): void {
     this.#appearances.set(version, (this.#appearances.get(version) ?? 0) + 1);
@@ -202,7 +216,10 @@ export class Runs {
     const settled = this.#settled.get(id);
     if (settled !== undefined && world.now > settled + COPY_MS) return world.fail('truth 7', `${id} was sent again ${world.now - settled} ms after it had left the outbox`);
     this.#receipts.set(id, { by: process.id });
-    if (known) return;
+    if (known) {
+      this.repeated.push(id);
+      return;
+    }
     this.messages.push({ event, revision, at: world.now });
     const run = id.split('/').at(-2) ?? '';
     if (event === 'Started') this.#start(run, revision);
@@ -249,6 +266,8 @@ export class Runs {
     }
     for (const [version, count] of counts) {
       const appeared = this.#appearances.get(version) ?? 0;
+      const stood = version === this.#wanted ? Infinity : (this.#stood.get(version) ?? Infinity);
+      if (stood < SETTLE_MS) world.fail('truth 4', `${version} was released, and was what the target and its configuration said for ${stood} ms at most: a commit is several writes`);
       if (count > appeared) world.fail('truth 5', `${version} was released ${count} times and appeared ${appeared} times`);
     }
   }

@@ -56,7 +56,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   what(1, 'suspend', { on: fc.boolean() }),
   what(1, 'skipAnalysis', { on: fc.boolean() }),
   what(2, 'outsider', { blue: ms(0, 100) }),
-  what(3, 'outage', { of: place, pods: ms(1, 4), forMs: ms(500, 30_000) }),
+  what(3, 'outage', { of: place, pods: ms(1, 4), forMs: ms(500, 90_000) }),
   what(2, 'evict', { of: place, pods: ms(1, 3) }),
   what(3, 'metrics', { state: fc.constantFrom<MetricsState>('up', 'down', 'nan', 'empty') }),
   what(1, 'hooks', { ok: fc.boolean() }),
@@ -97,7 +97,7 @@ const withLeader = (world: World, run: (leader: NonNullable<World['leader']>) =>
 };
 const HANDLERS: Handlers = {
   // Before adoption the target rolls by itself; a template that cannot start is between its user and Kubernetes.
-  commit: (world, { image }) => (image === 'f6' && !world.auditor.adopted ? undefined : world.git.commit({ image })),
+  commit: (world, { image }) => (image === 'f6' && !world.auditor.initialized ? undefined : world.git.commit({ image })),
   config: ({ git }, { stars }) => git.commit({ config: stars }),
   timeout: ({ git }, { value }) => git.commit({ timeout: value }),
   revert: ({ git }) => git.commit(git.commits.at(-2)?.tree ?? git.head),

@@ -86,6 +86,10 @@ export class World {
   get ownRoutes(): boolean {
     return this.setting.ownRoutes;
   }
+  /** What a leader sent just before it was stopped arrives when another one leads (trap K11). Drawn from the seed, as the subsets are. */
+  get late(): boolean {
+    return this.election && this.setting.seed % 7 === 0;
+  }
   get subsets(): boolean {
     return this.setting.subsets === true;
   }
@@ -197,14 +201,17 @@ export class World {
   /** The fault that the schedule has for the next write of a controller. */
   nextFault(process: Process, what: string): Fault | undefined {
     this.#lastWriteAt = this.now;
-    const fault = this.#faultsEnd ? undefined : this.#faults.get(this.#writes);
+    const drawn = this.#faultsEnd ? undefined : this.#faults.get(this.#writes);
+    const fault = drawn && this.late ? 'pauseBefore' : drawn;
     if (fault) this.#trouble(`${fault} at write ${this.#writes} of ${process.id}: ${what}`, 12_000);
     this.#writes += 1;
     return fault;
   }
   strike(process: Process, fault: Fault): void {
     if (fault === 'killBefore' || fault === 'killAfter') this.kill(process);
-    else this.stop(process, this.election ? 25_000 : 4_000);
+    else this.stop(process, this.late ? 40_000 : this.election ? 25_000 : 4_000);
+    // Its successor has something else to decide: a late write may not find what it was meant for.
+    if (this.late) this.timeline.after(this.latency.between(500, 3_000), () => this.git.commit(this.git.commits.at(-2)?.tree ?? this.git.head));
   }
   kill(process: Process): void {
     if (process.dead) return;

@@ -108,7 +108,10 @@ capabilities:
 - apiGroups: [networking.istio.io]
   resources: [virtualservices, destinationrules]
   verbs: [list, watch, create, update, patch, delete]
-# Budgets and autoscalers of the target's pods speak of its slots meanwhile.
+# Budgets, ServiceEntries and autoscalers of the target's pods speak of its slots meanwhile.
+- apiGroups: [networking.istio.io]
+  resources: [serviceentries]
+  verbs: [list, watch, patch]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [list, watch, create, update, patch, delete]

@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { ControllerFlags } from '../controller/run.js';
 import type { Cli } from '../io.js';
-import { examples, logLevelOption, parseCount, parseDuration, parseHttpUrl, parseListenFlag } from '../options.js';
+import { examples, logLevelOption, parseCount, parseDuration, parseHttpUrl, parseLink, parseListenFlag } from '../options.js';
 
 export function registerController(program: Command, { io, exit }: Cli): void {
   program
@@ -20,6 +20,11 @@ export function registerController(program: Command, { io, exit }: Cli): void {
     )
     .addOption(logLevelOption())
     .option('--cluster <name>', 'name of the cluster in messages')
+    .addOption(
+      new Option('--link <name=url>', 'a view of a release that messages lead to, such as Grafana=https://grafana.example.com/d/sluice-release?var-namespace={{ namespace }}; may be repeated')
+        .argParser(parseLink)
+        .default([], 'none'),
+    )
     .option('--data-dir <folder>', 'where copies of Git repositories are kept; default is a fresh temporary folder')
     .addOption(
       new Option('--metrics-grid <duration>', 'length of the shared windows of evidence')

@@ -6,7 +6,7 @@ import { addSandboxFlags, playScript } from './sandbox.js';
 
 export function registerDemo(program: Command, cli: Cli): void {
   addSandboxFlags(program.command('demo').description('Show it working: Bookinfo reviews v1 → v2 is promoted, then a bad v3 is taken back. Takes about a minute.'))
-    .option('--scenario <name>', 'what is played: default, git-revert, git-pull-request', 'default')
+    .option('--scenario <name>', 'what is played: default, git-revert, git-pull-request, or the number of an example in examples/bookinfo', 'default')
     .addHelpText('after', examples('sluice demo', 'sluice demo --output json', 'sluice demo --scenario git-revert', 'sluice demo --scenario 4'))
     .action(async ({ scenario, ...flags }: Parameters<typeof playScript>[1] & { scenario: string }) => {
       const { SCENARIOS } = await import('../../sandbox/scenarios.js');

@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -147,13 +148,20 @@ async function interactive(io: Io, flags: Flags): Promise<void> {
   }
 }
 
+/** How this program is called from any folder, whatever is on the PATH. */
+function itself(): string {
+  const script = realpathSync(process.argv[1] ?? '.');
+  return `${script.endsWith('.ts') ? 'npx tsx' : 'node'} ${script}`;
+}
+
 const welcome = (sandbox: Sandbox, page: string): string => `
 The sandbox is up. Commit to the repository, and the commit is released.
 
   git clone ${sandbox.git.url} bookinfo && cd bookinfo
       edit reviews.yaml (an image tag, an env such as ERROR_RATE), git commit, git push
   export KUBECONFIG=${sandbox.kubeconfigPath}
-      kubectl get canaries -w        sluice status reviews        sluice explain reviews
+  alias sluice='${itself()}'
+      sluice status reviews        sluice explain reviews        kubectl get canaries -w
 
   Bookinfo     ${page}/productpage
   Prometheus   ${sandbox.prometheusUrl}

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pino, type Logger } from 'pino';
 import { runController } from '../../controller/controller.js';
+import type { LinkTemplate } from '../../engine/links.js';
 import { createKubeClient } from '../../kube/index.js';
 import { ControllerMetrics } from '../../server/metrics.js';
 import { CliError, describeError, Exit, UsageError } from '../errors.js';
@@ -18,6 +19,7 @@ export interface ControllerFlags {
   listen: string;
   logLevel: string;
   cluster?: string;
+  link: LinkTemplate[];
   dataDir?: string;
   metricsGrid: number;
   concurrency: number;
@@ -67,6 +69,7 @@ export async function controller(io: Io, flags: ControllerFlags): Promise<number
       ...(flags.namespace === undefined ? {} : { namespace: flags.namespace }),
       ...(ownNamespace === undefined ? {} : { ownNamespace }),
       ...(flags.cluster === undefined ? {} : { cluster: flags.cluster }),
+      links: flags.link,
       ...(flags.leaderElect ? { leaderElection: { namespace: leaseNamespace, leaseDurationMs: flags.leaderElectLeaseDuration } } : {}),
     },
     io.signal,

@@ -23,7 +23,7 @@ function stepRow(step: StepView): Line {
   return [
     { text: mark, colour },
     step.does ?? `weight ${step.weight} %`,
-    `${hold}${step.passes ? `, ${step.passes} checks` : ''}${step.replicas ? `, ${step.replicas} pods` : ''}${step.approve ? ', then an approval' : ''}`,
+    `${hold}${step.passes ? `, ${step.passes} checks` : ''}${step.replicas ? `, ${step.replicas} ${step.replicas === 1 ? 'pod' : 'pods'}` : ''}${step.approve ? ', then an approval' : ''}`,
     step.state === 'later' ? '' : step.state,
   ];
 }

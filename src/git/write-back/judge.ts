@@ -27,20 +27,23 @@ export type LiveConfig = (kind: 'ConfigMap' | 'Secret', namespace: string, name:
 export interface Rendering {
   objects: Map<string, KubeObject>;
   digests: Map<string, string>;
+  /** Where each object is declared. */
+  files: Map<string, string>;
   /** What could not be rendered, in words that do not name the commit. */
   failures: string[];
 }
 
 /** @throws Error of Git; what is wrong with the manifests is part of the answer. */
 export async function renderAll({ call, sparse, submodules }: Reader, commit: string, sources: RenderedSource[]): Promise<Rendering> {
-  const rendering: Rendering = { objects: new Map(), digests: new Map(), failures: [] };
+  const rendering: Rendering = { objects: new Map(), digests: new Map(), files: new Map(), failures: [] };
   for (const { name, path, defaultNamespace, submodules: wanted } of sources) {
     try {
       const { objects, failures } = await renderTree({ call, commit, ...(sparse ? { sparse } : {}), ...(wanted && submodules ? { submodules } : {}) }, path, defaultNamespace);
       rendering.failures.push(...failures.map(({ message }) => `${name}: ${message}`));
-      for (const { manifest } of objects) {
+      for (const { manifest, file } of objects) {
         const key = keyOf(manifest, defaultNamespace);
         rendering.objects.set(key, manifest);
+        rendering.files.set(key, file);
         rendering.digests.set(`${name} ${key}`, digestOf(manifest));
       }
     } catch (error) {
@@ -85,6 +88,9 @@ export function revisionIn({ objects }: Rendering, canary: Canary, live: LiveCon
   }
   return makeRevision(template, configs).name;
 }
+
+/** The file that declares the target. */
+export const fileOfTarget = ({ files }: Rendering, canary: Canary): string | undefined => files.get(targetKey(canary));
 
 /** The target and the configuration that is its alone: what a revert may change. */
 function ownKeys({ objects }: Rendering, canary: Canary): Set<string> {

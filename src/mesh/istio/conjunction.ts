@@ -43,10 +43,12 @@ function holds(regex: string, text: string): boolean | undefined {
 
 const isPresence = (match: StringMatch): boolean => match.exact === undefined && match.prefix === undefined && match.regex === undefined;
 
+const isSame = (one: StringMatch, other: StringMatch): boolean => one.exact === other.exact && one.prefix === other.prefix && one.regex === other.regex;
+
 /** Two conditions on one value as one condition. `unknown` when Istio's matches cannot say it. */
 function bothStrings(one: StringMatch, other: StringMatch): StringMatch | typeof NEVER | typeof UNKNOWN {
   if (isPresence(one)) return other;
-  if (isPresence(other) || (one.exact ?? one.prefix ?? one.regex) === (other.exact ?? other.prefix ?? other.regex)) return one;
+  if (isPresence(other) || isSame(one, other)) return one;
   const [exact, rest] = one.exact === undefined ? [other.exact, one] : [one.exact, other];
   if (exact !== undefined) {
     const held = rest.regex !== undefined ? holds(rest.regex, exact) : rest.exact !== undefined ? rest.exact === exact : exact.startsWith(rest.prefix ?? '');

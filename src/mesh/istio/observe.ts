@@ -3,6 +3,12 @@ import type { Target } from './overlay.js';
 import { pairWeights, sharesOf } from './segments.js';
 import { isPartition, splitShare } from './shares.js';
 
+/** The weights of several VirtualServices as one; where they differ, each slot has the highest, and the two need not sum to 100. */
+export function together(each: Weights[]): Weights | undefined {
+  const [first] = each;
+  return first && { blue: Math.max(...each.map(({ blue }) => blue)), green: Math.max(...each.map(({ green }) => green)) };
+}
+
 /** What one pair of slot destinations gets, and the share of its route that the two divide. */
 interface Reading {
   share: number;
@@ -42,6 +48,5 @@ export function weightsInForce(targets: Target[], remembered: Weights | undefine
   if (!largest) return undefined;
   const candidate = percent(largest);
   if (isPartition(candidate) && explains(candidate, readings)) return candidate;
-  const each = used.map(percent);
-  return { blue: Math.max(...each.map(({ blue }) => blue)), green: Math.max(...each.map(({ green }) => green)) };
+  return together(used.map(percent));
 }

@@ -10,6 +10,12 @@ import { lay, placeOf, recall, restore, routeTitle, targetsOf, type Laid } from 
 import { isPair } from './segments.js';
 import { isGeneratedFor, title, write } from './writes.js';
 
+/** A VirtualService that carries the weights, and the routes that the Canary is confined to there. */
+export interface Placed {
+  live: Live;
+  only: string[] | undefined;
+}
+
 /** Whose routes: the Canary's name, its Services, and the routes that it is confined to. */
 export interface Shift {
   canary: string;
@@ -65,7 +71,7 @@ function writeOf(live: Live, object: KubeObject, found: Problem[], routes: numbe
   if (annotationsTooLarge(object)) {
     problems.push({
       reason: 'InvalidRoute',
-      message: `${titleOf(live)}: what must be remembered of its ${routes} routes does not fit into its annotations (256 KiB in all). Name fewer routes in service.virtualService.routes of the Canary, or split the VirtualService.`,
+      message: `${titleOf(live)}: what must be remembered of its ${routes} routes does not fit into its annotations (256 KiB in all). Name fewer routes of it in the Canary's service, or split the VirtualService.`,
     });
   }
   const changed = !isDeepStrictEqual(object, live.raw);
@@ -107,7 +113,7 @@ export function giveBack(live: Live, canary: string, id: Identity): ObjectWrite[
 }
 
 /** Gives back what lies on VirtualServices that the Canary no longer uses. */
-export const giveBackOthers = (all: Live[], keep: (Live | undefined)[], canary: string, id: Identity): ObjectWrite[] =>
+export const giveBackOthers = (all: Live[], keep: Live[], canary: string, id: Identity): ObjectWrite[] =>
   all
     .filter((live) => !keep.includes(live) && live.meta.namespace === id.namespace && !isGeneratedFor(live, canary))
     .filter((live) => readMemo(live).canaries[canary] !== undefined)

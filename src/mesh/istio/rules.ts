@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { Labels, type Canary } from '../../api/index.js';
+import { ownVirtualServices } from '../../core/names.js';
 import type { ObjectWrite, Problem } from '../../engine/ports.js';
 import { isHostOf, type Identity } from './hosts.js';
 import { readDestinationRule, type Live } from './schema.js';
@@ -55,6 +56,9 @@ function effectivePolicy(canary: Canary, rules: Rule[], used: string[]): Record<
   };
 }
 
+const carriers = (canary: Canary, id: Identity): string =>
+  (ownVirtualServices(canary.spec).map(({ name }) => title('VirtualService', id.namespace, name)).join(' or ') || title('VirtualService', id.namespace, id.service));
+
 /** Subsets that the routes name and no rule of the user's has. */
 export function missingSubsets(canary: Canary, rules: Live[], id: Identity, used: string[]): Problem[] {
   const known = rules.flatMap(({ raw }) => (readDestinationRule(raw).subsets ?? []).flatMap(({ name, labels = {} }) => (Labels.slot in labels ? [] : [name])));
@@ -62,7 +66,7 @@ export function missingSubsets(canary: Canary, rules: Live[], id: Identity, used
     .filter((name) => !known.includes(name))
     .map((name) => ({
       reason: 'InvalidRoute',
-      message: `${title('VirtualService', id.namespace, canary.spec.service.virtualService?.name ?? id.service)}: a route sends to subset "${name}" of ${id.service}, and no DestinationRule on that host in namespace ${id.namespace} has it${known.length > 0 ? `; there are ${known.join(', ')}` : ''}. Add it there, or take the subset out of the route.`,
+      message: `${carriers(canary, id)}: a route sends to subset "${name}" of ${id.service}, and no DestinationRule on that host in namespace ${id.namespace} has it${known.length > 0 ? `; there are ${known.join(', ')}` : ''}. Add it there, or take the subset out of the route.`,
     }));
 }
 

@@ -4,6 +4,7 @@ import { slotOf } from './addresses.js';
 import { hostSuffix, isHostOf, type Identity } from './hosts.js';
 import { mirrorsOf, withoutInsertions } from './insertions.js';
 import { placeOf, routeTitle, targetsOf } from './overlay.js';
+import type { Placed } from './own.js';
 import { PROTOCOLS, readDestination, readDestinationRule, readHttpRoute, readVirtualService, type Live } from './schema.js';
 import { title } from './writes.js';
 
@@ -13,11 +14,10 @@ const ROOT_NAMESPACE = 'istio-system';
 export interface Surveyed {
   canary: string;
   id: Identity;
-  only: string[] | undefined;
   services: Live[];
   rules: Live[];
-  /** The VirtualService that carries the weights. */
-  live?: Live | undefined;
+  /** The VirtualServices that carry the weights. */
+  placed: Placed[];
   /** The rule that has the subsets. */
   rule?: Live | undefined;
 }
@@ -44,14 +44,15 @@ const hidden = ({ id, rules, canary }: Surveyed): Problem[] =>
     });
 
 /** Routes that send to the Service and that nobody divides: their requests, or copies of them, reach the pods of both slots. */
-function strays({ canary, id, only, services, live }: Surveyed): Problem[] {
+function strays({ canary, id, placed, services }: Surveyed): Problem[] {
   return services.flatMap((one) => {
     const bare = withoutInsertions(one.raw, canary);
-    const divided = new Set(one === live ? targetsOf(bare, id, only).map(placeOf) : []);
+    const ours = placed.find(({ live }) => live === one);
+    const divided = new Set(ours ? targetsOf(bare, id, ours.only).map(placeOf) : []);
     const isStray = (item: unknown): boolean => {
       const read = readDestination(item);
-      const ours = read && hostSuffix(read.destination.host, id.service, id.namespace, one.meta.namespace) !== undefined;
-      return ours === true && slotOf(read.destination, id) === undefined;
+      const here = read && hostSuffix(read.destination.host, id.service, id.namespace, one.meta.namespace) !== undefined;
+      return here === true && slotOf(read.destination, id) === undefined;
     };
     const spec = readVirtualService(bare);
     return PROTOCOLS.flatMap((protocol) =>
@@ -66,19 +67,20 @@ function strays({ canary, id, only, services, live }: Surveyed): Problem[] {
 }
 
 function strayProblem({ meta }: Live, where: string, { canary, id }: { canary: string; id: Identity }): Problem {
-  const message = `${title('VirtualService', meta.namespace, meta.name)}: ${where} sends to ${id.service}, and not by a slot, so with service.routing: subsets its requests would reach both versions. Let service.virtualService of Canary ${canary} name this VirtualService and all its routes to ${id.service}, take the route out, or leave service.routing out (delete and create the Canary).`;
+  const message = `${title('VirtualService', meta.namespace, meta.name)}: ${where} sends to ${id.service}, and not by a slot, so with service.routing: subsets its requests would reach both versions. Let service.virtualServices of Canary ${canary} name this VirtualService and all its routes to ${id.service}, take the route out, or leave service.routing out (delete and create the Canary).`;
   return { reason: 'InvalidRoute', message };
 }
 
 const everywhere = (exportTo: string[] | undefined): boolean => !exportTo?.length || exportTo.includes('*');
 
 /** Callers that see the routes and not the rule would be sent to subsets that they do not know. */
-function narrow({ id, canary, live, rule }: Surveyed): Problem[] {
+function narrow({ id, canary, placed, rule }: Surveyed): Problem[] {
   const { exportTo: seen } = rule ? readDestinationRule(rule.raw) : {};
-  const { exportTo: routed } = live ? readVirtualService(live.raw) : {};
+  // Without any object, one is generated that everybody sees.
+  const routed = placed.length > 0 ? placed.map(({ live }) => readVirtualService(live.raw).exportTo) : [undefined];
   const namespace = (name: string): string => (name === '.' ? id.namespace : name);
   const known = new Set(seen?.map(namespace));
-  if (!rule || everywhere(seen) || (!everywhere(routed) && routed?.every((name) => known.has(namespace(name))))) return [];
+  if (!rule || everywhere(seen) || routed.every((seers) => !everywhere(seers) && seers?.every((name) => known.has(namespace(name))))) return [];
   const message = `${title('DestinationRule', rule.meta.namespace, rule.meta.name)}: exportTo is ${seen?.join(', ')}, so callers elsewhere that see the routes of Canary ${canary} would not know the subsets of its slots (503). Widen exportTo, or give the VirtualService the same one.`;
   return [{ reason: 'SubsetsHidden', message }];
 }

@@ -5,6 +5,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { Annotations, Labels, type Canary } from '../../api/index.js';
+import { foreignOwner } from '../../core/managers.js';
+import type { Reset } from '../../core/observation.js';
 import type { ObjectWrite, Problem } from '../../engine/ports.js';
 import type { KubeObject } from '../../kube/types.js';
 import { slotSubset } from './addresses.js';
@@ -22,6 +24,8 @@ const isOurs = (subset: unknown): boolean => {
   const labels = (subset as { labels?: unknown } | null)?.labels;
   return typeof labels === 'object' && labels !== null && Labels.slot in labels;
 };
+
+const slotOf = (subset: unknown): string | undefined => (subset as { labels: Record<string, string> }).labels[Labels.slot];
 
 const listOf = (raw: KubeObject): unknown[] | undefined => {
   const { subsets } = (raw['spec'] ?? {}) as { subsets?: unknown };
@@ -97,6 +101,17 @@ export const giveBackRules = (all: Live[], id: Identity, canary: string, keep: L
     .filter((live) => !keep.includes(live) && live.meta.namespace === id.namespace && !isGeneratedFor(live, canary) && isLaid(live))
     .filter(({ raw }) => isHostOf(readDestinationRule(raw).host ?? '', id.service, id.namespace))
     .map(({ raw }) => write('update', 'DestinationRule', lifted(raw), 'subsets of the slots taken away'));
+
+/** The user's rules that remember our subsets and have not those of both slots: somebody wrote over them. */
+export function resetRules(all: Live[], id: Identity, canary: string): Reset[] {
+  return userRules(all, id, canary)
+    .filter(({ meta }) => canaryIn(meta.annotations[Annotations.overlay]) === canary)
+    .filter(({ raw }) => new Set(listOf(raw)?.filter(isOurs).map(slotOf)).size < 2)
+    .map(({ raw, meta }) => {
+      const manager = foreignOwner(raw, '/spec/subsets');
+      return { kind: 'DestinationRule', name: meta.name, field: '/spec/subsets', ...(manager === undefined ? {} : { manager }) };
+    });
+}
 
 /** What a syncing tool is about to apply, with our subsets of the live rule. */
 export function overlayRule(manifest: KubeObject, { raw, meta }: Live): KubeObject {

@@ -6,8 +6,8 @@ import type { Live } from './schema.js';
 
 type Kind = 'VirtualService' | 'DestinationRule';
 
-/** Versions that Istio serves its networking kinds in. */
-export type IstioApiVersion = 'networking.istio.io/v1' | 'networking.istio.io/v1beta1' | 'networking.istio.io/v1alpha3';
+/** Of Istio's routing kinds, in a version that the cluster serves. */
+export type IstioApiVersion = `networking.istio.io/${string}`;
 
 /** One write, with the resource in the version that the object itself has. */
 export function write(op: ObjectWrite['op'], kind: Kind, object: KubeObject, why: string): ObjectWrite {

@@ -12,9 +12,10 @@ const SOURCES: Record<BuiltinMetric, { series: string; key: string }> = {
 
 /**
  * Who counted: the proxies of the callers, or those of the pods that were called. `workload` are the callers', too, by the workload
- * that answered: where both slots are behind one Service, its name does not tell them apart.
+ * that answered: where both slots are behind one Service, its name does not tell them apart. `waypoint` is the proxy between both in
+ * ambient mode, where neither has one.
  */
-export type Reporter = 'source' | 'workload' | 'destination';
+export type Reporter = 'source' | 'workload' | 'destination' | 'waypoint';
 
 /**
  * What is counted: requests at their callers' proxies, each once with its final answer; all that reached the pods; or the tries that
@@ -34,8 +35,10 @@ interface Subject {
  * select it may be named there.
  */
 const CALLED = { namespace: 'destination_workload_namespace', name: 'destination_workload' };
+const ASKED = { namespace: 'destination_service_namespace', name: 'destination_service_name' };
 const SUBJECTS: Record<Counted, Subject> = {
-  source: { by: 'reporter="source"', namespace: 'destination_service_namespace', name: 'destination_service_name' },
+  source: { by: 'reporter="source"', ...ASKED },
+  waypoint: { by: 'reporter="waypoint"', ...ASKED },
   workload: { by: 'reporter="source"', ...CALLED },
   destination: { by: 'reporter="destination"', ...CALLED },
   tries: { by: 'reporter="destination",source_workload!="unknown"', ...CALLED },
@@ -43,7 +46,7 @@ const SUBJECTS: Record<Counted, Subject> = {
 export const subjectLabels = (counted: Counted): { namespace: string; name: string } => SUBJECTS[counted];
 
 /** Whether a window of this metric holds the tries, too: beside the requests, in the same query. */
-export const holdsTries = (metric: BuiltinMetric, reporter: Reporter): boolean => metric === 'request-success-rate' && reporter !== 'destination';
+export const holdsTries = (metric: BuiltinMetric, reporter: Reporter): boolean => metric === 'request-success-rate' && (reporter === 'source' || reporter === 'workload');
 
 /** The label that tells the counts of one service apart. */
 export const keyLabel = (metric: BuiltinMetric): string => SOURCES[metric].key;

@@ -23,17 +23,19 @@ const at = (event: AuditEvent | undefined): number => (event ? Date.parse(event.
 const bodyOf = (event: AuditEvent): string => JSON.stringify(event.requestObject ?? {});
 
 describe.concurrent('K5: moving a selector is not make-before-break for who holds addresses of pods', () => {
-  it('with a headless Service, both versions are selected for a minute before the old one is left out', async () => {
-    const app = await world.app('k5');
+  it.each([
+    ['k5-headless', { clusterIP: 'None' }],
+    ['k5-balancer', { type: 'LoadBalancer' }],
+    ['k5-local', { type: 'NodePort', externalTrafficPolicy: 'Local' }],
+  ])('%s: both versions are selected for a minute before the old one is left out', async (namespace, spec) => {
+    const app = await world.app(namespace);
     await app.adopt();
-    await app.service('shop-headless', { clusterIP: 'None' });
-    await world.until('its overlay', async () =>
-      JSON.stringify((await app.get(Resources.Service, 'shop-headless'))['spec']).includes(SLOT),
-    );
+    await app.service('shop-slow', spec);
+    await world.until('its overlay', async () => JSON.stringify((await app.get(Resources.Service, 'shop-slow'))['spec']).includes(SLOT));
     await app.change();
     await app.ended(1, 120_000);
-    const moves = (await writesIn('k5')).filter(
-      ({ verb, objectRef }) => verb === 'patch' && objectRef?.resource === 'services' && objectRef.name === 'shop-headless',
+    const moves = (await writesIn(namespace)).filter(
+      ({ verb, objectRef }) => verb === 'patch' && objectRef?.resource === 'services' && objectRef.name === 'shop-slow',
     );
     const [, both, narrow] = moves;
     expect(bodyOf(both as AuditEvent)).toContain(`"${SLOT}":null`);

@@ -74,6 +74,12 @@ describe('K11: leader election does not fence', () => {
     await world.until('its mark on the slot', async () =>
       JSON.stringify((await app.get(Resources.Deployment, 'shop-blue')).metadata.annotations ?? {}).includes('sluice.dev/epoch'),
     );
+    // Not on that slot alone: everything that a late write could do harm to is another version now.
+    await world.until('its mark on all of them', async () => {
+      const marked = await Promise.all([app.get(Resources.Deployment, 'shop-blue'), app.get(Resources.Deployment, 'shop-green'), app.get(Resources.VirtualService, 'shop'), app.canary()]);
+      const epochs = new Set(marked.map(({ metadata }) => metadata.annotations?.['sluice.dev/epoch']));
+      return epochs.size === 1 && !epochs.has(undefined);
+    });
     release();
     await world.until('the answer', () => answers.length > 0);
     expect(answers).toEqual([409]);

@@ -43,8 +43,27 @@ describe.concurrent('K1: foreground deletion deletes dependents at once', () => 
       },
     };
     await app.client.patch(Resources.Deployment, 'k1-metadata', 'shop', { metadata: foreign }, 'merge');
-    await app.createCanary();
+    // The target has been through another version: its revision annotation is not that of a first one.
+    await app.client.create(Resources.ConfigMap, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings', namespace: 'k1-metadata' }, data: { a: 'b' } });
+    await app.change({ spec: { containers: [{ name: 'shop', envFrom: [{ configMapRef: { name: 'settings' } }] }] } });
+    await world.until('the second version', async () => (await app.get(Resources.Deployment, 'shop')).metadata.annotations?.['deployment.kubernetes.io/revision'] === '2');
+    await app.createCanary({ service: { trafficPolicy: { connectionPool: { tcp: { maxConnections: 100 } } } } });
     await app.adopted();
+    // All that Sluice made: garbage collection takes what has an owner, and pods cannot start without their frozen configuration.
+    const made = await Promise.all(
+      [Resources.Deployment, Resources.Service, Resources.VirtualService, Resources.DestinationRule, Resources.ConfigMap, Resources.ControllerRevision].map(
+        async (resource) => (await app.client.list(resource, { namespace: 'k1-metadata', labelSelector: 'sluice.dev/canary=shop' })).items.map((object) => ({ ...object, kind: resource.kind })),
+      ),
+    );
+    for (const objects of made) {
+      expect(objects.length).toBeGreaterThan(0);
+      expect(objects.filter(({ metadata }) => (metadata.ownerReferences ?? []).length > 0).map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual([]);
+    }
+    const [creation] = (await auditedWrites(world.plane.auditLogPath)).filter(
+      ({ verb, objectRef }) => verb === 'create' && objectRef?.namespace === 'k1-metadata' && objectRef.resource === 'deployments' && objectRef.name === 'shop-blue',
+    );
+    expect(creation?.requestObject).toBeDefined();
+    expect(JSON.stringify(creation?.requestObject)).not.toContain('deployment.kubernetes.io/revision');
     for (const resource of [Resources.Deployment, Resources.Service]) {
       const slot = metadataOf(await app.get(resource, 'shop-blue'));
       expect(slot.ownerReferences ?? []).toEqual([]);
@@ -96,6 +115,31 @@ describe.concurrent('K2: any Service that matches the labels of the pods feeds p
     expect(await app.stableSlot()).toBe(free);
   });
 
+  it('a ServiceEntry that selects the pods leads to the slot that serves, and is given back', async () => {
+    const app = await world.app('k2-entry');
+    await app.deploy();
+    const spec = { hosts: ['shop.example'], ports: [{ number: 80, name: 'http', protocol: 'HTTP' }], resolution: 'STATIC', workloadSelector: { labels: { app: 'shop' } } };
+    await app.client.create(Resources.ServiceEntry, { apiVersion: 'networking.istio.io/v1', kind: 'ServiceEntry', metadata: { name: 'shop', namespace: 'k2-entry' }, spec });
+    const written = (await app.get(Resources.ServiceEntry, 'shop'))['spec'];
+    const leads = async (): Promise<string | undefined> => {
+      const { workloadSelector } = (await app.get(Resources.ServiceEntry, 'shop'))['spec'] as { workloadSelector: { labels: Record<string, string> } };
+      return workloadSelector.labels[SLOT];
+    };
+    await app.createCanary(HELD);
+    await app.adopted();
+    const [stable, free] = [await app.stableSlot(), await app.freeSlot()];
+    await world.until('the slot that serves', async () => (await leads()) === stable);
+    await app.change();
+    await app.weight(50);
+    expect(await leads()).toBe(stable);
+    await app.act('approve');
+    await app.ended(1);
+    await world.until('the promoted slot', async () => (await leads()) === free);
+    await app.client.delete(SluiceResources.Canary, 'k2-entry', 'shop');
+    await world.until('the Canary to be gone', () => app.canary().then(() => false, isNotFound));
+    expect((await app.get(Resources.ServiceEntry, 'shop'))['spec']).toEqual(written);
+  });
+
   it('gives every Service its selector back', async () => {
     const app = await world.app('k2-back');
     await app.deploy();
@@ -122,7 +166,7 @@ describe.concurrent('K6: frozen Secrets outlive what was rotated', () => {
     kind: 'Secret',
     metadata: { name, namespace },
     ...(type ? { type } : {}),
-    stringData: { value, ...(type ? { 'tls.crt': value, 'tls.key': value } : {}) },
+    stringData: { value, ...(type === 'kubernetes.io/tls' ? { 'tls.crt': value, 'tls.key': value } : {}), ...(type?.includes('docker') ? { '.dockerconfigjson': '{"auths":{}}', '.dockercfg': '{}' } : {}) },
   });
 
   it('a Secret is shared: both slots read the live object, and a rotation starts no run', async () => {
@@ -139,17 +183,26 @@ describe.concurrent('K6: frozen Secrets outlive what was rotated', () => {
     expect(names).toEqual(['password']);
   });
 
-  it('a Secret whose content is a certificate cannot be tracked: the error names it', async () => {
-    const app = await world.app('k6-tls');
-    await app.client.create(Resources.Secret, secret('k6-tls', 'password', 'one'));
-    await app.client.create(Resources.Secret, secret('k6-tls', 'certificate', 'pem', 'kubernetes.io/tls'));
+  it.each([
+    ['k6-tls', 'kubernetes.io/tls', 'is of type kubernetes.io/tls'],
+    ['k6-registry', 'kubernetes.io/dockerconfigjson', 'is of type kubernetes.io/dockerconfigjson'],
+    ['k6-old-registry', 'kubernetes.io/dockercfg', 'is of type kubernetes.io/dockercfg'],
+    ['k6-token', 'bootstrap.kubernetes.io/token', 'is of type bootstrap.kubernetes.io/token'],
+    ['k6-owned', undefined, 'is managed by Deployment shop'],
+  ])('%s: a Secret that somebody renews cannot be tracked: the error names it', async (namespace, type, words) => {
+    const app = await world.app(namespace);
+    await app.client.create(Resources.Secret, secret(namespace, 'password', 'one'));
     await app.deploy({ template: env([{ secretRef: { name: 'certificate' } }]) });
+    const { uid = '' } = (await app.get(Resources.Deployment, 'shop')).metadata;
+    const owner = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'shop', uid, controller: true };
+    const renewed = secret(namespace, 'certificate', 'pem', type);
+    await app.client.create(Resources.Secret, type ? renewed : { ...renewed, metadata: { ...renewed.metadata, ownerReferences: [owner] } });
     await app.createCanary({ revisions: { configs: [{ kind: 'Secret', name: 'certificate', mode: 'track' }] } });
     const { message } = await world.until('the refusal', async () => {
       const stalled = await app.condition('Stalled');
       return stalled.status === 'True' && stalled;
     });
-    expect(message).toMatch(/Secret certificate.*kubernetes\.io\/tls/);
+    expect(message).toContain(`Secret certificate ${words}`);
   });
 
   it('a tracked Secret is part of the revision and is frozen with it; a missing optional one is a state', async () => {

@@ -1,36 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SluiceResources, type SlotName } from '../../../src/api/index.js';
-import { isNotFound, KubeError, Resources, type KubeObject, type Resource } from '../../../src/kube/index.js';
+import { isNotFound, KubeError, Resources, type KubeObject } from '../../../src/kube/index.js';
+import { autoscaler, isActive, METRICS_API, reportMemory, statusOf, stays } from './autoscaling.js';
 import { readyAfter, TrapWorld, type App } from './world.js';
 
 const SLOT = 'sluice.dev/slot';
-const PodMetrics: Resource = {
-  group: 'metrics.k8s.io',
-  version: 'v1beta1',
-  plural: 'pods',
-  kind: 'PodMetrics',
-  namespaced: true,
-};
-
-/** The resource metrics API, as a kind of its own whose objects the tests write. */
-const METRICS_API: KubeObject = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: { name: 'pods.metrics.k8s.io', annotations: { 'api-approved.kubernetes.io': 'unapproved, a stand-in' } },
-  spec: {
-    group: PodMetrics.group,
-    scope: 'Namespaced',
-    names: { kind: PodMetrics.kind, listKind: 'PodMetricsList', plural: 'pods', singular: 'podmetrics' },
-    versions: [
-      {
-        name: PodMetrics.version,
-        served: true,
-        storage: true,
-        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
-      },
-    ],
-  },
-};
 
 let world: TrapWorld;
 beforeAll(async () => {
@@ -39,62 +13,6 @@ beforeAll(async () => {
   await world.client.create(Resources.CustomResourceDefinition, METRICS_API);
 });
 afterAll(() => world?.stop());
-
-/** Says of every pod how much memory it uses, until the returned function is called. */
-function reportMemory(app: App, mebibytes: (pod: KubeObject) => number): () => void {
-  const ending = new AbortController();
-  const report = async (): Promise<void> => {
-    const pods = (await app.pods('app=shop')) as unknown as KubeObject[];
-    for (const pod of pods) {
-      const { name, labels } = pod.metadata;
-      const body: KubeObject & Record<string, unknown> = {
-        apiVersion: 'metrics.k8s.io/v1beta1',
-        kind: 'PodMetrics',
-        metadata: { name, namespace: app.namespace, labels },
-        timestamp: new Date().toISOString(),
-        window: '10s',
-        containers: [{ name: 'shop', usage: { memory: `${mebibytes(pod)}Mi`, cpu: '10m' } }],
-      };
-      await app.client.patch(PodMetrics, app.namespace, name, body, 'apply', { force: true });
-    }
-  };
-  const loop = async (): Promise<void> => {
-    while (!ending.signal.aborted) {
-      await report().catch(() => undefined);
-      await new Promise((resolve) => setTimeout(resolve, 300));
-    }
-  };
-  void loop();
-  return () => ending.abort();
-}
-
-const autoscaler = (namespace: string): KubeObject => ({
-  apiVersion: 'autoscaling/v2',
-  kind: 'HorizontalPodAutoscaler',
-  metadata: { name: 'shop', namespace },
-  spec: {
-    scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'shop' },
-    minReplicas: 2,
-    maxReplicas: 40,
-    metrics: [{ type: 'Resource', resource: { name: 'memory', target: { type: 'AverageValue', averageValue: '100Mi' } } }],
-  },
-});
-
-interface HpaStatus {
-  desiredReplicas?: number;
-  conditions?: { type: string; status: string; reason: string; message: string }[];
-}
-const statusOf = async (app: App): Promise<HpaStatus> =>
-  ((await app.get(Resources.HorizontalPodAutoscaler, 'shop'))['status'] ?? {}) as HpaStatus;
-const scaledTo = async (app: App): Promise<number | undefined> => (await app.canary()).spec.replicas;
-/** Asserts that the number stays, over several syncs of the autoscaler. */
-async function stays(app: App, replicas: number, ms = 6_000): Promise<void> {
-  const until = Date.now() + ms;
-  while (Date.now() < until) {
-    expect(await scaledTo(app), 'replicas that are asked for').toBe(replicas);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-}
 
 describe.concurrent('K3: an autoscaler counts the pods that the selector matches', () => {
   it('is led to the Canary, whose selector covers only slots with weight: idle pods of the other slot change nothing', async () => {
@@ -106,14 +24,14 @@ describe.concurrent('K3: an autoscaler counts the pods that the selector matches
     // The pods of the slot that does not serve leak.
     const leaking = reportMemory(app, (pod) => (idle !== undefined && pod.metadata.labels?.[SLOT] === idle ? 400 : 100));
     try {
+      // It scales the Deployment already when the Canary comes.
+      await world.until('an autoscaler that is active before the adoption', () => isActive(app));
       await app.createCanary({ revisions: { warmFor: '10m' } });
       await app.adopted();
       await world.until('the autoscaler to speak of the Canary', async () =>
         JSON.stringify((await app.get(Resources.HorizontalPodAutoscaler, 'shop'))['spec']).includes('"kind":"Canary"'),
       );
-      await world.until('an active autoscaler', async () =>
-        (await statusOf(app)).conditions?.some(({ type, status }) => type === 'ScalingActive' && status === 'True'),
-      );
+      await world.until('an active autoscaler', () => isActive(app));
       await stays(app, 4);
       idle = undefined;
       await app.change();

@@ -87,7 +87,7 @@ const asText = (value: unknown): string => JSON.stringify(value, null, 2);
 
 describe('the Istio router', () => {
   it('has a case for each of its features', () => {
-    expect(names.length).toBeGreaterThanOrEqual(40);
+    expect(names.length).toBeGreaterThanOrEqual(60);
   });
 
   for (const name of names) {

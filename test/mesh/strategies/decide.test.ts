@@ -242,6 +242,15 @@ describe('session affinity', () => {
     expect(situation.observed.routes).toEqual({ weights: blue(0), consistent: true });
   });
 
+  it.each<[string, Partial<NonNullable<CanarySpec['analysis']['sessionAffinity']>>, string]>([
+    ['no attribute but an age', { path: undefined, secure: undefined }, 'Max-Age=60'],
+    ['every attribute', { domain: '.example.com', path: '/shop', sameSite: 'None', httpOnly: true, secure: true, partitioned: true }, 'Max-Age=60; Domain=.example.com; Path=/shop; SameSite=None; HttpOnly; Secure; Partitioned'],
+    ['what is switched off left out', { httpOnly: false, secure: false, partitioned: false }, 'Max-Age=60; Path=/'],
+  ])('gives the cookies %s', (_, attributes, text) => {
+    const affinity = { ...sessionAffinity, ...attributes };
+    expect(cookies(obeyed(releasing({ stepWeights: [20], sessionAffinity: affinity }).decide()))?.canary.attributes).toBe(text);
+  });
+
   it('gives the next run another cookie', () => {
     const one = obeyed(releasing({ stepWeights: [20], sessionAffinity }).decide());
     const other = obeyed(releasing({ stepWeights: [20], sessionAffinity }).later(5).decide());
@@ -297,6 +306,14 @@ describe('a plan', () => {
     ['of blue/green with mirroring', { iterations: 5, mirror: true }, ['weight 0 %, copies of 100 % of the requests', 'weight 100 %']],
     ['of mirroring before weights', { stepWeight: 40, mirror: true, mirrorWeight: 10 }, ['weight 0 %, copies of 10 % of the requests', 'weight 40 %', 'weight 50 %']],
     ['of weights for a segment', { stepWeights: [10, 90], match: [{ queryParams: { beta: { exact: '1' } } }] }, ['weight 0 %, 10 % of the requests with ?beta=1', 'weight 0 %, 90 % of the requests with ?beta=1']],
+    ['of weights up to a cap', { stepWeight: 20, maxWeight: 50 }, ['weight 20 %', 'weight 40 %', 'weight 50 %']],
+    ['of blue/green alone', { iterations: 3 }, ['weight 0 %', 'weight 100 %']],
+    ['of callers and of values that begin or end so', { iterations: 1, match: [{ sourceLabels: { team: 'qa' } }, { headers: { a: { prefix: 'x' }, b: { suffix: 'y' } } }] }, ['weight 0 %, 100 % of the requests with pods with team=qa or a: x… and b: …y']],
+    [
+      'of steps with faults',
+      { steps: [{ weight: 0, fault: { host: 'ratings', abort: { httpStatus: 500 } } }, { weight: 5, fault: { host: 'ratings', delay: { fixedDelay: '7s', percentage: { value: 50 } }, abort: { httpStatus: 503, percentage: { value: 10 } } } }] },
+      ['weight 0 %, status 500 to what it asks of ratings', 'weight 5 %, delay 7s for 50 % and status 503 for 10 % to what it asks of ratings'],
+    ],
   ])('%s is told in words', (_, analysis, words) => {
     const { stepWeights: _weights, ...rest } = base;
     expect(compilePlan({ ...rest, ...analysis }).map((step) => stepWords(step))).toEqual(words);

@@ -2,10 +2,13 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
+import type { Cache } from '../../../src/engine/cache.js';
+import { gather, type EvidenceOptions } from '../../../src/engine/evidence.js';
 import type { MeasureRequest } from '../../../src/engine/ports.js';
 import { createMetricsSource } from '../../../src/metrics/index.js';
 import { createTelemetry } from '../../../src/sandbox/mesh/telemetry.js';
 import type { RequestRecord } from '../../../src/sandbox/mesh/types.js';
+import { canary } from '../istio/cluster.js';
 
 const servers: Server[] = [];
 afterEach(() => servers.splice(0).forEach((server) => server.close()));
@@ -55,6 +58,40 @@ it('copies are judged by the proxies of the pods that got them, known by their D
   expect(await metrics.measure(ask(server, { reporter: 'destination' }))).toMatchObject({ kind: 'Value', value: 75 });
   expect(await metrics.measure(ask(server))).toMatchObject({ kind: 'NoData' });
   metrics.close();
+});
+
+it('in ambient mode the waypoint counts, by the Service that was asked, and there are no tries', async () => {
+  const queries: string[] = [];
+  const server = await prometheus((query) => {
+    queries.push(query);
+    return query.includes('reporter="waypoint",destination_service_namespace="shop"')
+      ? [
+          { labels: { destination_service_namespace: 'shop', destination_service_name: 'reviews-green', response_code: '200' }, value: 3 },
+          { labels: { destination_service_namespace: 'shop', destination_service_name: 'reviews-green', response_code: '503' }, value: 1 },
+        ]
+      : [];
+  });
+  const metrics = source();
+  const measured = await metrics.measure(ask(server, { reporter: 'waypoint' }));
+  expect(measured).toMatchObject({ kind: 'Value', value: 75 });
+  expect(measured).not.toHaveProperty('tries');
+  expect(queries.join()).not.toContain('reporter="source"');
+  metrics.close();
+});
+
+it.each([
+  ['a sidecar', {}, {}, {}],
+  ['a waypoint', { 'istio.io/use-waypoint': 'shop' }, {}, { reporter: 'waypoint' }],
+  ['a waypoint that it does without', { 'istio.io/use-waypoint': 'none' }, {}, {}],
+  ['a waypoint, for copies', { 'istio.io/use-waypoint': 'shop' }, { asked: 'destination' as const }, { reporter: 'destination' }],
+  ['subsets', {}, { routing: 'subsets' }, { reporter: 'workload' }],
+])('who is asked about a Service with %s', async (_, labels, { asked, routing }: { asked?: 'destination'; routing?: string }, expected) => {
+  const requests: MeasureRequest[] = [];
+  const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'reviews', namespace: 'shop', labels } };
+  const cache = { services: { get: (_namespace: string, name: string) => (name === 'reviews' ? service : undefined) } } as unknown as Cache;
+  const options = { cache, metricsServer: 'http://prometheus', metrics: { measure: (request: MeasureRequest) => Promise.resolve((requests.push(request), { kind: 'NoData', query: '', message: '' } as const)) } } as unknown as EvidenceOptions;
+  await gather(options, canary(routing ? { routing } : {}), { metrics: [{ metric: 'request-success-rate', from: 0, to: 1, ...(asked ? { reporter: asked } : {}) }], hooks: [] });
+  expect(requests.map(({ reporter }) => (reporter ? { reporter } : {}))).toEqual([expected]);
 });
 
 it('without sidecars there is nothing to judge copies by, and the answer says so', async () => {

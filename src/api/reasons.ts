@@ -21,6 +21,7 @@ export const Reasons = {
   ConfigUnreadable: 'A ConfigMap or Secret that the pods need could not be read; that is not a change.',
   RevisionMissing: 'The ControllerRevision of the stable version is gone.',
   InvalidAutoscaler: 'An autoscaler of the target cannot scale a Canary; the message says why.',
+  OverlayRefused: 'The API server refuses a change to an object of yours that selects the pods of the target; the message names it.',
   SlotEdited: 'Somebody changed the template of a slot.',
   Configured: 'Nothing that a person must fix.',
   // Progressing

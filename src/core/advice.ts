@@ -33,7 +33,12 @@ function argoRule({ field, kind, name }: Contested): string {
 function oldFlux(fields: Contested[]): string {
   return each(
     fields,
-    ({ kind, name }) => (kind === 'Deployment' ? `leave spec.replicas out of Deployment ${name}` : `annotate ${kind} ${name} with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent`),
+    ({ kind, name }) => {
+      if (kind === 'Deployment') return `leave spec.replicas out of Deployment ${name}`;
+      // Applied once only, no new version of it would ever come.
+      if (kind === 'DaemonSet') return `change nothing for DaemonSet ${name}, which is put back each time`;
+      return `annotate ${kind} ${name} with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent`;
+    },
     ' and ',
   );
 }

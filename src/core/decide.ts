@@ -102,6 +102,8 @@ function startable(draft: Draft, desired: DesiredRevision): boolean {
   const problem = observed.problems.find((item) => item.reason !== 'SlotEdited');
   if (problem) return refuse(draft, problem.reason, problem.message);
   if (!settled(draft, desired.since)) return refuse(draft, 'Settling', `revision ${desired.revision} was seen; its writes are given ${spec.revisions.settle} to be complete`);
+  if (!draft.serviceSelects(draft.stableSlot) && draft.slot(draft.stableSlot).endpoints > 0)
+    return refuse(draft, 'Settling', `revision ${desired.revision} was seen; Services that select its pods, too, are led to the stable version first`);
   const quarantined = status.quarantined?.find((item) => item.revision === desired.revision);
   // One retry per commit: when it fails too, the revision is quarantined with that commit, and stays so.
   if (quarantined && desired.retry && quarantined.commit !== desired.provenance.commit) status.quarantined = status.quarantined?.filter((item) => item !== quarantined);

@@ -1,6 +1,7 @@
 import type { SlotName } from '../api/index.js';
 import { adviceFor, dotted, type Contested } from './advice.js';
 import type { Draft } from './draft.js';
+import type { Weights } from './evidence.js';
 import { otherSlot, ownVirtualServices } from './names.js';
 import type { Reset } from './observation.js';
 import { iso, ms } from './time.js';
@@ -9,6 +10,8 @@ import { iso, ms } from './time.js';
 const REMEMBERED_MS = 3_600_000;
 /** How exactly it is known when they came last, in milliseconds: one who comes every second must not make us write every second. */
 const NOTED_EVERY_MS = 300_000;
+/** How late a tool may write what it has just read, in milliseconds. */
+const TAKEN_OVER_MS = 5_000;
 const MAX_CONTESTED = 10;
 const SOMEBODY = 'somebody';
 
@@ -17,13 +20,29 @@ function expected(draft: Draft, canary: SlotName): number {
   return draft.status.run ? draft.status.canaryWeight : canary === draft.stableSlot ? 100 : 0;
 }
 
+/** When the routes were given other weights last, unix milliseconds. */
+function changedAt({ status, now }: Draft): number {
+  const { run, step, phase, serviceSince, history } = status;
+  if (!run) return ms(history?.[0]?.endedAt) ?? 0;
+  const onTheWay = phase === 'Promoting' || (phase === 'Finalising' && serviceSince === undefined) || (step !== undefined && step.startedAt === undefined);
+  return onTheWay ? now : Math.max(ms(step?.startedAt) ?? 0, ms(serviceSince) ?? 0);
+}
+
+/** A tool that takes over what is live, as our recipes have it, may come a moment too late: it writes weights that were ours, and contests nothing. */
+function isEarlierOurs(draft: Draft, weights: Weights): boolean {
+  const { run, canary, history } = draft.status;
+  const last = history?.[0];
+  const slot = canary?.slot ?? (last?.result === 'Succeeded' ? draft.stableSlot : otherSlot(draft.stableSlot));
+  return draft.now < changedAt(draft) + TAKEN_OVER_MS && [0, ...((run ?? last)?.weights ?? [])].includes(weights[slot]);
+}
+
 /** Who reset the weights, and how; they are put back by whatever keeps them in force. */
 function routesReset(draft: Draft): (Contested & { how: string }) | undefined {
   const { foreignManager, foreignField = '/spec/http', foreignObject } = draft.observed.routes;
   if (foreignManager === undefined) return undefined;
   const slot = draft.status.canary?.slot ?? otherSlot(draft.stableSlot);
   const { weights } = foreignObject ?? draft.observed.routes;
-  if (weights?.[slot] === expected(draft, slot)) return undefined;
+  if (weights?.[slot] === expected(draft, slot) || (weights && isEarlierOurs(draft, weights))) return undefined;
   const found = weights ? `${weights[slot]} % for slot ${slot} instead of ${expected(draft, slot)} %` : 'destinations other than the slots';
   const name = foreignObject?.name ?? ownVirtualServices(draft.spec)[0]?.name ?? draft.spec.service.name ?? draft.spec.targetRef.name;
   return { kind: 'VirtualService', name, field: foreignField, manager: foreignManager, how: `wrote ${found} into VirtualService ${name}; the weights are put back` };

@@ -13,13 +13,19 @@ const CHANCE = 3.29;
 /** Percent that rounding and callers without a proxy may make; a smaller difference is never held against a weight. */
 const SLACK = 1;
 
+/**
+ * What is looked at, at least, where the weight has been there for so long; milliseconds. Evidence comes in whole windows of a grid, and an
+ * interval that is as short as one of them holds none.
+ */
+const LEAST_WINDOW_MS = 15_000;
+
 /** True for a step whose weight says what share of the requests the canary gets. */
 const telling = (draft: Draft, { weight, match }: PlanStep): boolean =>
   draft.spec.analysis.verifyShare === true && weight > 0 && weight < 100 && !match && !draft.spec.analysis.sessionAffinity && draft.status.canaryWeight === weight;
 
 /** The evidence that is needed of the share; the last interval, because proxies learn late. */
 export function shareWindow(draft: Draft, rules: PlanStep, startedAt: number): { metric: string; from: number; to: number }[] {
-  return telling(draft, rules) ? [{ metric: SHARE_METRIC, from: Math.max(startedAt, draft.now - Math.max(intervalMs(draft), rules.holdMs / 2)), to: draft.now }] : [];
+  return telling(draft, rules) ? [{ metric: SHARE_METRIC, from: Math.max(startedAt, draft.now - Math.max(intervalMs(draft), rules.holdMs / 2, LEAST_WINDOW_MS)), to: draft.now }] : [];
 }
 
 /** The shares that a weight may show in so many requests. */

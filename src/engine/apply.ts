@@ -5,7 +5,8 @@ import type { Effect } from '../core/observation.js';
 import { layOver, liftOff, pointer, readOverlay, type Fields } from '../core/overlay.js';
 import { callerService, slotService, slotServicePatch } from '../core/services.js';
 import { slotWorkload, type Identity } from '../core/workload.js';
-import { isNotFound, Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
+import { isNotFound, KubeError, Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
+import type { Resource } from '../kube/types.js';
 import { attachmentWrites } from './attachments.js';
 import { Index, keyOf, selectorOf, type Cache } from './cache.js';
 import { Terminal, Waiting } from './errors.js';
@@ -209,7 +210,17 @@ async function layOverServices(context: ApplyContext, slot: SlotName | typeof TA
     };
     if (selectorOf(service) === undefined) throw new Terminal('InvalidSpec', `Service ${service.metadata.name} has no selector; give it one that matches the pods of the target`);
     const patch = layOver(service, canary.metadata.name, fields);
-    if (patch) await writer.patch(Resources.Service, service, versioned(patch, service), cache.services);
+    if (patch) await overlay(writer, Resources.Service, service, patch, cache.services);
+  }
+}
+
+/** Pods that were not analysed would be called by what cannot be changed: that is for a person to mend (trap K2). */
+async function overlay(writer: Writer, resource: Resource, object: KubeObject, patch: Record<string, unknown>, into: IndexedInformer<KubeObject>): Promise<void> {
+  try {
+    await writer.patch(resource, object, versioned(patch, object), into);
+  } catch (error) {
+    if (!(error instanceof KubeError) || (error.code !== 403 && error.code !== 422)) throw error;
+    throw new Terminal('OverlayRefused', `${resource.kind} ${object.metadata.name} selects the pods of the target and may not be changed: ${error.message}. Let Sluice patch it, or let it select other pods`);
   }
 }
 
@@ -252,7 +263,7 @@ async function attach(context: ApplyContext, stable: SlotName | undefined): Prom
   const { cache, writer, canary } = context;
   for (const write of attachmentWrites(cache, canary, targetOf(cache, canary), stable)) {
     const { resource, object, into } = write;
-    if (write.op === 'patch') await writer.patch(resource, object, versioned(write.patch, object), into);
+    if (write.op === 'patch') await overlay(writer, resource, object, write.patch, into);
     else if (write.op === 'create') await writer.create(resource, object, into);
     else if (write.op === 'update') await writer.update(resource, object, into);
     else await writer.delete(resource, object);

@@ -10,6 +10,7 @@ import type { RevisionData } from '../core/workload.js';
 import { Resources, type KubeObject } from '../kube/index.js';
 import type { Cache } from './cache.js';
 import { readTemplate } from './facts.js';
+import { workloadsOf } from './workloads.js';
 
 export type Desired = { revision: Revision; observation: DesiredRevision } | { problem: Problem } | undefined;
 
@@ -82,11 +83,22 @@ export class Revisions {
     const modes = JSON.stringify(allow.length > 0 ? [configs, allow] : configs);
     const cacheKey = [target.metadata.uid, target.metadata.generation, target.metadata.annotations?.[Annotations.syncedAt], modes, ...versions].join('|');
     const known = this.#entries.get(key);
-    if (known?.cacheKey === cacheKey) return known.desired;
+    if (known?.cacheKey === cacheKey) return this.#settling(canary, references, known.desired);
     const origin = digest([target.metadata.uid, target.metadata.generation, modes, ...versions]).slice(0, 16);
     const desired = this.#compute(canary, key, target, template, objects, origin);
     this.#entries.set(key, { cacheKey, desired });
-    return desired;
+    return this.#settling(canary, references, desired);
+  }
+
+  /**
+   * After an outage caches catch up one by one: until then one may show what was before and another what is now, and together what
+   * never was (trap G3). So nothing has been quiet for any time while one of them does not follow.
+   */
+  #settling(canary: Canary, references: { kind: string }[], desired: Desired): Desired {
+    const tracked = references.some(({ kind }) => kind === 'ConfigMap');
+    const follow = !tracked || (this.cache.configMaps.following && workloadsOf(this.cache, canary).informer.following);
+    if (follow || !desired || !('observation' in desired)) return desired;
+    return { ...desired, observation: { ...desired.observation, since: this.now() } };
   }
 
   #config(canary: Canary, reference: { kind: string; name: string }): KubeObject | 'absent' | undefined {

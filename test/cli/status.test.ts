@@ -32,6 +32,7 @@ describe('sluice status', () => {
         quarantined: [
           { revision: 'a0broken00', reason: 'success rate 93.1 % < 99 % over 412 requests', at: at(-3600), commit: COMMIT_1 },
         ],
+        writeBacks: [{ kind: 'revert', state: 'Done', run: 'r1', revision: 'a0broken00', commit: COMMIT_1, written: COMMIT_2, message: 'pushed 2222222 to branch main', at: at(-3500) }],
       }),
     );
     const lost = {

@@ -2,8 +2,8 @@ import { expect } from 'vitest';
 import { blue, type Situation } from './builders.js';
 import { sentences } from './sentences.js';
 
-/** Another field manager wrote the weights. */
-const reset = (canary: Situation, weightOfBlue: number, foreignManager: string): Situation => canary.sees({ routes: { weights: blue(weightOfBlue), consistent: true, foreignManager } }).decide();
+/** Another field manager wrote the weights, long after we did. */
+const reset = (canary: Situation, weightOfBlue: number, foreignManager: string): Situation => canary.later(6).sees({ routes: { weights: blue(weightOfBlue), consistent: true, foreignManager } }).decide();
 
 sentences('somebody else sets the weights', {
   'they are put back in the same decision, and the field manager is named': (canary) => {
@@ -47,8 +47,25 @@ sentences('somebody else sets the weights', {
     expect(canary.written).toBeUndefined();
   },
   'the clock of the step starts again: it is never shorter than its hold': (canary) => {
-    reset(canary.running(20, 8), 100, 'helm');
+    reset(canary.running(20, 2), 100, 'helm');
     expect(canary.status.nextStepTime).toBe('2030-01-01T00:00:18.000Z');
+  },
+  'a tool that writes what it had just read, a moment too late, contests nothing; the weights are put back all the same': (canary) => {
+    canary.running(20, 10).decide().weights(50).decide();
+    expect(canary.status.run?.weights).toEqual([20, 50]);
+    canary.later(2).sees({ routes: { weights: blue(80), consistent: true, foreignManager: 'argocd-controller' } }).decide();
+    expect(canary.written).toEqual(blue(50));
+    expect(canary.said.join()).not.toContain('OverlayRestored');
+    expect(canary.status.contested).toBeUndefined();
+  },
+  'weights that were never ours are somebody\'s wish, however soon they come': (canary) => {
+    canary.running(20, 10).decide().weights(50).decide();
+    canary.later(2).sees({ routes: { weights: blue(65), consistent: true, foreignManager: 'argocd-controller' } }).decide();
+    expect(canary.said.join()).toContain('argocd-controller wrote 35 % for slot green instead of 50 %');
+  },
+  'and so are destinations other than the slots': (canary) => {
+    canary.running(20).sees({ routes: { consistent: false, foreignManager: 'argocd-controller' } }).decide();
+    expect(canary.said.join()).toContain('argocd-controller wrote destinations other than the slots');
   },
   'weights that everybody set as planned are no quarrel': (canary) => {
     canary.running(20, 10).sees({ routes: { weights: blue(80), consistent: true, foreignManager: 'kubectl-edit' } }).decide();
@@ -61,6 +78,7 @@ const FIELDS = {
   service: { kind: 'Service', name: 'reviews', field: '/spec/selector' },
   deployment: { kind: 'Deployment', name: 'reviews', field: '/spec/replicas' },
   budget: { kind: 'PodDisruptionBudget', name: 'reviews', field: '/spec/selector' },
+  daemonSet: { kind: 'DaemonSet', name: 'reviews', field: '/spec/template/spec/nodeSelector' },
   rule: { kind: 'DestinationRule', name: 'reviews', field: '/spec/subsets' },
   autoscaler: { kind: 'HorizontalPodAutoscaler', name: 'reviews', field: '/spec/scaleTargetRef' },
 };
@@ -89,6 +107,10 @@ sentences('somebody else sets a field that an overlay lies on', {
   'a person who scales the target is told of the Canary': (canary) => {
     expect(resets(canary, 'kubectl', 'deployment').said.join()).toContain('kubectl scale canary/reviews --replicas=N');
   },
+  'a DaemonSet is never to be applied once only: no new version of it would come': (canary) => {
+    expect(resets(canary, 'kustomize-controller', 'daemonSet').said.join()).toMatch(/\{paths: \[\/spec\/template\/spec\/nodeSelector\].*before Flux 2\.9, in Git change nothing for DaemonSet reviews/);
+    expect(contested(canary)).not.toContain('IfNotPresent');
+  },
   'subsets are a field of a DestinationRule': (canary) => {
     resets(canary, 'argocd-controller', 'rule');
     expect(contested(canary)).toContain('argocd-controller resets spec.subsets of DestinationRule reviews. To end this:');
@@ -105,7 +127,7 @@ sentences('somebody else sets a field that an overlay lies on', {
     expect(contested(canary)).toContain('kustomize-controller resets spec.http of VirtualService reviews');
   },
   'and go by the list that was written': (canary) => {
-    canary.running(20).sees({ routes: { weights: blue(100), consistent: true, foreignManager: 'argocd-controller', foreignField: '/spec/tcp' } }).decide();
+    canary.running(20).later(6).sees({ routes: { weights: blue(100), consistent: true, foreignManager: 'argocd-controller', foreignField: '/spec/tcp' } }).decide();
     expect(contested(canary)).toContain('argocd-controller resets spec.tcp of VirtualService reviews');
     expect(contested(canary)).toContain('jsonPointers: [/spec/tcp]');
   },

@@ -42,6 +42,21 @@ sentences('stepping up', {
     expect(canary.decide().written).toBeUndefined();
     expect(canary.wakesIn).toBe(7);
   },
+  'a step whose weight took its time to be written lasts its full hold from then on': (canary) => {
+    canary.running(20, 10);
+    // Written down ten seconds ago, in force for four.
+    canary.sees({ routes: { weights: blue(80), consistent: true, since: canary.now - 4_000 } }).decide();
+    expect(canary.asked.metrics).toEqual([]);
+    expect(canary.written).toBeUndefined();
+    expect(canary.wakesIn).toBe(6);
+    expect(canary.later(6).decide().written).toEqual(blue(50));
+  },
+  'a drain is never counted from before a weight that may be in force': (canary) => {
+    canary.wants('b2').green(slotWith('b2', 2)).decide();
+    expect(canary.written).toEqual(blue(80));
+    // The intent is stored before the write: whoever takes over, and does not see the weight yet, must not empty the slot.
+    expect(canary.status.slots?.green?.unroutedSince).toBeUndefined();
+  },
   'a step whose write failed lasts its full hold from when the weight was seen': (canary) => {
     canary.wants('b2').green(slotWith('b2', 2)).decide();
     canary.later(4).sees({ writeError: 'setWeights: 503' }).decide();

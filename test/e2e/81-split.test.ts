@@ -57,7 +57,8 @@ describe.each(modes)('the split $how', ({ service, files, hosts }) => {
       virtualService: 'reviews',
       canary: { service, progressDeadlineSeconds: 300 },
       files,
-      analysis: { interval: '1s', stepWeights: undefined, steps: WEIGHTS.map((weight) => ({ weight, approve: true })), metrics: [] },
+      // What the mesh counted has to agree, too.
+      analysis: { interval: '1s', steps: WEIGHTS.map((weight) => ({ weight, approve: true })), metrics: [], verifyShare: true },
     });
   });
   afterAll(async () => {

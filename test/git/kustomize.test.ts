@@ -9,7 +9,7 @@ beforeEach(async () => {
 afterEach(() => world.destroy());
 
 const base = { 'base/kustomization.yaml': 'resources: [app.yaml]\n', 'base/app.yaml': deployment('reviews', 'reviews:1') };
-const refusal = async (files: Record<string, string>): Promise<string> => {
+const refusal = async (files: Parameters<World['commit']>[0]): Promise<string> => {
   await world.commit(files);
   world.source();
   await world.start();
@@ -69,6 +69,16 @@ describe.skipIf(!findKustomize())('a kustomization', () => {
 
   it('that leads out of the repository is refused', async () => {
     expect(await refusal({ 'deploy/kustomization.yaml': 'resources: [../../../etc]\n' })).toContain('leads out of the repository');
+  });
+
+  it.each([
+    ['a file', 'resources: [link]\n', '/etc/passwd'],
+    ['a folder', 'resources: [link]\n', '../../..'],
+    ['a file of a generator', 'configMapGenerator:\n  - name: x\n    files: [link]\n', '/etc/hostname'],
+    ['a file below a linked folder', 'configMapGenerator:\n  - name: x\n    files: [link/hostname]\n', '/etc'],
+  ])('follows no link to %s', async (_, text, link) => {
+    expect(await refusal({ 'deploy/kustomization.yaml': text, 'deploy/link': { link } })).toMatch(/links are never followed|no such file/);
+    expect([...world.cluster.objects.keys()].filter((key) => key.startsWith('ConfigMap/'))).toEqual([]);
   });
 
   it('that names what is not there is refused', async () => {

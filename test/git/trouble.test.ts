@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Annotations } from '../../src/api/index.js';
@@ -7,6 +7,8 @@ import { watchGit } from './programs.js';
 import { configMap, until, World } from './world.js';
 
 const MANY = 60;
+/** As many as the controller's fetches may be at once. */
+const AT_ONCE = 4;
 let world: World;
 let skew = 0;
 beforeEach(async () => {
@@ -143,6 +145,27 @@ describe('many sources of one repository', () => {
       expect(now.filter((call) => call.startsWith('ls-remote')).length).toBeGreaterThanOrEqual(2 * MANY);
     }, 60_000);
     expect(now.slice(first.length).filter((call) => !call.startsWith('ls-remote'))).toEqual([]);
+  });
+});
+
+describe('many sources of many repositories', () => {
+  it('are asked a few at a time', async () => {
+    const sha = await world.commit({ 'deploy/a.yaml': configMap('a') });
+    const [running, counts] = [join(world.dir, 'running'), join(world.dir, 'counts')];
+    await mkdir(running);
+    const git = await watchGit(world.dir);
+    await git.before(`case "$1" in ls-remote|fetch) : > '${running}'/$$; sleep 0.2; ls '${running}' | wc -l >> '${counts}'; rm '${running}'/$$;; esac`);
+    for (let index = 0; index < 24; index += 1) {
+      // Another address is another repository, wherever it leads.
+      const link = join(world.dir, `r${index}.git`);
+      await symlink(world.repository, link);
+      world.source({ url: `file://${link}`, interval: '1h' }, `s${index}`);
+    }
+    await world.start();
+    for (let index = 0; index < 24; index += 1) await world.applied(sha, `s${index}`);
+    const most = Math.max(...(await readFile(counts, 'utf8')).trim().split('\n').map(Number));
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(AT_ONCE);
   });
 });
 

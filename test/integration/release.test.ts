@@ -41,6 +41,22 @@ describe.concurrent('a release', () => {
     expect(shop.condition('Promoted')).toMatchObject({ status: 'True' });
   });
 
+  it('holds a weight until callers give the canary that share, where that is to be verified', async () => {
+    const shop = await world.shop();
+    await shop.adopted(canaryWith({ verifyShare: true }));
+    shop.guard();
+    shop.health({ requests: 100 });
+    shop.release('v2');
+    await shop.weight(20);
+    await shop.see('that half of the requests are no share of 20 %', () => shop.condition('Progressing')?.reason === 'ShareNotReached');
+    expect(shop.condition('Progressing')?.message).toMatch(/^the canary got 50 % of \d+ requests, not as weight 20 % has it \(\d+(\.\d)? to \d+(\.\d)? %\)/);
+    expect(shop.weights).toEqual({ 'reviews-blue': 80, 'reviews-green': 20 });
+    shop.health({ requests: 25 }, ['green']);
+    await shop.weight(60);
+    shop.health({ requests: 150 }, ['green']);
+    expect(await shop.ended(1)).toMatchObject({ result: 'Succeeded', weights: [20, 60, 100] });
+  });
+
   it.each([
     ['errors', { errorRate: 0.1 }, /success rate 90 % < 99 % over [\d,]+ requests/],
     ['latency', { latencyMs: 900 }, /p99 latency \d+(\.\d+)? ms > 500 ms over [\d,]+ requests/],

@@ -6,7 +6,7 @@ import type { KubeObject, Resource } from '../../src/kube/types.js';
 import { readExample } from '../../src/sandbox/example.js';
 import { Player, type Summary } from '../../src/sandbox/play.js';
 import { NAMESPACE, startSandbox, type Sandbox } from '../../src/sandbox/sandbox.js';
-import type { CallerGroup } from '../../src/sandbox/script.js';
+import { DEMO_METRICS, type CallerGroup } from '../../src/sandbox/script.js';
 import type { Sight } from '../../src/sandbox/seen.js';
 
 /**
@@ -81,7 +81,8 @@ export async function play(which: string, options: PlayedOptions = {}): Promise<
   if (!example) throw new Error(`there is no scenario ${which}`);
   const { script } = example;
   // Long enough for requests that were surely sent while a step was in force.
-  const analysis = { interval: '4s', metrics: METRICS, ...script.analysis, ...options.analysis };
+  const metrics = script.analysis['metrics'] === DEMO_METRICS ? METRICS : script.analysis['metrics'];
+  const analysis = { interval: '4s', ...script.analysis, metrics, ...options.analysis };
   const { mostRps = MOST_RPS } = options;
   const callers = (options.callers ?? script.callers)?.map((group) => ({ ...group, rps: Math.min(mostRps, group.rps) }));
   const canary = options.service ? { ...script.canary, service: { ...(script.canary?.['service'] as object | undefined), ...options.service } } : script.canary;

@@ -21,3 +21,17 @@ it('a share that was decided for fewer pods is not written once more are asked f
   });
   expect(world.auditor.runs.messages.map(({ event }) => event)).toEqual(['Initialized', 'Started', 'Succeeded']);
 });
+
+it('caches that catch up one by one after an outage make no version that never was', async () => {
+  const world = await play({
+    setting: { ...CALM, seed: 1_538_194_438, ownRoutes: true, faults: [[19, 'conflict']] },
+    happenings: [
+      { afterMs: 18_130, what: { type: 'config', stars: '4' } },
+      { afterMs: 1_342, what: { type: 'commit', image: 'g7' } },
+      { afterMs: 6_848, what: { type: 'apiDown', forMs: 18_478 } },
+      { afterMs: 9_917, what: { type: 'commit', image: 'a1' } },
+      { afterMs: 5_447, what: { type: 'outsider', blue: 87 } },
+    ],
+  });
+  expect(world.auditor.runs.messages.map(({ event }) => event)).toEqual(['Initialized', 'Started', 'Succeeded']);
+});

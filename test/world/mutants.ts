@@ -49,6 +49,12 @@ export const MUTANTS: Mutant[] = [
     first: 2,
   },
   {
+    name: 'half of a commit is released',
+    truth: 4,
+    edits: [{ file: core('decide'), find: 'return draft.now >= until;', replace: 'return true;' }],
+    first: 286,
+  },
+  {
     name: 'a failed revision is not quarantined',
     truth: 5,
     edits: [{ file: core('endings'), find: "if (result === 'Failed') quarantine(draft, entry);", replace: '' }],
@@ -115,7 +121,7 @@ export const MUTANTS: Mutant[] = [
     name: 'a leader whose lease has ended goes on writing',
     truth: 'fencing',
     edits: [{ file: 'src/kube/lease.ts', find: 'if (this.isLeader()) return;\n    throw', replace: 'if (this.options.identity) return;\n    throw' }],
-    first: 299,
+    first: 51,
   },
   {
     name: 'whoever takes over raises no fence against late writes',

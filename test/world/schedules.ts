@@ -95,9 +95,12 @@ const withLeader = (world: World, run: (leader: NonNullable<World['leader']>) =>
   const { leader } = world;
   if (leader) run(leader);
 };
+/** In some worlds each image comes with a configuration of its own (trap G3). Drawn from the seed, as the subsets are. */
+const configWith = ({ setting }: World, image: string): { config?: string } => (setting.seed % 11 === 0 ? { config: `of ${image}` } : {});
+
 const HANDLERS: Handlers = {
   // Before adoption the target rolls by itself; a template that cannot start is between its user and Kubernetes.
-  commit: (world, { image }) => (image === 'f6' && !world.auditor.initialized ? undefined : world.git.commit({ image })),
+  commit: (world, { image }) => (image === 'f6' && !world.auditor.initialized ? undefined : world.git.commit({ image, ...configWith(world, image) })),
   config: ({ git }, { stars }) => git.commit({ config: stars }),
   timeout: ({ git }, { value }) => git.commit({ timeout: value }),
   revert: ({ git }) => git.commit(git.commits.at(-2)?.tree ?? git.head),

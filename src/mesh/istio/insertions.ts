@@ -19,13 +19,12 @@ const prefixOf = (canary: string): string => `sluice.dev/${canary}/`;
 const isInserted = (route: unknown, canary: string): boolean => readHttpRoute(route).name?.startsWith(prefixOf(canary)) ?? false;
 
 const httpOf = (raw: KubeObject): unknown[] => readVirtualService(raw).http ?? [];
-const withHttp = (raw: KubeObject, http: unknown[]): KubeObject => ({ ...raw, spec: { ...(raw['spec'] as Route), http } });
+/** A copy with these routes; the very same object when there are as many as it has: a list that was not there must not appear. */
+const withHttp = (raw: KubeObject, http: unknown[]): KubeObject => (http.length === httpOf(raw).length ? raw : { ...raw, spec: { ...(raw['spec'] as Route), http } });
 
 /** The VirtualService as it is without what Sluice inserted for a Canary; the very same object when there is nothing. */
 export function withoutInsertions(raw: KubeObject, canary: string): KubeObject {
-  const http = httpOf(raw);
-  const kept = http.filter((route) => !isInserted(route, canary));
-  return kept.length === http.length ? raw : withHttp(raw, kept);
+  return withHttp(raw, httpOf(raw).filter((route) => !isInserted(route, canary)));
 }
 
 export interface Insertion {
@@ -200,6 +199,8 @@ export function withFault(raw: KubeObject, canary: string, fault: SlotFault | un
     const before = { name: `${prefixOf(canary)}fault-${index}`, ...rest, match: matches, fault: { ...(route['fault'] as Route | undefined), ...faultOf(fault) } };
     return matches.length > 0 ? [before, element] : [element];
   });
+  if (problems.length === 0 && http.length === httpOf(raw).length)
+    problems.push({ reason: 'InvalidRoute', message: `${title}: no http route of it forwards requests of the canary's pods, so there is nothing to put a fault before; name another host in analysis.steps[].fault of Canary ${canary}.` });
   return { object: withHttp(raw, http), problems };
 }
 

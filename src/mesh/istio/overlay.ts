@@ -156,11 +156,11 @@ export function lay(
   const routes: RememberedRoute[] = [];
   for (const target of targets) {
     const { protocol, index, name, segments, faults } = target;
-    const shares = sharesOf(segments);
+    const remembered = recalled.get(placeOf(target))?.weights;
+    const shares = sharesOf(segments, remembered);
     if (faults.length > 0 || typeof shares === 'string' || !segments.some(isOwn)) continue;
     if (subsets && subsetsOf(segments, id).some((name) => !subsets.includes(name))) continue;
     laid.set(placeOf(target), layRoute(segments, shares, weights, id));
-    const remembered = recalled.get(placeOf(target))?.weights;
     routes.push({ ...(protocol === 'http' ? {} : { protocol }), ...(name === undefined ? {} : { name }), index, weights: userWeights(segments, shares, remembered) });
   }
   return { object: withRoutes(forgotten, laid), routes, problems };

@@ -98,8 +98,9 @@ function weightOf(segment: Segment): number {
 /**
  * Percent of the route per segment, summing to 100, or why there is no such division. A route's only destination gets everything,
  * whatever its weight says (so does Istio). Slot weights that somebody tampered with give way to what the user wrote beside them.
+ * @param remembered what the user wrote on the Canary's own destinations, in order; it counts where it still fits.
  */
-export function sharesOf(segments: Segment[]): number[] | string {
+export function sharesOf(segments: Segment[], remembered: (number | null)[] = []): number[] | string {
   if (segments.length === 1) return [100];
   const weights = segments.map(weightOf);
   const total = sum(weights);
@@ -109,10 +110,15 @@ export function sharesOf(segments: Segment[]): number[] | string {
   if (pairs.length === 0 || left < 0) {
     return `its weights sum to ${pairs.length === 0 ? total : `${100 - left} without the slots`}, and dividing them needs weights that sum to 100; write them in percent`;
   }
-  const shared = apportion(
-    left,
-    pairs.map((i) => weights[i] ?? 0),
-  );
+  const own = segments.flatMap((segment, i) => (isOwn(segment) ? [i] : []));
+  const before = pairs.map((i) => remembered[own.indexOf(i)] ?? 0);
+  const shared =
+    sum(before) === left
+      ? before
+      : apportion(
+          left,
+          pairs.map((i) => weights[i] ?? 0),
+        );
   return weights.map((weight, i) => (pairs.includes(i) ? (shared[pairs.indexOf(i)] ?? 0) : weight));
 }
 
@@ -163,7 +169,7 @@ function collapse(parts: Partial<Record<SlotName, Part>>, weight: number | null,
 
 /** The route list as the user wrote it. */
 export function restoreRoute(segments: Segment[], remembered: (number | null)[] | undefined, id: Identity): unknown[] {
-  const shares = sharesOf(segments);
+  const shares = sharesOf(segments, remembered);
   const weights = userWeights(segments, typeof shares === 'string' ? segments.map(weightOf) : shares, remembered);
   let own = 0;
   return segments.map((segment) => {

@@ -71,7 +71,7 @@ export class BuiltinMetrics {
     for (const measured of [own, other]) if (measured.kind === 'Error') return measured;
     const samples = [own, other].map((measured) => (measured.kind === 'Value' ? (measured.samples ?? 0) : 0));
     const total = samples.reduce((sum, count) => sum + count, 0);
-    if (total === 0) return { kind: 'NoData', query: own.query, message: 'no requests to either slot were seen' };
+    if (total === 0) return { kind: 'NoData', query: own.query, message: own.kind === 'NoData' ? own.message : 'no requests to either slot were seen' };
     return { kind: 'Value', value: (100 * (samples[0] ?? 0)) / total, samples: Math.round(total), query: own.query, from: request.from, to: request.to };
   }
 

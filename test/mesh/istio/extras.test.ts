@@ -108,6 +108,25 @@ describe('what a step adds', () => {
     );
   });
 
+  it('leaves no list behind that was not there, whatever the routes are of', () => {
+    const route = [{ destination: { host: 'reviews' } }];
+    const lists = fc.subarray(['http', 'tls', 'tcp'], { minLength: 1 }).map((names) => Object.fromEntries(names.map((name) => [name, [{ route }]])));
+    const fault = { slot: 'green' as const, fault: { host: 'ratings', abort: { httpStatus: 500 } } };
+    fc.assert(
+      fc.property(lists, fc.constantFrom(['reviews'], ['reviews', 'ratings']), weights, (spec, hosts, to) => {
+        // A fault needs requests.
+        fc.pre('http' in spec || hosts.length === 1);
+        const given: KubeObject[] = [{ apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { name: 'bookinfo', namespace: 'shop', resourceVersion: '1' }, spec: { hosts, ...spec } }];
+        const cluster = new Cluster(given);
+        expect(carryOut(cluster, to, fault)).toBe(true);
+        expect(Object.keys(cluster.get('VirtualService', 'bookinfo')?.['spec'] as object)).toEqual(['hosts', ...Object.keys(spec)]);
+        cluster.apply(router.release(cluster.input(subject)).writes);
+        expect(JSON.stringify(shown(cluster))).toBe(JSON.stringify(shown(new Cluster(given))));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
   it('comes back with a sync of the manifests as they are in Git', () => {
     fc.assert(
       fc.property(objects, weights, extras, (given, to, more) => {

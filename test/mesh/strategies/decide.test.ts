@@ -273,6 +273,18 @@ describe('the share check', () => {
     expect(situation.observed.routes.weights).toEqual(blue(50));
   });
 
+  it('looks at the last interval, and at whole windows of evidence where that is very short', () => {
+    const needed = (interval: string): number => {
+      const situation = obeyed(releasing({ stepWeights: [20, 50], interval, verifyShare: true }).decide());
+      // Another share than the weight says: the step waits, and looks again and again.
+      situation.metrics = measured(4, 1000);
+      const asked = Array.from({ length: 12 }, () => after(situation, 10).asked.metrics).flat();
+      return Math.max(...asked.filter(({ metric }) => metric === 'request-share').map(({ from, to }) => to - from));
+    };
+    expect(needed('40s')).toBe(40_000);
+    expect(needed('1s')).toBe(15_000);
+  });
+
   it('lets the deadline run meanwhile', () => {
     const situation = at20();
     situation.metrics = measured(4, 1000);

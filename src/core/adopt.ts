@@ -20,6 +20,7 @@ export function adopt(draft: Draft): void {
   const { stable } = status;
   if (!stable) return;
   seed(draft);
+  if (leadsToNobody(draft, stable.slot)) retreat(draft);
   draft.do({ type: 'createSlotServices' });
   // Before the slot has pods that an autoscaler of the target would count as its own.
   if (observed.attached === false && draft.spec.replicas !== undefined) draft.do({ type: 'attach', stable: stable.slot });
@@ -42,7 +43,6 @@ function slotReady(draft: Draft, name: SlotName): boolean {
 
 function routesLead(draft: Draft, name: SlotName): boolean {
   if (draft.slot(name).endpoints === 0) {
-    retreat(draft);
     draft.wait('Adopting', `no pod in slot ${name} is ready any more`);
     return false;
   }
@@ -56,6 +56,9 @@ function routesLead(draft: Draft, name: SlotName): boolean {
   draft.status.adoptedAt ??= iso(draft.now);
   return passed(draft, ms(draft.status.adoptedAt), 'proxies are given time to learn of the new routes');
 }
+
+const leadsToNobody = (draft: Draft, name: SlotName): boolean =>
+  draft.slot(name).endpoints === 0 && (draft.status.adoptedAt !== undefined || (draft.weights?.[name] ?? 0) > 0);
 
 /** Callers go back to the target while its pods still serve, and adoption begins again when those of the slot are ready. */
 function retreat(draft: Draft): void {
@@ -106,15 +109,17 @@ function choose(draft: Draft): boolean {
 
 /**
  * While nothing is routed yet, the target's latest revision is the one to adopt. But callers of its Service may be with the pods
- * of the slot already, which carry the same labels: while the target's own are not ready, what the slot holds is adopted.
+ * of the slot already, which carry the same labels: while the target's own are not ready, what the slot holds is adopted. So it is
+ * when the routes lead there although we do not know it, because a leader before us was late.
  */
 function followTarget(draft: Draft, desired: DesiredRevision | undefined): void {
   const { stable } = draft.status;
-  if (!stable || draft.status.adoptedAt !== undefined || (draft.weights?.[stable.slot] ?? 0) > 0) return;
+  if (!stable || draft.status.adoptedAt !== undefined) return;
   const slot = draft.slot(stable.slot);
+  const routed = (draft.weights?.[stable.slot] ?? 0) > 0;
   const { readyReplicas = 0, replicas = 0 } = draft.observed.target ?? {};
-  if (slot.endpoints > 0 && readyReplicas < Math.max(1, replicas)) {
-    if (slot.revision !== undefined && slot.revision !== stable.revision) draft.status.stable = { revision: slot.revision, slot: stable.slot };
+  if (routed || (slot.endpoints > 0 && readyReplicas < Math.max(1, replicas))) {
+    if (slot.endpoints > 0 && slot.revision !== undefined && slot.revision !== stable.revision) draft.status.stable = { revision: slot.revision, slot: stable.slot };
   } else if (desired && desired.revision !== stable.revision) draft.status.stable = { ...provenanceOf(desired.provenance), revision: desired.revision, slot: stable.slot };
 }
 
@@ -130,6 +135,7 @@ export function seed(draft: Draft): void {
     if (takenOver) status.targetReplicas = wished;
     else {
       status.seededReplicas = wished;
+      draft.seeding = wished;
       return draft.do({ type: 'seedReplicas', replicas: wished });
     }
   }

@@ -1,10 +1,19 @@
 import { durationMs, type CanarySpec, type CanaryStatus, type Reason, type SlotName, type SlotRecord } from '../api/index.js';
 import type { RouteExtras, Weights } from './evidence.js';
-import { otherSlot } from './names.js';
+import { otherSlot, SLOTS } from './names.js';
 import type { Decision, DecisionEvent, DecisionInput, Effect, Needs, Observation, SlotObservation } from './observation.js';
 import { cloneJson } from './per-object.js';
 import { withLastingName } from './origin.js';
 import { ms } from './time.js';
+
+/**
+ * Slots that an effect leads callers to. That they do is written down with the intent, not with the next look: if we die in between
+ * and somebody undoes it, a drain must not be counted from before it.
+ */
+function led(effect: Effect): SlotName[] {
+  if (effect.type === 'selectService') return effect.slots;
+  return effect.type === 'setWeights' ? SLOTS.filter((slot) => effect.weights[slot] > 0) : [];
+}
 
 /** What records in caches of DNS and targets of load balancers may take, in milliseconds. */
 const SLOW_SERVICE_MS = 60_000;
@@ -24,6 +33,8 @@ export class Draft {
   readonly needs: Needs = { metrics: [], hooks: [] };
   /** Why the run (or the idle Canary) is where it is; the first gate that holds sets it. */
   progress?: { reason: Reason; message: string };
+  /** The number of pods that this decision writes into the spec. */
+  seeding?: number;
   private wakeTimes: number[] = [];
 
   constructor(input: DecisionInput) {
@@ -36,6 +47,7 @@ export class Draft {
 
   do(...effects: Effect[]): void {
     this.effects.push(...effects);
+    for (const effect of effects) for (const slot of led(effect)) delete this.record(slot).unroutedSince;
   }
   event(type: DecisionEvent['type'], reason: Reason, message: string): void {
     this.events.push({ type, reason, message });
@@ -51,6 +63,7 @@ export class Draft {
   /** Pods of the version that serves, now. */
   get replicas(): number {
     if (this.observed.nodes !== undefined) return this.observed.nodes;
+    if (this.seeding !== undefined) return this.seeding;
     const { growth } = this.status;
     if (growth && growth.asked === this.spec.replicas) return growth.counted;
     return this.spec.replicas ?? this.status.seededReplicas ?? this.observed.target?.userReplicas ?? 1;

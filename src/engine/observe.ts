@@ -3,6 +3,7 @@ import { FINALIZER, Labels, type Canary, type CanaryStatus, type SlotName } from
 import type { HookAnswer, Measurement, Problem } from '../core/evidence.js';
 import { canaryNames, hasSubsets, ownVirtualServices, SLOTS } from '../core/names.js';
 import type { ActionObservation, Observation, SlotObservation } from '../core/observation.js';
+import type { Traffic } from '../core/outdated.js';
 import { readOverlay, userValue } from '../core/overlay.js';
 import { perObject } from '../core/per-object.js';
 import { restartOf } from '../core/workload.js';
@@ -245,11 +246,20 @@ function isAttached(cache: Cache, canary: Canary, target: KubeObject | undefined
   return attachmentWrites(cache, canary, target, deleting ? undefined : stable).length === 0;
 }
 
+/** The facts that may change between a decision and its effects. */
+export function observeTraffic(cache: Cache, router: Router, canary: Canary): Traffic {
+  const nodes = canary.spec.targetRef.kind === 'DaemonSet' ? nodesOf(cache, canary, targetOf(cache, canary)) : undefined;
+  return { slots: observeSlots(cache, canary, nodes), routes: router.observe(routeInput(cache, canary)) };
+}
+
+const observeSlots = (cache: Cache, canary: Canary, nodes: number | undefined): Observation['slots'] =>
+  Object.fromEntries(SLOTS.map((slot) => [slot, observeSlot(cache, canary, slot, nodes)])) as Observation['slots'];
+
 /** Every fact that one decision may use, from the caches alone. */
 export function observe(cache: Cache, router: Router, canary: Canary, desired: Desired, gathered: Gathered): Observation {
   const target = targetOf(cache, canary);
   const nodes = canary.spec.targetRef.kind === 'DaemonSet' ? nodesOf(cache, canary, target) : undefined;
-  const slots = Object.fromEntries(SLOTS.map((slot) => [slot, observeSlot(cache, canary, slot, nodes)])) as Observation['slots'];
+  const slots = observeSlots(cache, canary, nodes);
   const observedTarget = observeTarget(target, canary.status?.targetReplicas, () => markedPods(cache, canary).filter(isReady).length);
   const workload = { ...(nodes === undefined ? {} : { nodes }), ...(observedTarget ? { target: observedTarget } : {}) };
   const autoscaler = observeAutoscaler(cache, canary);

@@ -2,8 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { canarySpec, canaryStatus, SluiceResources, type Canary, type CanaryStatus } from '../api/index.js';
 import { decide } from '../core/decide.js';
 import type { Problem } from '../core/evidence.js';
+import { isOfTraffic, outdated } from '../core/outdated.js';
 import { perObject } from '../core/per-object.js';
-import type { Decision, Effect, Needs, Observation } from '../core/observation.js';
+import type { Decision, Needs, Observation } from '../core/observation.js';
 import { isConflict, isNotFound, type EventRecorder } from '../kube/index.js';
 import { apply, type ApplyContext } from './apply.js';
 import type { Cache } from './cache.js';
@@ -11,7 +12,7 @@ import { isCosmetic } from './cosmetic.js';
 import { Terminal, Waiting } from './errors.js';
 import { gather, type EvidenceOptions } from './evidence.js';
 import type { Fence } from './fence.js';
-import { observe, withoutDelivered, type Gathered } from './observe.js';
+import { observe, observeTraffic, withoutDelivered, type Gathered } from './observe.js';
 import type { Outbox } from './outbox.js';
 import type { Router } from './ports.js';
 import type { Turn } from './queue.js';
@@ -63,6 +64,12 @@ interface Memory {
   routes?: { weights: string; since?: number };
   /** Evidence that was asked for and not used yet, by question: the world changed before all of it came. */
   asked: Map<string, ReturnType<typeof gather>>;
+}
+
+/** A decision, and what it was made from. */
+interface Decided {
+  decision: Decision;
+  observed: Observation;
 }
 
 /** What one tick is about. */
@@ -126,16 +133,17 @@ export class Reconciler {
     const problems = problemsOf(this.options.evidence, canary);
     const dueAt = canary.status?.nextStepTime === undefined ? undefined : Date.parse(canary.status.nextStepTime);
     const gathered = { problems, ...(memory.writeError ? { writeError: memory.writeError } : {}), ...(memory.refused ? { refused: memory.refused } : {}) };
-    const decision = await this.#decide(canary, desired, gathered, memory, turn);
+    const decided = await this.#decide(canary, desired, gathered, memory, turn);
     // The world changed while others were asked. The queue has the key again; what they answer is used then.
-    if (!decision) return undefined;
+    if (!decided) return undefined;
+    const { decision } = decided;
     if (decision.effects.length > 0 && (await this.options.fence?.raise(live))) return now();
     this.options.onDecision?.(canary, decision, dueAt);
     const context: ApplyContext = { cache, router: this.options.router, writer: this.options.writer, canary, desired, now };
     // The intent first: whoever takes over after a crash between the two finds it, and carries it out.
     const stored = await this.#store(live, canary, decision, memory);
     if (stored === 'lost') return now() + RETRY_MS;
-    const failed = await this.#apply(context, decision.effects, memory);
+    const failed = await this.#apply(context, decided, memory);
     // What may not write any more may not speak either: the successor tells what is to be told.
     this.options.writer.assertLeading();
     this.#record(canary, decision);
@@ -148,7 +156,7 @@ export class Reconciler {
   }
 
   /** Decide; gather what the decision says it lacks; decide again. Undefined when something changed before the evidence came. */
-  async #decide(canary: Canary, desired: Desired, gathered: Gathered, memory: Memory, turn: Turn): Promise<Decision | undefined> {
+  async #decide(canary: Canary, desired: Desired, gathered: Gathered, memory: Memory, turn: Turn): Promise<Decided | undefined> {
     const { cache, router, now } = this.options;
     let known = gathered;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
@@ -156,7 +164,7 @@ export class Reconciler {
       const decision = decide({ spec: canary.spec, status: canary.status ?? canaryStatus.parse({}), observed, now: now() });
       if (!decision.needs) {
         memory.asked.clear();
-        return decision;
+        return { decision, observed };
       }
       const found = await turn.outside(this.#ask(canary, decision.needs, memory));
       if (!found) return undefined;
@@ -175,13 +183,15 @@ export class Reconciler {
   }
 
   /** In order; stops at the first that fails, because the later ones rely on it. Returns what stopped it. */
-  async #apply(context: ApplyContext, effects: Effect[], memory: Memory): Promise<unknown> {
-    const { now } = this.options;
+  async #apply(context: ApplyContext, { decision, observed }: Decided, memory: Memory): Promise<unknown> {
+    const { now, cache, router } = this.options;
     const begun = now();
-    for (const effect of effects) {
+    for (const effect of decision.effects) {
       // What was decided before a write that took long may not hold any more.
       if (now() - begun > STALE_MS) return new Waiting(`${effect.type}: the write before it took ${now() - begun} ms; it is decided again`);
       try {
+        const why = isOfTraffic(effect) ? outdated(effect, observed, observeTraffic(cache, router, context.canary)) : undefined;
+        if (why !== undefined) throw new Waiting(`${effect.type}: ${why}; it is decided again`);
         await apply(context, effect);
       } catch (error) {
         if (leavesDoubt(error)) memory.inDoubt = true;

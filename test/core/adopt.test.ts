@@ -88,6 +88,18 @@ sentences('adopting a running Deployment', {
     expect(canary.written).toBeUndefined();
     expect(canary.later(5).decide().written).toEqual(blue(100));
   },
+  'routes that a leader before led to the slot late, without a word: what the slot holds is adopted, and my newer commit is released after it': () => {
+    const canary = filled().wants('b2').decide();
+    expect(canary.status.stable?.revision).toBe('b2');
+    expect(canary.weights(100).decide().status.stable?.revision).toBe('a1');
+  },
+  'a drain is not counted from before the routes were led to the slot, though somebody resets them at once': () => {
+    const canary = filled();
+    expect(canary.written).toEqual(blue(100));
+    canary.wants('b2').decide();
+    expect(canary.effects('scaleSlot')).toEqual([]);
+    expect(canary.later(5).decide().effects('scaleSlot')).toMatchObject([{ slot: 'blue', replicas: 0 }]);
+  },
   'when my own pods are gone too, callers stay where they are': () => {
     const canary = filled().weights(100).decide().sees({ target: { replicas: 2, readyReplicas: 0, overlaid: false, userReplicas: 2 } }).blue(slotWith('a1', 2, 0)).decide();
     expect(canary.effects('releaseRoutes')).toEqual([]);

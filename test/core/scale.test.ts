@@ -24,6 +24,10 @@ sentences('how many pods', {
     expect(canary.effects('seedReplicas')).toEqual([]);
     expect(canary.effects('scaleSlot')).toMatchObject([{ slot: 'blue', replicas: 4 }]);
   },
+  'while another number is taken over, no pod goes for the sake of the old one': (canary) => {
+    canary.sees({ target: target(4) }).blue(slotWith('a1', 3)).decide();
+    expect(canary.effects('scaleSlot')).toMatchObject([{ slot: 'blue', replicas: 4 }]);
+  },
   'the number in Git does not undo what an autoscaler set since': (canary) => {
     canary.with({ replicas: 9 }).blue(slotWith('a1', 9)).sees({ target: target(2) }).decide();
     expect(canary.effects('seedReplicas')).toEqual([]);

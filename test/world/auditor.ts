@@ -152,7 +152,8 @@ export class Auditor {
     if (wanted) this.runs.appeared(wanted);
   }
 
-  #routes({ by, before, after }: Write): void {
+  /** Truth 2. */
+  #partition({ by, after }: Write): void {
     const routes = (after?.['spec'] as { http?: { route?: { weight?: number }[] }[] } | undefined)?.http ?? [];
     for (const { route } of routes) {
       if (!route) continue;
@@ -160,22 +161,33 @@ export class Auditor {
       if (weights.some((weight) => !Number.isInteger(weight) || weight < 0 || weight > 100) || weights.reduce((a, b) => a + b, 0) !== 100)
         this.world.fail('truth 2', `${by} writes the weights ${weights.join(', ')}`);
     }
+  }
+
+  #routes(write: Write): void {
+    const { by, before, after } = write;
+    this.#partition(write);
     const [was, is] = [weightsOf(before), weightsOf(after)];
     if (JSON.stringify(was) === JSON.stringify(is)) return;
     this.world.note(`${by} sets weights ${is.blue}/${is.green}`);
     if (!by.startsWith('sluice-')) return;
+    const late = !this.initialized && this.#isLate(by);
+    if (late) this.outsider();
     // Routes that were reset lead to the Service, and that leads to a slot already.
     const reset = was.blue + was.green === 0;
     const through = reset ? this.world.mesh.selected()['sluice.dev/slot'] : undefined;
     // With subsets, to all that is there.
     const all = reset && this.adopted && this.world.subsets;
-    for (const slot of SLOTS) if (is[slot] > 0) this.#given(slot, through === slot || all ? 100 : was[slot], is[slot]);
+    for (const slot of SLOTS) if (is[slot] > 0 && !late) this.#given(slot, through === slot || all ? 100 : was[slot], is[slot]);
     this.runs.weights(was, is, this.#alone());
     if (!this.adopted && (is.blue === 100 || is.green === 100)) {
       this.stable = is.blue === 100 ? 'blue' : 'green';
       this.adopted = true;
       this.runs.adoptedAt(this.stable);
     }
+  }
+  /** Before adoption routes carry no mark of a leader: then nothing refuses the first write of one that was stopped. It has to be put right. */
+  #isLate(by: string): boolean {
+    return this.world.election && this.world.leader !== undefined && this.world.leader.id !== by;
   }
   /** The slot that alone has ready endpoints, as the controller saw it. */
   #alone(): SlotName | undefined {
@@ -233,6 +245,8 @@ export class Auditor {
   /** No pod that receives traffic is taken away, unless somebody asked for fewer. */
   #taken(slot: SlotName, left: number, pods: KubeObject[]): void {
     const asked = this.world.spec?.replicas ?? Infinity;
+    // What somebody else did a moment ago cannot be known yet.
+    if (this.world.now - this.#lastOutsider <= this.world.setting.watchLag) return;
     const caller = this.#routedBy(slot);
     if (left < pods.length && left < asked && caller && pods.some(isReady)) this.world.fail('truth 1', `slot ${slot} goes to ${left} pods while ${caller} still sends to it`);
   }

@@ -1,0 +1,31 @@
+import type { SlotName } from '../api/index.js';
+import { SLOTS } from './names.js';
+import type { Effect, Observation } from './observation.js';
+
+/** What a write to the routes or to a slot relies on. */
+export type Traffic = Pick<Observation, 'slots' | 'routes'>;
+
+/** True for effects that rely on it. */
+export const isOfTraffic = ({ type }: Effect): boolean => type === 'setWeights' || type === 'fillSlot' || type === 'scaleSlot';
+
+/**
+ * Why an effect must not be carried out as it was decided; undefined while it may. Between a decision and its effects the intent is
+ * stored, and that may be long enough for pods to die and for somebody else to change the routes.
+ */
+export function outdated(effect: Effect, before: Traffic, now: Traffic): string | undefined {
+  if (effect.type === 'setWeights') return SLOTS.map((slot) => uncovered(slot, effect.weights[slot], before, now)).find((why) => why !== undefined);
+  if (effect.type === 'fillSlot' || (effect.type === 'scaleSlot' && effect.replicas === 0)) return reached(effect.slot, before, now);
+  return undefined;
+}
+
+function uncovered(slot: SlotName, weight: number, before: Traffic, now: Traffic): string | undefined {
+  if (before.slots[slot].endpoints === 0 && now.slots[slot].endpoints > 0) return `slot ${slot} has ready pods again`;
+  if (weight <= (now.routes.weights?.[slot] ?? 0)) return undefined;
+  const [was, is] = [before.slots[slot], now.slots[slot]];
+  return is.endpoints < was.endpoints || is.ready < was.ready ? `slot ${slot} has ${is.ready} ready pods now, and had ${was.ready}` : undefined;
+}
+
+function reached(slot: SlotName, before: Traffic, now: Traffic): string | undefined {
+  const weight = now.routes.weights?.[slot] ?? 0;
+  return weight > (before.routes.weights?.[slot] ?? 0) ? `the routes give slot ${slot} ${weight} % now` : undefined;
+}

@@ -15,6 +15,10 @@ import type { Sight } from '../../src/sandbox/seen.js';
  */
 const METRICS = [{ name: 'request-success-rate', thresholdRange: { min: 85 }, minSamples: 5 }];
 const MOST_RPS = 15;
+/** For a version of which a quarter of the answers are errors: a bound that few requests rarely keep by chance. */
+export const STRICT = [{ name: 'request-success-rate', thresholdRange: { min: 95 }, minSamples: 5 }];
+/** Standard deviations that a share may be off; beyond it in one of 150,000 runs. */
+const CHANCE = 4.5;
 
 export interface PlayedOptions {
   /** Called at every change of the Canary. */
@@ -59,11 +63,12 @@ class Played {
       .sort();
   }
 
-  /** Percent of a group's answers that came from a version. */
-  share(release: number, stage: string, version: string, group?: string): number {
+  /** How far the share of a version is from a weight (percent), in what so many answers may be off by chance: at most 1 when the weight is in force. */
+  offBy(weight: number, release: number, stage: string, version: string, group?: string): number {
     const { versions } = this.saw(release, stage, group);
     const total = Object.values(versions).reduce((sum, count) => sum + count, 0);
-    return (100 * (versions[version] ?? 0)) / total;
+    const share = weight / 100;
+    return Math.abs((versions[version] ?? 0) - total * share) / (CHANCE * Math.sqrt(total * share * (1 - share)));
   }
 }
 

@@ -24,10 +24,14 @@ const OUTSIDE_MS = 2_000;
 export interface View {
   endpoints: Record<SlotName, number>;
   ready: Record<SlotName, number>;
+  /** The number of pods that was asked for then. */
+  asked: number;
 }
 
+const asked = ({ spec }: World): number => spec?.replicas ?? Infinity;
+
 function viewOf(process: Process, subsets: boolean): View {
-  const view: View = { endpoints: { blue: 0, green: 0 }, ready: { blue: 0, green: 0 } };
+  const view: View = { endpoints: { blue: 0, green: 0 }, ready: { blue: 0, green: 0 }, asked: asked(process.world) };
   for (const slot of SLOTS) {
     const pods = process.cache.pods.list(NAMESPACE).filter((pod) => pod.metadata.labels?.['sluice.dev/slot'] === slot);
     const own = new Set(pods.map((pod) => pod.metadata.name));
@@ -240,15 +244,16 @@ export class Auditor {
       if (is) this.runs.filled(slot, object);
     }
     if (is?.replicas === 0 && this.world.spec?.replicas === 0) this.#unwanted.add(slot);
-    this.#taken(slot, is?.replicas ?? 0, pods);
+    this.#taken(by, slot, is?.replicas ?? 0, pods);
   }
   /** No pod that receives traffic is taken away, unless somebody asked for fewer. */
-  #taken(slot: SlotName, left: number, pods: KubeObject[]): void {
-    const asked = this.world.spec?.replicas ?? Infinity;
+  #taken(by: string, slot: SlotName, left: number, pods: KubeObject[]): void {
+    // Who still leads could not know what was asked for while its write was on its way; who leads no more must not write at all.
+    const fewest = this.#isLate(by) ? asked(this.world) : Math.min(asked(this.world), this.world.view?.asked ?? Infinity);
     // What somebody else did a moment ago cannot be known yet.
     if (this.world.now - this.#lastOutsider <= this.world.setting.watchLag) return;
     const caller = this.#routedBy(slot);
-    if (left < pods.length && left < asked && caller && pods.some(isReady)) this.world.fail('truth 1', `slot ${slot} goes to ${left} pods while ${caller} still sends to it`);
+    if (left < pods.length && left < fewest && caller && pods.some(isReady)) this.world.fail('truth 1', `slot ${slot} goes to ${left} pods while ${caller} still sends to it`);
   }
 
   #target(before: KubeObject | undefined, after: KubeObject | undefined): void {

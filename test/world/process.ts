@@ -23,7 +23,7 @@ export class Process {
   readonly #receipts = new Receipts();
 
   constructor(
-    private readonly world: World,
+    readonly world: World,
     readonly id: string,
     /** How far its wall clock is off, in milliseconds. */
     public skew: number,

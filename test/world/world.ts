@@ -51,6 +51,9 @@ export class World {
   readonly #faults: Map<number, Fault>;
   #faultsEnd = false;
   #writes = 0;
+  #scales = 0;
+  /** The number of pods before somebody asked for fewer. */
+  #pods: number | undefined;
   #lastWriteAt = T0;
   #names = 0;
   #steps = 0;
@@ -202,16 +205,30 @@ export class World {
   nextFault(process: Process, what: string): Fault | undefined {
     this.#lastWriteAt = this.now;
     const drawn = this.#faultsEnd ? undefined : this.#faults.get(this.#writes);
-    const fault = drawn && this.late ? 'pauseBefore' : drawn;
+    const fault = this.late && (drawn || this.#scalesLate(what)) ? 'pauseBefore' : drawn;
     if (fault) this.#trouble(`${fault} at write ${this.#writes} of ${process.id}: ${what}`, 12_000);
     this.#writes += 1;
     return fault;
   }
+  /** Taking pods away is what does most harm when it comes late; few schedules would hit it. */
+  #scalesLate(what: string): boolean {
+    if (what !== 'Deployment/scale' || !this.#faultsEnd || !this.auditor.initialized) return false;
+    this.#scales += 1;
+    return this.#scales === 1;
+  }
   strike(process: Process, fault: Fault): void {
     if (fault === 'killBefore' || fault === 'killAfter') this.kill(process);
     else this.stop(process, this.late ? 40_000 : this.election ? 25_000 : 4_000);
-    // Its successor has something else to decide: a late write may not find what it was meant for.
-    if (this.late) this.timeline.after(this.latency.between(500, 3_000), () => this.git.commit(this.git.commits.at(-2)?.tree ?? this.git.head));
+    if (this.late) this.timeline.after(this.latency.between(500, 3_000), () => this.#anotherWish());
+  }
+  #fewer(): void {
+    this.#pods = this.spec?.replicas;
+    this.scale(1);
+  }
+  /** The successor has something else to decide: a late write may not find what it was meant for. */
+  #anotherWish(): void {
+    if (this.#faultsEnd && this.#pods !== undefined) this.scale(this.#pods);
+    else this.git.commit(this.git.commits.at(-2)?.tree ?? this.git.head);
   }
   kill(process: Process): void {
     if (process.dead) return;
@@ -330,6 +347,8 @@ export class World {
     if (this.spec?.replicas === 0) this.scale(2);
     this.act('resume');
     this.mendHead();
+    // Somebody asks for fewer pods, and at once for more again: the first of the two comes late.
+    if (this.late && this.canary && !this.canary.metadata.deletionTimestamp) this.timeline.after(30_000, () => this.#fewer());
   }
   /** A template that can never start keeps no Canary from going: somebody mends it. */
   mendHead(): void {

@@ -3,9 +3,10 @@ import type { Draft } from './draft.js';
 import { provenanceOf } from './endings.js';
 import { describeCommit, tell, warnOfMutableImages } from './messages.js';
 import type { DesiredRevision } from './observation.js';
-import { hasSubsets, SLOTS } from './names.js';
+import { SLOTS } from './names.js';
 import { prepareSlot } from './slots.js';
 import { iso, ms } from './time.js';
+import { giveRoutesBack } from './traffic.js';
 
 /**
  * First sight of a running target: fill a slot with what runs, wait until it is ready and the proxies know it, lead the routes
@@ -65,7 +66,7 @@ function retreat(draft: Draft): void {
   const { status, observed } = draft;
   if (!observed.target || observed.target.readyReplicas === 0) return;
   if (!draft.serviceSelects('target')) draft.do({ type: 'releaseServices' });
-  if (draft.weights !== undefined) draft.do({ type: 'releaseRoutes', ...(hasSubsets(draft.spec) ? { keepRules: true as const } : {}) });
+  if (draft.weights !== undefined) giveRoutesBack(draft);
   delete status.adoptedAt;
   delete status.serviceSince;
 }

@@ -2,7 +2,7 @@ import type { Draft } from './draft.js';
 import { close, conclude } from './endings.js';
 import { hasSubsets, SLOTS } from './names.js';
 import type { Effect } from './observation.js';
-import { leadServicesToStable, leadToStable, takeBack } from './traffic.js';
+import { giveRoutesBack, leadServicesToStable, leadToStable, takeBack } from './traffic.js';
 import { empty } from './slots.js';
 import { iso, ms } from './time.js';
 
@@ -90,7 +90,7 @@ function targetServes(draft: Draft): boolean {
 function routesReturned(draft: Draft): boolean {
   const steps = (draft.status.releasing ??= {});
   if (draft.weights !== undefined && !steps.routesReturnedAt) {
-    draft.do({ type: 'releaseRoutes', ...(hasSubsets(draft.spec) ? { keepRules: true as const } : {}) });
+    giveRoutesBack(draft);
     return false;
   }
   steps.routesReturnedAt ??= iso(draft.now);

@@ -4,7 +4,7 @@ import type { Draft } from './draft.js';
 import { close } from './endings.js';
 import type { AffinityCookie, RouteExtras, Weights } from './evidence.js';
 import { intervalMs } from './gates.js';
-import { otherSlot } from './names.js';
+import { hasSubsets, otherSlot } from './names.js';
 import { compilePlan, findStep, type PlanStep, type StepExtras, type StepPlace } from './plan.js';
 import { canonicalJson, digest } from './revision.js';
 import { iso } from './time.js';
@@ -124,6 +124,11 @@ export function leadToStable(draft: Draft): void {
   const weights = towards(draft, stable.slot);
   if (weights && !draft.plainly(stable.slot, 100) && !draft.plainly(stable.slot, weights[stable.slot])) draft.do({ type: 'setWeights', weights });
   leadServicesToStable(draft);
+}
+
+/** Routes become the user's again; with subsets, the rules that late proxies still send by stay. */
+export function giveRoutesBack(draft: Draft): void {
+  draft.do({ type: 'releaseRoutes', ...(hasSubsets(draft.spec) ? { keepRules: true as const } : {}) });
 }
 
 /** Callers outside the mesh, and all callers where the routes were taken away, go to the stable slot. */

@@ -7,7 +7,7 @@ import type { InformerClock, InformerOptions } from '../kube/index.js';
 import type { Resource } from '../kube/types.js';
 import { overlaidKey, selectedKey } from './keys.js';
 import { slimAutoscaler } from './autoscaler-state.js';
-import { budgetKeys, entryKeys, scaledCanary, scaledDeployment } from './selecting.js';
+import { budgetKeys, entryKeys, scaledCanary, scaledDeployment, selectingKeys } from './selecting.js';
 
 export { overlaidKey, selectedKey };
 
@@ -80,15 +80,11 @@ export function overlaidBy(object: KubeObject): string[] {
   }
 }
 
-
-/** One key per Service: its overlay says whose it is; without one, the first of the labels that it selects leads to whose it may be. */
+/** One key per Service; one that is ours by its selector is found by that. */
 function callerKeys(service: KubeObject): string[] {
-  const namespace = service.metadata.namespace ?? '';
-  const overlay = readOverlay(service);
-  if (overlay) return [overlaidKey(namespace, overlay.canary)];
   const selector = selectorOf(service) ?? {};
-  const first = Labels.canary in selector ? Labels.canary : Object.keys(selector).sort()[0];
-  return first === undefined ? [] : [selectedKey(namespace, first, selector[first] ?? '')];
+  const canary = selector[Labels.canary];
+  return selectingKeys(service, canary === undefined ? selector : { [Labels.canary]: canary });
 }
 
 const selecting = z.object({ spec: z.object({ selector: z.record(z.string(), z.string()).nullish() }).optional() });

@@ -37,8 +37,9 @@ function slotEndpoints(cache: Cache, canary: Canary, slot: SlotName, pods: KubeO
   return new Set(pods.map((pod) => pod.metadata.name).filter((name) => all.has(name)));
 }
 
-/** On how many nodes a DaemonSet runs, by what is known of the target and its slots. */
-function nodesOf(cache: Cache, canary: Canary, target: KubeObject | undefined): number {
+/** On how many nodes a DaemonSet runs, by what is known of the target and its slots; undefined for a Deployment. */
+function nodesOf(cache: Cache, canary: Canary, target: KubeObject | undefined): number | undefined {
+  if (canary.spec.targetRef.kind !== 'DaemonSet') return undefined;
   const { informer } = workloadsOf(cache, canary);
   const slots = Object.values(canaryNames(canary.spec).slots).map((name) => informer.get(canary.metadata.namespace, name));
   return Math.max(1, ...[target, ...slots].map((workload) => (workload && readWorkload(workload)?.spec?.replicas) ?? 0));
@@ -248,8 +249,7 @@ function isAttached(cache: Cache, canary: Canary, target: KubeObject | undefined
 
 /** The facts that may change between a decision and its effects. */
 export function observeTraffic(cache: Cache, router: Router, canary: Canary): Traffic {
-  const nodes = canary.spec.targetRef.kind === 'DaemonSet' ? nodesOf(cache, canary, targetOf(cache, canary)) : undefined;
-  return { slots: observeSlots(cache, canary, nodes), routes: router.observe(routeInput(cache, canary)) };
+  return { slots: observeSlots(cache, canary, nodesOf(cache, canary, targetOf(cache, canary))), routes: router.observe(routeInput(cache, canary)) };
 }
 
 const observeSlots = (cache: Cache, canary: Canary, nodes: number | undefined): Observation['slots'] =>
@@ -258,7 +258,7 @@ const observeSlots = (cache: Cache, canary: Canary, nodes: number | undefined): 
 /** Every fact that one decision may use, from the caches alone. */
 export function observe(cache: Cache, router: Router, canary: Canary, desired: Desired, gathered: Gathered): Observation {
   const target = targetOf(cache, canary);
-  const nodes = canary.spec.targetRef.kind === 'DaemonSet' ? nodesOf(cache, canary, target) : undefined;
+  const nodes = nodesOf(cache, canary, target);
   const slots = observeSlots(cache, canary, nodes);
   const observedTarget = observeTarget(target, canary.status?.targetReplicas, () => markedPods(cache, canary).filter(isReady).length);
   const workload = { ...(nodes === undefined ? {} : { nodes }), ...(observedTarget ? { target: observedTarget } : {}) };

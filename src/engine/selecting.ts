@@ -17,39 +17,30 @@ type Labelled = Record<string, string>;
 /** True when a budget selects pods with these labels by any of them. One that selects whole namespaces is not about this target. */
 export const selectsPods = (budget: KubeObject, labels: Labelled): boolean => selectsLabels(budgetSpec.safeParse(budget['spec']).data?.selector, labels);
 
-/** Under which keys a budget is looked for; see {@link overlaidKey} and {@link selectedKey}. */
-export function budgetKeys(budget: KubeObject): string[] {
-  const namespace = budget.metadata.namespace ?? '';
-  const overlay = readOverlay(budget);
+/** Under which key an object is looked for: its overlay says whose it is; without one, the first of the labels that it selects leads to whose it may be. */
+export function selectingKeys(object: KubeObject, labels: Labelled): string[] {
+  const namespace = object.metadata.namespace ?? '';
+  const overlay = readOverlay(object);
   if (overlay) return [overlaidKey(namespace, overlay.canary)];
-  const first = Object.entries(budgetSpec.safeParse(budget['spec']).data?.selector?.matchLabels ?? {}).sort(([a], [b]) =>
-    a.localeCompare(b),
-  )[0];
-  return [selectedKey(namespace, first?.[0] ?? '', first?.[1] ?? '')];
+  const [first] = Object.entries(labels).sort(([a], [b]) => a.localeCompare(b));
+  return first ? [selectedKey(namespace, ...first)] : [];
+}
+
+/** A budget that selects by expressions alone is looked for under no label. */
+export function budgetKeys(budget: KubeObject): string[] {
+  const keys = selectingKeys(budget, budgetSpec.safeParse(budget['spec']).data?.selector?.matchLabels ?? {});
+  return keys.length > 0 ? keys : [selectedKey(budget.metadata.namespace ?? '', '', '')];
 }
 
 const entry = z.object({ workloadSelector: z.object({ labels: z.record(z.string(), z.string()).nullish() }).nullish() });
 
-/** Labels of the pods that a ServiceEntry leads to; undefined when it selects none by their labels. */
-function entryLabels(serviceEntry: KubeObject): Labelled | undefined {
-  const labels = entry.safeParse(serviceEntry['spec']).data?.workloadSelector?.labels;
-  return labels && Object.keys(labels).length > 0 ? labels : undefined;
-}
+/** Labels of the pods that a ServiceEntry leads to; none when it selects none by their labels. */
+const entryLabels = (serviceEntry: KubeObject): Labelled => entry.safeParse(serviceEntry['spec']).data?.workloadSelector?.labels ?? {};
 
 /** True when a ServiceEntry leads to pods with these labels. */
-export function leadsTo(serviceEntry: KubeObject, labels: Labelled): boolean {
-  const wanted = entryLabels(serviceEntry);
-  return wanted !== undefined && Object.entries(wanted).every(([label, value]) => labels[label] === value);
-}
+export const leadsTo = (serviceEntry: KubeObject, labels: Labelled): boolean => selectsLabels({ matchLabels: entryLabels(serviceEntry) }, labels);
 
-/** Under which keys a ServiceEntry is looked for; see {@link overlaidKey} and {@link selectedKey}. */
-export function entryKeys(serviceEntry: KubeObject): string[] {
-  const namespace = serviceEntry.metadata.namespace ?? '';
-  const overlay = readOverlay(serviceEntry);
-  if (overlay) return [overlaidKey(namespace, overlay.canary)];
-  const [first] = Object.entries(entryLabels(serviceEntry) ?? {}).sort(([a], [b]) => a.localeCompare(b));
-  return first ? [selectedKey(namespace, ...first)] : [];
-}
+export const entryKeys = (serviceEntry: KubeObject): string[] => selectingKeys(serviceEntry, entryLabels(serviceEntry));
 
 /** KEDA means a Deployment when it does not say. */
 const scaling = z.object({ scaleTargetRef: z.object({ kind: z.string().default('Deployment'), name: z.string() }) });

@@ -138,6 +138,7 @@ describe('the counters behind the built-in metrics', () => {
     const measured = await measure(0, 60);
     expect(measured).toMatchObject({ value: 90 });
     const pasted = await source.measure({
+      ...QUESTION,
       metric: 'mine',
       server: prometheus.url,
       template: {
@@ -145,12 +146,6 @@ describe('the counters behind the built-in metrics', () => {
         spec: { provider: { type: 'prometheus', insecureSkipVerify: false }, query: measured.query },
         variables: {},
       },
-      namespace: 'default',
-      name: 'reviews',
-      target: 'reviews',
-      revision: 'abc',
-      service: 'reviews-green',
-      stableService: 'reviews-blue',
       from: T0,
       to: T0 + 60_000,
     });

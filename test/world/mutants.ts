@@ -27,7 +27,7 @@ export const MUTANTS: Mutant[] = [
   {
     name: 'subsets go while late proxies still send by them',
     truth: 1,
-    edits: [{ file: core('release'), find: 'keepRules: true as const', replace: 'keepRules: undefined' }],
+    edits: [{ file: core('traffic'), find: 'keepRules: true as const', replace: 'keepRules: undefined' }],
     first: 8,
   },
   {

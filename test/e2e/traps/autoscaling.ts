@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { Resources, type KubeObject, type Resource } from '../../../src/kube/index.js';
-import type { App } from './world.js';
+import { TrapWorld, type App } from './world.js';
 
 const PodMetrics: Resource = {
   group: 'metrics.k8s.io',
@@ -10,25 +10,27 @@ const PodMetrics: Resource = {
   namespaced: true,
 };
 
-/** The resource metrics API, as a kind of its own whose objects the tests write. */
-export const METRICS_API: KubeObject = {
+/** A metrics API, as a kind of its own whose objects the tests write. */
+export const metricsApi = ({ group, version, plural, kind }: Resource, singular: string): KubeObject => ({
   apiVersion: 'apiextensions.k8s.io/v1',
   kind: 'CustomResourceDefinition',
-  metadata: { name: 'pods.metrics.k8s.io', annotations: { 'api-approved.kubernetes.io': 'unapproved, a stand-in' } },
+  metadata: { name: `${plural}.${group}`, annotations: { 'api-approved.kubernetes.io': 'unapproved, a stand-in' } },
   spec: {
-    group: PodMetrics.group,
+    group,
     scope: 'Namespaced',
-    names: { kind: PodMetrics.kind, listKind: 'PodMetricsList', plural: 'pods', singular: 'podmetrics' },
-    versions: [
-      {
-        name: PodMetrics.version,
-        served: true,
-        storage: true,
-        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
-      },
-    ],
+    names: { kind, listKind: `${kind}List`, plural, singular },
+    versions: [{ name: version, served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } }],
   },
-};
+});
+export const METRICS_API = metricsApi(PodMetrics, 'podmetrics');
+
+/** A world whose autoscalers look every second, and that knows these kinds. */
+export async function startScaling(...kinds: KubeObject[]): Promise<TrapWorld> {
+  const seconds = ['sync-period', 'initial-readiness-delay', 'cpu-initialization-period', 'downscale-stabilization'];
+  const world = await TrapWorld.start({ controllerManagerFlags: seconds.map((name) => `--horizontal-pod-autoscaler-${name}=1s`) });
+  for (const kind of kinds) await world.client.create(Resources.CustomResourceDefinition, kind);
+  return world;
+}
 
 /** Says of every pod how much memory it uses, until the returned function is called. */
 export function reportMemory(app: App, mebibytes: (pod: KubeObject) => number): () => void {
@@ -79,11 +81,13 @@ export const statusOf = async (app: App): Promise<HpaStatus> =>
 const scaledTo = async (app: App): Promise<number | undefined> => (await app.canary()).spec.replicas;
 export const isActive = async (app: App): Promise<boolean> =>
   (await statusOf(app)).conditions?.some(({ type, status }) => type === 'ScalingActive' && status === 'True') ?? false;
-/** Asserts that the number stays, over several syncs of the autoscaler. */
-export async function stays(app: App, replicas: number, ms = 6_000): Promise<void> {
+/** Asserts that something stays so, over several syncs of the autoscaler. */
+export async function throughout(holds: () => Promise<void>, ms = 6_000): Promise<void> {
   const until = Date.now() + ms;
   while (Date.now() < until) {
-    expect(await scaledTo(app), 'replicas that are asked for').toBe(replicas);
+    await holds();
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
+export const stays = (app: App, replicas: number, ms?: number): Promise<void> =>
+  throughout(async () => expect(await scaledTo(app), 'replicas that are asked for').toBe(replicas), ms);

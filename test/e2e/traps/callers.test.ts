@@ -91,8 +91,7 @@ describe.concurrent('I3: adoption and release, in the order that proxies need', 
     await app.change();
     await app.ended(1);
     const since = (await writesIn('i3-release')).length;
-    await app.client.delete(SluiceResources.Canary, 'i3-release', 'shop');
-    await world.until('the Canary to be gone', () => app.canary().then(() => false, isNotFound));
+    await app.remove();
     const writes = (await writesIn('i3-release')).slice(since);
     const order = writes.map(
       ({ verb, objectRef }) =>
@@ -123,8 +122,7 @@ describe.concurrent('I3: adoption and release, in the order that proxies need', 
     await app.client.patch(SluiceResources.Canary, 'i3-other', 'shop', { spec: { suspend: true } }, 'merge');
     await app.change();
     await world.until('the hold', async () => (await app.condition('Progressing')).reason === 'Suspended');
-    await app.client.delete(SluiceResources.Canary, 'i3-other', 'shop');
-    await world.until('the Canary to be gone', () => app.canary().then(() => false, isNotFound));
+    await app.remove();
     await world.until('the warning', async () => {
       const { items } = await app.client.list(Resources.Event, { namespace: 'i3-other' });
       return items.some(

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SluiceResources } from '../../../src/api/index.js';
-import { isNotFound, Resources, type KubeObject } from '../../../src/kube/index.js';
+import { Resources, type KubeObject } from '../../../src/kube/index.js';
 import { auditedWrites } from '../audit.js';
-import { autoscaler, METRICS_API, reportMemory, stays, type HpaStatus } from './autoscaling.js';
-import { TrapWorld, type App } from './world.js';
+import { autoscaler, METRICS_API, reportMemory, startScaling, stays, type HpaStatus } from './autoscaling.js';
+import type { App, TrapWorld } from './world.js';
 
 /** KEDA's kind, with what its own definition demands of the fields that are used here. */
 const SCALED_OBJECTS: KubeObject = {
@@ -52,9 +51,7 @@ const SCALED_OBJECTS: KubeObject = {
 
 let world: TrapWorld;
 beforeAll(async () => {
-  const seconds = ['sync-period', 'initial-readiness-delay', 'cpu-initialization-period', 'downscale-stabilization'];
-  world = await TrapWorld.start({ controllerManagerFlags: seconds.map((name) => `--horizontal-pod-autoscaler-${name}=1s`) });
-  for (const kind of [METRICS_API, SCALED_OBJECTS]) await world.client.create(Resources.CustomResourceDefinition, kind);
+  world = await startScaling(METRICS_API, SCALED_OBJECTS);
 });
 afterAll(() => world?.stop());
 
@@ -113,8 +110,7 @@ describe.concurrent('K7: KEDA, whose operator is played', () => {
     } finally {
       growing();
     }
-    await app.client.delete(SluiceResources.Canary, 'k7-keda', 'shop');
-    await world.until('the Canary to be gone', () => app.canary().then(() => false, isNotFound));
+    await app.remove();
     expect((await app.get(Resources.ScaledObject, 'shop'))['spec']).toEqual(written);
   });
 

@@ -80,8 +80,7 @@ describe.concurrent('K1: foreground deletion deletes dependents at once', () => 
     await world.until('the target to be gone', () => app.get(Resources.Deployment, 'shop').then(() => false, isNotFound));
     expect(await app.endpoints('shop-blue'), 'the slot serves on without its target').toHaveLength(2);
     await world.until('the condition', async () => (await app.condition('Stalled')).reason === 'TargetNotFound');
-    await app.client.delete(SluiceResources.Canary, 'k1-prune', 'shop', { propagationPolicy: 'Foreground' });
-    await world.until('the Canary to be gone', () => app.canary().then(() => false, isNotFound));
+    await app.remove({ propagationPolicy: 'Foreground' });
   });
 });
 
@@ -135,8 +134,7 @@ describe.concurrent('K2: any Service that matches the labels of the pods feeds p
     await app.act('approve');
     await app.ended(1);
     await world.until('the promoted slot', async () => (await leads()) === free);
-    await app.client.delete(SluiceResources.Canary, 'k2-entry', 'shop');
-    await world.until('the Canary to be gone', () => app.canary().then(() => false, isNotFound));
+    await app.remove();
     expect((await app.get(Resources.ServiceEntry, 'shop'))['spec']).toEqual(written);
   });
 
@@ -149,8 +147,7 @@ describe.concurrent('K2: any Service that matches the labels of the pods feeds p
     );
     await app.createCanary();
     await app.adopted();
-    await app.client.delete(SluiceResources.Canary, 'k2-back', 'shop');
-    await world.until('the Canary to be gone', () => app.canary().then(() => false, isNotFound));
+    await app.remove();
     expect(
       [await app.get(Resources.Service, 'shop'), await app.get(Resources.Service, 'shop-grpc')].map((service) => service['spec']),
     ).toEqual(before);

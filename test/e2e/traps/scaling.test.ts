@@ -1,16 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SluiceResources, type SlotName } from '../../../src/api/index.js';
-import { isNotFound, KubeError, Resources, type KubeObject } from '../../../src/kube/index.js';
-import { autoscaler, isActive, METRICS_API, reportMemory, statusOf, stays } from './autoscaling.js';
-import { readyAfter, TrapWorld, type App } from './world.js';
+import { KubeError, Resources, type KubeObject } from '../../../src/kube/index.js';
+import { autoscaler, isActive, METRICS_API, reportMemory, startScaling, statusOf, stays } from './autoscaling.js';
+import { readyAfter, type App, type TrapWorld } from './world.js';
 
 const SLOT = 'sluice.dev/slot';
 
 let world: TrapWorld;
 beforeAll(async () => {
-  const seconds = ['sync-period', 'initial-readiness-delay', 'cpu-initialization-period', 'downscale-stabilization'];
-  world = await TrapWorld.start({ controllerManagerFlags: seconds.map((name) => `--horizontal-pod-autoscaler-${name}=1s`) });
-  await world.client.create(Resources.CustomResourceDefinition, METRICS_API);
+  world = await startScaling(METRICS_API);
 });
 afterAll(() => world?.stop());
 
@@ -57,8 +55,7 @@ describe.concurrent('K3: an autoscaler counts the pods that the selector matches
     } finally {
       growing();
     }
-    await app.client.delete(SluiceResources.Canary, 'k3', 'shop');
-    await world.until('the Canary to be gone', () => app.canary().then(() => false, isNotFound));
+    await app.remove();
     expect((await app.get(Resources.HorizontalPodAutoscaler, 'shop'))['spec']).toEqual(written);
   });
 
@@ -191,8 +188,7 @@ describe.concurrent('K4: a PodDisruptionBudget counts idle pods', () => {
     );
     expect(await evict(app, await podOf(app, other)), 'eviction of a warm pod').toBe(201);
     expect(await evict(app, await podOf(app, stable)), 'eviction of a pod that serves').toBe(201);
-    await app.client.delete(SluiceResources.Canary, 'k4', 'shop');
-    await world.until('the Canary to be gone', () => app.canary().then(() => false, isNotFound));
+    await app.remove();
     expect(
       (await app.client.list(Resources.PodDisruptionBudget, { namespace: 'k4' })).items.map(({ metadata, spec }) => [
         metadata.name,

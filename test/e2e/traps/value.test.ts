@@ -1,28 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Resources, type KubeObject, type Resource } from '../../../src/kube/index.js';
-import { autoscaler, isActive, statusOf } from './autoscaling.js';
-import { TrapWorld } from './world.js';
+import { Resources, type Resource } from '../../../src/kube/index.js';
+import { autoscaler, isActive, metricsApi, startScaling, statusOf, throughout } from './autoscaling.js';
+import type { TrapWorld } from './world.js';
 
 const Lag: Resource = { group: 'external.metrics.k8s.io', version: 'v1beta1', plural: 'lag', kind: 'ExternalMetricValue', namespaced: true };
 
 /** The external metrics API has a path for each metric: to the server that is a kind like any other. */
-const METRIC: KubeObject = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: { name: 'lag.external.metrics.k8s.io', annotations: { 'api-approved.kubernetes.io': 'unapproved, a stand-in' } },
-  spec: {
-    group: Lag.group,
-    scope: 'Namespaced',
-    names: { kind: Lag.kind, listKind: 'ExternalMetricValueList', plural: Lag.plural, singular: 'lag' },
-    versions: [{ name: Lag.version, served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } }],
-  },
-};
+const METRIC = metricsApi(Lag, 'lag');
 
 let world: TrapWorld;
 beforeAll(async () => {
-  const seconds = ['sync-period', 'initial-readiness-delay', 'cpu-initialization-period', 'downscale-stabilization'];
-  world = await TrapWorld.start({ controllerManagerFlags: seconds.map((name) => `--horizontal-pod-autoscaler-${name}=1s`) });
-  await world.client.create(Resources.CustomResourceDefinition, METRIC);
+  world = await startScaling(METRIC);
 });
 afterAll(() => world?.stop());
 
@@ -44,11 +32,7 @@ describe('K3: a target of type Value counts ready pods', () => {
     // A load of 85 % that eight ready pods share makes seven of four.
     await report('85');
     await world.until('the autoscaler to ask for more', async () => ((await statusOf(app)).desiredReplicas ?? 0) > 4);
-    const until = Date.now() + 6_000;
-    while (Date.now() < until) {
-      expect((await app.pods('app=shop')).length, 'pods of both versions').toBe(8);
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
+    await throughout(async () => expect((await app.pods('app=shop')).length, 'pods of both versions').toBe(8));
     await report('130');
     await world.until('growth on both sides', async () => (await app.pods('app=shop')).length >= 10);
     await report('100');

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SluiceResources, type Canary, type HistoryEntry, type SlotName } from '../../../src/api/index.js';
-import { createInformer, Resources, type KubeObject, type OwnedKubeClient } from '../../../src/kube/index.js';
+import { createInformer, isNotFound, Resources, type KubeObject, type OwnedKubeClient } from '../../../src/kube/index.js';
+import type { DeleteOptions } from '../../../src/kube/types.js';
 import { startNode, type RunningNode } from '../../../src/sandbox/cluster/index.js';
 import { Kinds, type Pod } from '../../../src/sandbox/cluster/types.js';
 import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from '../../real/index.js';
@@ -219,6 +220,12 @@ export class App {
     const patch = { spec: { template: merged({ spec: { containers: [{ name: 'shop', image }] } }, template) } };
     await this.client.patch(Resources.Deployment, this.namespace, 'shop', patch, 'strategic');
     return image;
+  }
+
+  /** Delete the Canary, and wait until it is gone. */
+  async remove(options: DeleteOptions = {}): Promise<void> {
+    await this.client.delete(SluiceResources.Canary, this.namespace, 'shop', options);
+    await this.world.until('the Canary to be gone', () => this.canary().then(() => false, isNotFound));
   }
 
   /** Wait until the slot under test has this weight. */

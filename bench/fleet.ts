@@ -10,8 +10,6 @@ export const STEPS = 5;
 const PARALLEL = 32;
 
 export const appName = (index: number): string => `app-${String(index).padStart(3, '0')}`;
-export const slotServices = (count: number): string[] =>
-  Array.from({ length: count }, (_, index) => ['blue', 'green'].map((slot) => `${appName(index)}-${slot}`)).flat();
 
 /** Runs a task per number below `count`, many at once. Rejects with the first error, when all under way have ended. */
 export async function forEachApp(count: number, task: (index: number) => Promise<unknown>, parallel = PARALLEL): Promise<void> {

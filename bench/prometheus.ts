@@ -45,23 +45,18 @@ export interface MetricsStandIn {
  * Answers the controller's grouped queries as a Prometheus would that scrapes the proxies of perfectly healthy services: the
  * same number of series, each of the same size. Any other query is refused, so that a change of the queries is noticed.
  */
-export async function startMetricsStandIn(namespace: string, services: string[]): Promise<MetricsStandIn> {
+export async function startMetricsStandIn(namespace: string): Promise<MetricsStandIn> {
   const refused = JSON.stringify({ status: 'error', errorType: 'bad_data', error: 'the bench does not know this query' });
-  const wholes = new Map(Object.keys(SERIES).map((series) => [series, vector(series, namespace, services)]));
   let queries = 0;
   const server = createServer((request, response) => {
     let body = '';
     request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
     request.on('end', () => {
       const form = new URLSearchParams(body);
-      const query = form.get('query') ?? '';
-      const series = /^sum by \([a-z_,]+\) \(\((istio_[a-z_]+)\{/.exec(query)?.[1] ?? '';
-      const names = /destination_service_name=~?"([^"]+)"/.exec(query)?.[1]?.split('|');
-      const known = query.includes(`destination_service_namespace="${namespace}"`) && series in SERIES;
-      const parts = known ? (names ? vector(series, namespace, names) : wholes.get(series)) : undefined;
+      const asked = questions(form.get('query') ?? '', namespace);
       queries += 1;
-      response.writeHead(parts ? 200 : 400, { 'content-type': 'application/json' });
-      response.end(parts ? parts.join(form.get('time') ?? '0') : refused);
+      response.writeHead(asked ? 200 : 400, { 'content-type': 'application/json' });
+      response.end(asked ? matrix(asked, namespace, form) : refused);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -76,17 +71,34 @@ export async function startMetricsStandIn(namespace: string, services: string[])
   };
 }
 
-/** An instant vector, cut where the time of evaluation goes. */
-function vector(series: string, namespace: string, services: string[]): string[] {
-  const { key = '', values = [] } = SERIES[series] ?? {};
-  const mark = '@TIME@';
-  // Requests are asked for as callers counted them and, in the same query, as the pods did.
-  const names = (service: string): Record<string, string>[] => [
-    { destination_service_namespace: namespace, destination_service_name: service },
-    ...(key === 'response_code' ? [{ destination_workload_namespace: namespace, destination_workload: service }] : []),
-  ];
-  const result = services.flatMap((service) =>
-    names(service).flatMap((name) => values.map(([label, count]) => ({ metric: { ...name, [key]: label }, value: [mark, String(count)] }))),
+interface Question {
+  series: string;
+  /** Label that names the service: callers know the Service, and the pods' own proxies the workload. */
+  label: 'destination_service' | 'destination_workload';
+  names: string[];
+}
+
+/** What a query asks for, or undefined when it is none of the controller's. */
+function questions(query: string, namespace: string): Question[] | undefined {
+  const asked = query.split(/ or (?=sum by)/).map((part): Question | undefined => {
+    const [, label, series = ''] = /^sum by \((destination_service|destination_workload)[a-z_,]+\) \(\((istio_[a-z_]+)\{/.exec(part) ?? [];
+    const names = /destination_(?:service_name|workload)=~?"([^"]+)"/.exec(part)?.[1]?.split('|');
+    if (!names || !(series in SERIES) || !part.includes(`${label}_namespace="${namespace}"`)) return undefined;
+    return { series, label: label as Question['label'], names };
+  });
+  const known = asked.filter((one) => one !== undefined);
+  return known.length === asked.length ? known : undefined;
+}
+
+function matrix(asked: readonly Question[], namespace: string, form: URLSearchParams): string {
+  const [start, end, step] = ['start', 'end', 'step'].map((field) => Number(form.get(field))) as [number, number, number];
+  const times = Array.from({ length: Math.floor((end - start) / step + 1e-6) + 1 }, (_, index) => start + index * step);
+  const result = asked.flatMap(({ series, label, names }) =>
+    names.flatMap((service) => {
+      const { key = '', values = [] } = SERIES[series] ?? {};
+      const name = { [`${label}_namespace`]: namespace, [label === 'destination_service' ? 'destination_service_name' : label]: service };
+      return values.map(([value, count]) => ({ metric: { ...name, [key]: value }, values: times.map((time) => [time, String(count)]) }));
+    }),
   );
-  return JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }).split(`"${mark}"`);
+  return JSON.stringify({ status: 'success', data: { resultType: 'matrix', result } });
 }

@@ -6,7 +6,7 @@ import { startDaemon, stopAll, temporaryFolder, removeTemporary, type Daemon } f
 import { writeAuditPolicy } from './audit.js';
 import { buildController, startController, type RunningController } from './controller.js';
 import { measureBaseline, type Baseline } from './baseline.js';
-import { createFleet, createNamespace, NAMESPACE, slotServices } from './fleet.js';
+import { createFleet, createNamespace, NAMESPACE } from './fleet.js';
 import { startMetricsStandIn, type MetricsStandIn } from './prometheus.js';
 import { Timeline } from './timeline.js';
 
@@ -68,7 +68,7 @@ export async function startWorld(options: {
   };
   try {
     const program = options.program ? path.resolve(options.program) : await buildController();
-    const metrics = await startMetricsStandIn(NAMESPACE, slotServices(count));
+    const metrics = await startMetricsStandIn(NAMESPACE);
     stops.push(() => metrics.close());
     const plane = await startPlane(dir, options.workloads, say);
     stops.push(() => plane.stop());

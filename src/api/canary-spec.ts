@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { duration, objectName, opaqueObject, withRules } from './common.js';
+import { metricConduct } from './metric-template.js';
 import { sessionAffinity, steps, trafficMatches } from './strategy.js';
+import { verdictSpec } from './verdict.js';
 
 const weight = () => z.int().min(1).max(100);
 const otherNamespace = () => objectName().optional().describe('Default: that of the Canary. Another one needs the flag --allow-cross-namespace.');
@@ -35,7 +37,7 @@ const metric = z.object({
     .int()
     .min(0)
     .optional()
-    .describe('Requests that must have been seen before a built-in metric is judged; with fewer it counts as no data. Default 1.'),
+    .describe('Requests that must have been seen before a built-in metric, or a template with `counts`, is judged; with fewer it counts as no data. Default 1.'),
   onNoData: z
     .enum(['wait', 'pass', 'fail'])
     .default('wait')
@@ -44,11 +46,7 @@ const metric = z.object({
     .enum(['wait', 'fail'])
     .default('wait')
     .describe('What an unreachable or failing metrics server means. `wait` holds the step; the deadline still runs.'),
-  failureLimit: z
-    .int()
-    .min(1)
-    .optional()
-    .describe('Failed checks of this metric that end the run, where that is sooner than `analysis.threshold`.'),
+  ...metricConduct,
 });
 
 const webhook = z.object({
@@ -99,6 +97,12 @@ export const analysis = withRules(
     match: trafficMatches()
       .optional()
       .describe('With `iterations`: requests that go to the canary, all others stay. With `stepWeight` or `stepWeights`: only these requests are divided.'),
+    control: z
+      .boolean()
+      .optional()
+      .describe(
+        'Keep part of the matching requests on the stable version, by a Service of their own (`NAME-SLOT-control`), so that the two versions are compared on requests of one kind. Matching requests are divided by the weights of `stepWeight` or `stepWeights`, else half and half.',
+      ),
     mirror: z
       .boolean()
       .optional()
@@ -117,6 +121,8 @@ export const analysis = withRules(
     primaryReadyThreshold: z.int().min(1).max(100).default(100).describe('Percent of the stable pods that must be ready for the run to advance.'),
     canaryReadyThreshold: z.int().min(1).max(100).default(100).describe('Percent of the canary pods that must be ready before a weight is raised (rounded up).'),
     metrics: z.array(metric).max(20).default(DEFAULT_METRICS).describe('What must hold at every check. An empty list judges nothing.'),
+    verdict: verdictSpec.optional().describe('Judge the canary by comparison with the stable version over the same minutes, too: sooner, and wrong at a known rate.'),
+    evaluate: duration().optional().describe('With `verdict`: how often evidence is looked at; default `interval`, at most 10s. A clear regression ends the run at once.'),
     webhooks: z.array(webhook).max(20).optional().describe('Asked before, during and after a run; they may hold it, and take it back.'),
     alerts: z.array(alert).max(20).optional().describe('Who hears how releases go, and from which severity on.'),
   }),
@@ -126,9 +132,18 @@ export const analysis = withRules(
       message: 'exactly one of stepWeight, stepWeights, steps and iterations is needed',
     },
     { rule: '!has(self.steps) || (!has(self.match) && !has(self.mirror) && !has(self.mirrorWeight))', message: 'with steps, write match and mirror in the step that they are for' },
+    { rule: '!has(self.evaluate) || has(self.verdict)', message: 'evaluate goes with verdict only' },
     { rule: '!has(self.mirrorWeight) || (has(self.mirror) && self.mirror)', message: 'mirrorWeight goes with mirror: true only' },
     { rule: '!has(self.mirror) || !self.mirror || !has(self.match)', message: 'mirror and match go together in steps only' },
     { rule: '!has(self.sessionAffinity) || !has(self.iterations)', message: 'sessionAffinity goes with weights; iterations never divide the same users' },
+    {
+      rule: '!has(self.control) || !self.control || has(self.match) || (has(self.steps) && self.steps.exists(s, has(s.match)))',
+      message: 'control keeps part of the matching requests on the stable version: give match, or a step with a match; without one all requests are of one kind already',
+    },
+    {
+      rule: '!has(self.control) || !self.control || !has(self.steps) || self.steps.all(s, !has(s.match) || (s.weight == 0 && !has(s.mirror)))',
+      message: 'with control, a step with a match has no weight and no mirror: other requests on the canary would be compared with matching ones on the stable version',
+    },
     { rule: '!has(self.maxWeight) || has(self.stepWeight)', message: 'maxWeight goes with stepWeight only' },
     { rule: '!has(self.maxWeight) || self.maxWeight >= self.stepWeight', message: 'maxWeight must not be below stepWeight' },
   ],
@@ -277,6 +292,18 @@ export const canarySpec = withRules(
     {
       rule: "self.targetRef.kind != 'DaemonSet' || (!has(self.replicas) && !has(self.analysis.canaryReplicas) && (!has(self.analysis.steps) || !self.analysis.steps.exists(s, has(s.replicas))))",
       message: 'a DaemonSet has a pod on every node: leave replicas and canaryReplicas out',
+    },
+    {
+      rule: "!has(self.analysis.control) || !self.analysis.control || self.service.routing != 'subsets'",
+      message: 'analysis.control needs service.routing: services; subsets of one Service have one name in the metrics, so nobody could tell the control arm from other requests',
+    },
+    {
+      rule: "!has(self.analysis.control) || !self.analysis.control || [self.service.slots.blue, self.service.slots.green].all(slot, size(has(self.service.name) ? self.service.name : self.targetRef.name) + size(slot) <= 54)",
+      message: 'with analysis.control, the Service name and a slot suffix have 54 characters together at most: NAME-SLOT-control is a Service, too',
+    },
+    {
+      rule: "!has(self.analysis.control) || !self.analysis.control || (self.service.slots.blue != self.service.slots.green + '-control' && self.service.slots.green != self.service.slots.blue + '-control')",
+      message: 'with analysis.control, one slot suffix must not be the other with -control after it',
     },
   ],
 );

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { conditions, instant } from './common.js';
+import { verdictStatus } from './verdict.js';
 
 const text = (max = 1024) => z.string().max(max);
 const shortList = <T extends z.ZodType>(item: T, max: number) => z.array(item).max(max);
@@ -35,6 +36,7 @@ const check = z.object({
   samples: z.number().optional().describe('Requests that the value was computed from.'),
   query: text(2048).optional(),
   message: text(1024),
+  dryRun: z.boolean().optional().describe('True when it does not count.'),
   permanent: z.boolean().optional().describe('True when waiting cannot help: the query or its template has to be mended.'),
   weight: z.int().optional().describe('Weight of the canary while it was measured.'),
   at: instant(),
@@ -77,7 +79,9 @@ const run = z.object({
   promote: text(253).optional().describe('Who asked for promotion without the remaining steps.'),
   gates: shortList(text(80), 20).optional().describe('Webhooks that have let this run pass.'),
   failures: z.record(z.string().max(63), z.int()).optional().describe('Failed checks per metric.'),
+  judged: z.record(z.string().max(63), z.int()).optional().describe('Checks that judged the metric, per metric with a template or a `count`.'),
   mostReplicas: z.int().optional().describe('The largest number of pods that was asked for since it began.'),
+  evidence: z.number().optional().describe('Of an ending with reason Regression: the logarithm of how many runs of a version that is not worse it takes to see one like it.'),
   ending: ending.optional().describe('Decided, not yet carried out to the last write.'),
 });
 export type Run = z.infer<typeof run>;
@@ -86,6 +90,7 @@ const slot = z.object({
   readySince: instant().optional().describe('Since when its pods have been ready; during adoption only.'),
   unroutedSince: instant().optional().describe('Since when nothing routes to it.'),
   warmUntil: instant().optional().describe('Until when it stays at full scale without traffic.'),
+  controlSince: instant().optional().describe('Since when its Service for a control arm has had ready endpoints.'),
 });
 export type SlotRecord = z.infer<typeof slot>;
 
@@ -166,6 +171,7 @@ export const canaryStatus = z.object({
       of: z.int(),
       weight: z.int(),
       more: text(24).optional().describe('Tells apart the steps of one weight that differ in match, mirror, fault or replicas.'),
+      passes: z.record(z.string().max(63), z.int()).optional().describe('Passes in a row, per metric with `consecutiveSuccess`.'),
       startedAt: instant().optional().describe('When the weight was in force; unset while it is still on its way.'),
     })
     .optional(),
@@ -183,6 +189,7 @@ export const canaryStatus = z.object({
     .describe('Progress of giving the target back.'),
   serviceSince: instant().optional().describe('Since when the Service for callers outside the mesh selects what it should.'),
   checks: shortList(check, 20).optional(),
+  verdict: verdictStatus.optional().describe('What the comparison with the stable version has shown so far; stored at changes of the step and once a minute.'),
   history: shortList(historyEntry, 10).optional().describe('The last releases, newest first.'),
   knownGood: shortList(text(64), 50).optional().describe('Revisions that were stable, newest first.'),
   quarantined: shortList(quarantined, 20).optional().describe('Revisions that failed; they run again only on `retry`.'),

@@ -9,9 +9,9 @@ import {
   canaryActionStatus,
   gitSourceSpec,
   gitSourceStatus,
-  metricTemplateSpec,
   readyStatus,
 } from './others.js';
+import { metricTemplateSpec } from './metric-template.js';
 import { SluiceResources } from './resources.js';
 import { structuralSchema, type StructuralSchema } from './structural.js';
 

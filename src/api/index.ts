@@ -2,6 +2,8 @@ export * from './common.js';
 export * from './canary-spec.js';
 export * from './canary-status.js';
 export * from './strategy.js';
+export * from './verdict.js';
 export * from './others.js';
+export * from './metric-template.js';
 export * from './resources.js';
 export * from './reasons.js';

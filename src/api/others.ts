@@ -149,29 +149,6 @@ export const gitSourceStatus = z.object({
 });
 export type GitSourceStatus = z.infer<typeof gitSourceStatus>;
 
-/** `MetricTemplate.spec`. */
-export const metricTemplateSpec = z.object({
-  provider: z.object({
-    type: z.enum(['prometheus']).default('prometheus').describe('What the query is asked of.'),
-    address: z
-      .string()
-      .max(2048)
-      .regex(/^https?:\/\//)
-      .optional()
-      .describe('Default is the metrics server of the Canary.'),
-    headers: z.record(z.string().max(128), z.string().max(1024)).optional().describe('Sent along, such as the tenant. Credentials belong into the Secret.'),
-    secretRef: localReference().optional().describe('Secret with `token`, or `username` and `password`.'),
-    insecureSkipVerify: z.boolean().default(false).describe('Do not check the certificate of the server.'),
-  }).describe('Who answers the query.'),
-  query: z
-    .string()
-    .min(1)
-    .max(8192)
-    .describe(
-      'PromQL that gives one number. `{{ name }}`, `{{ namespace }}`, `{{ target }}`, `{{ service }}` (Service of the canary), `{{ stableService }}`, `{{ revision }}`, `{{ interval }}` and `{{ variables.NAME }}` are filled in.',
-    ),
-});
-
 /** `AlertProvider.spec`. */
 export const alertProviderSpec = withRules(
   z.object({
@@ -195,7 +172,6 @@ export const readyStatus = z.object({
   observedGeneration: z.int().optional(),
   conditions: conditions().optional(),
 });
-export type MetricTemplateSpec = z.infer<typeof metricTemplateSpec>;
 export type AlertProviderSpec = z.infer<typeof alertProviderSpec>;
 export type CanaryActionSpec = z.infer<typeof canaryActionSpec>;
 export type CanaryActionStatus = z.infer<typeof canaryActionStatus>;

@@ -54,6 +54,7 @@ export const Reasons = {
   AnalysisSkipped: 'spec.skipAnalysis is set.',
   PromotedByUser: 'Somebody promoted it without waiting for the remaining steps.',
   ChecksFailed: 'As many checks failed as analysis.threshold allows.',
+  Regression: 'The canary is worse than the stable version by more than analysis.verdict allows.',
   ProgressDeadlineExceeded: 'No progress within progressDeadlineSeconds.',
   PodsFailing: 'The pods of the new revision did not become ready in time.',
   RolledBackByWebhook: 'A rollback webhook asked for it.',

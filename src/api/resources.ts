@@ -8,8 +8,8 @@ import type {
   CanaryActionStatus,
   GitSourceSpec,
   GitSourceStatus,
-  MetricTemplateSpec,
 } from './others.js';
+import type { MetricTemplateSpec } from './metric-template.js';
 
 interface Typed<K extends string, S, T = undefined> extends KubeObject {
   apiVersion: typeof API_VERSION;
@@ -69,6 +69,8 @@ export const Annotations = {
   syncHint: `${GROUP}/sync-hint`,
   /** `disabled` keeps an object when it leaves Git. */
   prune: `${GROUP}/prune`,
+  /** On a Job: the check that it was made for. */
+  check: `${GROUP}/check`,
   /** Which leader works on the object: no write that an earlier one has made up its mind to can succeed any more. */
   epoch: `${GROUP}/epoch`,
   /** When the slot's revision was last rolled in place (kubectl rollout restart). */

@@ -63,11 +63,14 @@ export async function runController(options: ControllerOptions, signal: AbortSig
     const work = { ...options, cache, identity, controllerMetrics: metrics, receipts: new Receipts() };
     if (!options.leaderElection) return await lead(work, signal, { assertLeading: () => {} });
     const elector = createLeaderElector({ client, name: 'sluice-controller', identity, ...options.leaderElection, onError: (error) => logger.warn({ error: String(error) }, 'the Lease could not be renewed; it is tried again') });
+    // The Lease counts only changes of hands: a term that follows our own has to be told from that by us.
+    let terms = 0;
     await elector.run(signal, {
       onStartedLeading: (leaseSignal) => {
+        terms += 1;
         metrics.leading(true);
         logger.info({ identity }, 'leading');
-        return lead(work, leaseSignal, { assertLeading: () => elector.assertLeading(), epoch: `${elector.transitions()}.${identity}` });
+        return lead(work, leaseSignal, { assertLeading: () => elector.assertLeading(), epoch: `${elector.transitions()}.${identity}.${terms}` });
       },
       onStoppedLeading: () => {
         metrics.leading(false);
@@ -108,7 +111,7 @@ async function lead(work: Work, signal: AbortSignal, { assertLeading, epoch }: T
   const egress = { allowLinkLocal: work.allowLinkLocal ?? false };
   // A controller of one namespace has no business in others, whoever asks.
   const tenancy = { allowCrossNamespace: work.allowCrossNamespace ?? false, ...(work.namespace === undefined && work.ownNamespace !== undefined ? { ownNamespace: work.ownNamespace } : {}) };
-  const metrics = createMetricsSource({ clock: { now }, gridMs: work.metricsGridMs, egress, onQuery: ({ ok }) => controllerMetrics.query(ok) });
+  const metrics = createMetricsSource({ clock: { now }, gridMs: work.metricsGridMs, egress, kube: client, beforeWrite: assertLeading, onQuery: ({ ok }) => controllerMetrics.query(ok) });
   // A former leader calls nobody: what it would say has been said by its successor, or is not true any more.
   const receivers = { hooks: createHookCaller({ egress }), notifier: createNotifier({ egress }) };
   const hooks: HookCaller = {

@@ -1,6 +1,7 @@
 import { durationMs, type Check, type MetricSpec } from '../api/index.js';
+import { isDone } from './conduct.js';
 import type { Draft } from './draft.js';
-import type { Measurement, Tries } from './evidence.js';
+import type { Compared, Measurement, Tries } from './evidence.js';
 import { clip } from './text.js';
 import { iso, ms } from './time.js';
 
@@ -60,7 +61,7 @@ function noData(metric: MetricSpec, message: string): { verdict: Check['verdict'
 
 /** What one measurement says about one metric. Absent evidence is never a pass by accident. */
 export function judge(metric: MetricSpec, measurement: Measurement, at: number, weight: number): Check {
-  const base = { metric: metric.name, at: iso(at), weight, query: clip(measurement.query, MAX_QUERY), ...metric.thresholdRange };
+  const base = { metric: metric.name, at: iso(at), weight, query: clip(measurement.query, MAX_QUERY), ...metric.thresholdRange, ...(metric.dryRun ? { dryRun: true } : {}) };
   const trimmed = (message: string) => clip(message, MAX_MESSAGE);
   if (measurement.kind === 'Error') {
     const verdict = metric.onError === 'fail' ? 'Fail' : 'Error';
@@ -84,7 +85,13 @@ export function judge(metric: MetricSpec, measurement: Measurement, at: number, 
   const hidden = breached ? undefined : hiddenByRetries(metric, value, measurement.tries);
   if (hidden) return { ...base, ...hidden, message: trimmed(hidden.message), query: clip(hidden.query, MAX_QUERY) };
   // JSON knows no infinity, and the message says it: a quantile beyond the last bucket is a value all the same.
-  return { ...base, ...counted, ...(Number.isFinite(value) ? { value } : {}), verdict: breached ? 'Fail' : 'Pass', message: trimmed(describe(metric, value, samples, breached)) };
+  return { ...base, ...counted, ...(Number.isFinite(value) ? { value } : {}), verdict: breached ? 'Fail' : 'Pass', message: trimmed(describe(metric, value, samples, breached) + sidesOf(measurement.compared, breached?.bound)) };
+}
+
+/** ` (1.2 of the canary against 0.5 of the stable version)`, after a value that was made of both. */
+function sidesOf(compared: Compared | undefined, bound: number | undefined): string {
+  if (!compared) return '';
+  return ` (${compared.as}: ${number(compared.canary, bound)} of the canary against ${number(compared.stable, bound)} of the stable version)`;
 }
 
 /**
@@ -98,14 +105,41 @@ function hiddenByRetries(metric: MetricSpec, atCallers: number, tries: Tries | u
   return { ...tries, verdict: 'Fail', message };
 }
 
-/** The evidence that a check at `now` looks at, per metric; a metric that still warms up has none yet. */
-export function windows(draft: Draft, stepStartedAt: number): { metric: string; from: number; to: number }[] {
-  const { analysis } = draft.spec;
+/** Evidence for one metric. */
+export interface CheckWindow {
+  metric: string;
+  from: number;
+  to: number;
+}
+
+/** When evidence begins to count: latency warms up, and a metric may have a delay of its own. */
+function countsFrom(draft: Draft, metric: MetricSpec, stepStartedAt: number): number {
   const firstWeightAt = ms(draft.status.run?.firstWeightAt) ?? stepStartedAt;
-  return analysis.metrics.map((metric) => {
-    const longest = metric.interval === undefined ? DEFAULT_WINDOW_MS : durationMs(metric.interval);
-    const warm = isLatency(metric.name) ? firstWeightAt + durationMs(analysis.warmup) : 0;
-    return { metric: metric.name, from: Math.max(stepStartedAt, draft.now - longest, warm), to: draft.now };
+  const delay = metric.initialDelay === undefined ? 0 : durationMs(metric.initialDelay);
+  return firstWeightAt + Math.max(delay, isLatency(metric.name) ? durationMs(draft.spec.analysis.warmup) : 0);
+}
+
+/** The evidence that a check at `now` looks at, per metric; a metric that still warms up has none yet, one that was judged often enough is left out. */
+export function windows(draft: Draft, stepStartedAt: number): CheckWindow[] {
+  return draft.spec.analysis.metrics
+    .filter((metric) => !isDone(draft, metric))
+    .map((metric) => {
+      const longest = metric.interval === undefined ? DEFAULT_WINDOW_MS : durationMs(metric.interval);
+      return { metric: metric.name, from: Math.max(stepStartedAt, draft.now - longest, warms(metric) ? countsFrom(draft, metric, stepStartedAt) : 0), to: draft.now };
+    });
+}
+
+/** True when the first evidence of a run does not count. */
+const warms = (metric: MetricSpec): boolean => isLatency(metric.name) || metric.initialDelay !== undefined;
+
+/**
+ * A metric without evidence that counts, for which the step has to wait.
+ * @param last true on the last step: even what still warms up has to be seen before it is left
+ */
+export function coldWindow(draft: Draft, all: readonly CheckWindow[], last: boolean): CheckWindow | undefined {
+  return all.find(({ metric: name, from, to }) => {
+    const metric = draft.spec.analysis.metrics.find((item) => item.name === name);
+    return metric !== undefined && !metric.dryRun && from >= to && (last || !warms(metric));
   });
 }
 

@@ -7,7 +7,7 @@ import { Draft } from './draft.js';
 import { conclude } from './endings.js';
 import { countGrowth, giveGrowthTime } from './growth.js';
 import { describeCommit, tell } from './messages.js';
-import { otherSlot } from './names.js';
+import { hasControl, otherSlot, SLOTS } from './names.js';
 import type { Decision, DecisionInput, DesiredRevision } from './observation.js';
 import { learnProvenance } from './provenance.js';
 import { nameForeignManagers } from './quarrel.js';
@@ -27,12 +27,14 @@ export function decide(input: DecisionInput): Decision {
   if (draft.observed.deleting) dismiss(draft);
   else if (!draft.status.adoptedAt || draft.status.phase === 'Initializing') adoptOrExplain(draft);
   else serve(draft);
-  if (draft.needs.metrics.length > 0 || draft.needs.hooks.length > 0)
+  if (lacksEvidence(draft))
     return { status: input.status, effects: [], events: [], needs: draft.needs };
   summarise(draft);
   bound(draft.status);
   return draft.finish();
 }
+
+const lacksEvidence = ({ needs }: Draft): boolean => needs.metrics.length > 0 || needs.hooks.length > 0 || needs.windows !== undefined;
 
 /** What people asked for is answered before the Canary goes. */
 function dismiss(draft: Draft): void {
@@ -134,10 +136,11 @@ function refuse(draft: Draft, reason: Reason, message: string): false {
 function maintain(draft: Draft): void {
   const { status, observed } = draft;
   const { stable, run, canary } = status;
-  if (!stable || draft.needs.metrics.length > 0 || draft.needs.hooks.length > 0) return;
+  if (!stable || lacksEvidence(draft)) return;
   if (!run && !canary) {
     leadToStable(draft);
     retire(draft, otherSlot(stable.slot));
+    dropControl(draft);
     if (draft.slot(stable.slot).revision === stable.revision) restart(draft, stable.slot);
   } else restoreRunRoutes(draft);
   const slot = draft.slot(stable.slot);
@@ -149,6 +152,12 @@ function maintain(draft: Draft): void {
   // An autoscaler that found no number would make it the least one (trap K7).
   if (observed.attached === false && (draft.spec.replicas ?? observed.nodes) !== undefined) draft.do({ type: 'attach', stable: stable.slot });
   if (observed.target && (observed.target.replicas !== 0 || !observed.target.overlaid)) draft.do({ type: 'overlayTarget' });
+}
+
+/** Nobody wants a control arm any more, and no proxy can still send to the one that was. */
+function dropControl(draft: Draft): void {
+  if (hasControl(draft.spec) || SLOTS.every((slot) => draft.slot(slot).control === undefined)) return;
+  if (draft.plainly(draft.stableSlot, 100) && draft.drained(draft.freeSlot)) draft.do({ type: 'deleteControl' });
 }
 
 /** During a run, callers outside the mesh stay with the stable slot until the routes have all gone to the new one. */

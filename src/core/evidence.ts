@@ -32,11 +32,39 @@ export interface Tries {
   query: string;
 }
 
+/** Both sides of a value that compares the canary with the stable version. */
+export interface Compared {
+  as: 'ratio' | 'difference';
+  canary: number;
+  stable: number;
+}
+
 /** `NoData`: asked, and there is none (empty, NaN). `Error`: could not be asked or the answer cannot be used. */
 export type Measurement =
-  | { kind: 'Value'; value: number; samples?: number; query: string; from: number; to: number; /** Where it was counted. */ tries?: Tries }
+  | { kind: 'Value'; value: number; samples?: number; query: string; from: number; to: number; /** Where it was counted. */ tries?: Tries; /** Of a ratio or a difference: what it was made of. */ compared?: Compared }
   | { kind: 'NoData'; query: string; message: string }
   | { kind: 'Error'; query: string; message: string; /** The query itself is wrong: only a person can mend it. */ permanent: boolean };
+
+/**
+ * Requests to one version in one window. `bad[i]` are those of them that are bad by the i-th bound: for errors there is one bound
+ * and they failed; for latency they took longer than `bounds[i]` milliseconds.
+ */
+export interface SideCounts {
+  total: number;
+  bad: number[];
+}
+
+/** What both versions were asked in one window of the grid, (to − gridMs, to], unix milliseconds. A version that nobody asked has zeros. */
+export interface WindowCounts {
+  to: number;
+  stable: SideCounts;
+  canary: SideCounts;
+}
+
+/** Counts of both versions over the same windows, ascending and without gaps; as far as they are complete. */
+export type Windows =
+  | { kind: 'Windows'; gridMs: number; /** Of latency: upper bounds of the histogram's buckets, milliseconds, ascending. One entry, 0, for all else. */ bounds: number[]; windows: WindowCounts[]; query: string }
+  | Exclude<Measurement, { kind: 'Value' }>;
 
 /** What a webhook said. */
 export interface HookAnswer {

@@ -1,5 +1,5 @@
 import type { CanarySpec, CanaryStatus, Provenance, SlotName, Verb, WebhookSpec } from '../api/index.js';
-import type { HookAnswer, Measurement, Problem, RouteExtras, Weights } from './evidence.js';
+import type { HookAnswer, Measurement, Problem, RouteExtras, Weights, Windows } from './evidence.js';
 
 /** A slot as the cluster shows it. */
 export interface SlotObservation {
@@ -23,6 +23,8 @@ export interface SlotObservation {
   restartedAt?: string;
   /** When the oldest of its pods was made, unix milliseconds. */
   oldestPod?: number;
+  /** The second Service of its pods, for a control arm; undefined when there is none. */
+  control?: { /** Ready endpoints. */ endpoints: number };
 }
 
 /** The revision that the target and its tracked configuration make now. */
@@ -110,7 +112,10 @@ export interface Observation {
   actions: ActionObservation[];
   /** Answers to what an earlier pass of the same tick asked for. */
   measurements?: { metric: string; measurement: Measurement }[];
+  windows?: { metric: string; of: EvidenceOf; windows: Windows }[];
   hooks?: Record<string, HookAnswer>;
+  /** Metrics of templates that give counts, so that both versions can be compared by them. */
+  counted?: string[];
   /** The last failed write, in words, while it has not succeeded since. */
   writeError?: string;
   /** An effect that was refused for a reason that only a person can mend. */
@@ -132,6 +137,20 @@ export interface Needs {
   /** Judge these metrics over [from, to], unix milliseconds. */
   metrics: { metric: string; from: number; to: number; /** Who counted: the callers' proxies, unless only the canary's own can. */ reporter?: 'destination' }[];
   hooks: WebhookSpec[];
+  /** Counts of both versions in each window of [from, to]. */
+  windows?: WindowsNeed[];
+}
+
+/** `baseline`: of the stable version alone, before the release. `run`: of both, in the step in force. */
+export type EvidenceOf = 'baseline' | 'run';
+export interface WindowsNeed {
+  metric: string;
+  of: EvidenceOf;
+  from: number;
+  to: number;
+  reporter?: 'destination';
+  /** Compare with the control arm of the match, not with all that the stable version serves. */
+  control?: true;
 }
 
 /** What is to be done, in order. Each is idempotent. */
@@ -139,7 +158,9 @@ export type Effect =
   | { type: 'addFinalizer' }
   | { type: 'seedReplicas'; replicas: number }
   | { type: 'keepRevision'; revision: string }
+  /** And, where they are wanted, those of the control arm. */
   | { type: 'createSlotServices' }
+  | { type: 'deleteControl' }
   | { type: 'fillSlot'; slot: SlotName; revision: string; replicas: number }
   | { type: 'scaleSlot'; slot: SlotName; replicas: number; why: string }
   | { type: 'restartSlot'; slot: SlotName; at: string }

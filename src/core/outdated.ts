@@ -13,7 +13,7 @@ export const isOfTraffic = ({ type }: Effect): boolean => type === 'setWeights' 
  * stored, and that may be long enough for pods to die and for somebody else to change the routes.
  */
 export function outdated(effect: Effect, before: Traffic, now: Traffic): string | undefined {
-  if (effect.type === 'setWeights') return SLOTS.map((slot) => uncovered(slot, effect.weights[slot], before, now)).find((why) => why !== undefined);
+  if (effect.type === 'setWeights') return SLOTS.map((slot) => uncovered(slot, effect.weights[slot], before, now) ?? (effect.extras?.match?.control && armLost(slot, before, now))).find((why) => why !== undefined);
   if (effect.type === 'fillSlot' || (effect.type === 'scaleSlot' && effect.replicas === 0)) return reached(effect.slot, before, now);
   return undefined;
 }
@@ -24,6 +24,9 @@ function uncovered(slot: SlotName, weight: number, before: Traffic, now: Traffic
   const [was, is] = [before.slots[slot], now.slots[slot]];
   return is.endpoints < was.endpoints || is.ready < was.ready ? `slot ${slot} has ${is.ready} ready pods now, and had ${was.ready}` : undefined;
 }
+
+const armLost = (slot: SlotName, before: Traffic, now: Traffic): string | undefined =>
+  before.slots[slot].control?.endpoints && !now.slots[slot].control?.endpoints ? `the control arm of slot ${slot} has no ready endpoint any more` : undefined;
 
 function reached(slot: SlotName, before: Traffic, now: Traffic): string | undefined {
   const weight = now.routes.weights?.[slot] ?? 0;

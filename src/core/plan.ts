@@ -4,8 +4,8 @@ import { digest } from './revision.js';
 
 /** What a step asks of the routes beside the weight. */
 export interface StepExtras {
-  /** Requests that are led to the canary: `weight` percent of those for which `when` holds. */
-  match?: { when: TrafficMatch[]; weight: number };
+  /** Requests that are led to the canary: `weight` percent of those for which `when` holds. With `control`, the others of them go to the control arm. */
+  match?: { when: TrafficMatch[]; weight: number; control?: true };
   /** Percent of the requests that are copied to the canary. */
   mirror?: number;
   /** What befalls the requests that the canary sends. */
@@ -42,6 +42,12 @@ function linear(stepWeight: number, maxWeight: number): number[] {
   return [...weights, maxWeight];
 }
 
+/** Percent of the matching requests for the canary where a control arm has the others: the halves tell most about a difference. */
+const HALF = 50;
+
+/** All matching requests, or the half of them that a control arm leaves. */
+const everyMatch = (when: TrafficMatch[], control: boolean): PlanStep['match'] => (control ? { when, weight: HALF, control } : { when, weight: 100 });
+
 /** The steps of a run. `maxWeight` caps the last one, so 20 up to 50 is 20, 40, 50. */
 export const compilePlan = perObject((analysis: AnalysisSpec): PlanStep[] => {
   const plan = stepsOf(analysis);
@@ -54,18 +60,20 @@ function proportional(step: PlanStep): PlanStep {
 }
 
 function stepsOf(analysis: AnalysisSpec): PlanStep[] {
-  if (analysis.steps) return analysis.steps.map((step) => explicit(step, durationMs(analysis.interval)));
+  if (analysis.steps) return analysis.steps.map((step) => explicit(step, analysis));
   if (analysis.iterations !== undefined) return iterated(analysis, analysis.iterations);
   return weighted(analysis);
 }
 
-function explicit({ weight, hold, approve, match, mirror, fault, replicas }: StepSpec, intervalMs: number): PlanStep {
+function explicit({ weight, hold, approve, match, mirror, fault, replicas }: StepSpec, { interval, control }: AnalysisSpec): PlanStep {
+  // Other requests that reach the canary, or copies, would be counted with those that match.
+  const compared = control === true && weight === 0 && mirror === undefined;
   return {
     weight,
-    holdMs: hold === undefined ? intervalMs : durationMs(hold),
+    holdMs: durationMs(hold ?? interval),
     approve: approve ?? false,
     passes: 1,
-    ...(match ? { match: { when: match, weight: 100 } } : {}),
+    ...(match ? { match: everyMatch(match, compared) } : {}),
     ...(mirror === undefined ? {} : { mirror }),
     ...(fault ? { fault } : {}),
     ...(replicas === undefined ? {} : { replicas }),
@@ -77,15 +85,17 @@ function weighted(analysis: AnalysisSpec): PlanStep[] {
   const base = { holdMs: durationMs(analysis.interval), approve: false, passes: 1 };
   const { stepWeight, maxWeight, match } = analysis;
   const weights = analysis.stepWeights ?? linear(stepWeight ?? DEFAULT_MAX_WEIGHT, maxWeight ?? Math.max(DEFAULT_MAX_WEIGHT, stepWeight ?? 0));
-  const steps = weights.map((weight): PlanStep => (match ? { ...base, weight: 0, match: { when: match, weight } } : { ...base, weight }));
+  // All of them leave none for a control arm.
+  const arm = (weight: number): { control?: true } => (analysis.control && weight < 100 ? { control: true } : {});
+  const steps = weights.map((weight): PlanStep => (match ? { ...base, weight: 0, match: { when: match, weight, ...arm(weight) } } : { ...base, weight }));
   return [...(analysis.mirror ? [{ ...base, weight: 0, mirror: analysis.mirrorWeight ?? 100 }] : []), ...steps];
 }
 
-/** A/B: the matching requests, all of them. Blue/green: nobody, then everybody at once, seen once more while the old copy is warm. */
+/** A/B: the matching requests, all of them or, with a control arm, half. Blue/green: nobody, then everybody at once, seen once more while the old copy is warm. */
 function iterated(analysis: AnalysisSpec, iterations: number): PlanStep[] {
   const intervalMs = durationMs(analysis.interval);
   const base = { weight: 0, holdMs: iterations * intervalMs, approve: false, passes: iterations };
-  if (analysis.match) return [{ ...base, match: { when: analysis.match, weight: 100 } }];
+  if (analysis.match) return [{ ...base, match: everyMatch(analysis.match, analysis.control === true) }];
   const mirror = analysis.mirror ? { mirror: analysis.mirrorWeight ?? 100 } : {};
   return [
     { ...base, ...mirror },
@@ -154,7 +164,7 @@ function faultWords({ delay, abort }: FaultInjection): string {
 export function stepWords({ weight, match, mirror, fault }: Pick<PlanStep, 'weight' | 'match' | 'mirror' | 'fault'>): string {
   const all = match?.when.map(matchWords).join(' or ') ?? '';
   const parts = [
-    ...(match ? [`${match.weight} % of the requests with ${all}`] : []),
+    ...(match ? [`${match.weight} % of the requests with ${all}${match.control ? ' (the others of them are its control arm)' : ''}`] : []),
     ...(mirror === undefined ? [] : [`copies of ${mirror} % of the requests`]),
     ...(fault ? [`${faultWords(fault)} to what it asks of ${fault.host}`] : []),
   ];

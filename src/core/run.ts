@@ -31,6 +31,7 @@ export function begin(draft: Draft, revision: string, from: Provenance): boolean
   draft.status.phase = 'Progressing';
   draft.status.failedChecks = 0;
   draft.status.checks = [];
+  delete draft.status.verdict;
   delete draft.status.nextStepTime;
   draft.status.deadline = firstDeadline(draft, revision);
   const what = `${draft.observed.name} releasing revision ${revision}, ${describeCommit(provenance)}`;

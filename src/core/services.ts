@@ -1,6 +1,6 @@
 import { Labels, type CanarySpec, type SlotName } from '../api/index.js';
 import type { KubeObject } from '../kube/types.js';
-import { canaryNames } from './names.js';
+import { canaryNames, controlNames } from './names.js';
 import { slotLabels, type Identity } from './workload.js';
 
 /** What Istio reads of a Service beside its spec: who sees it, and the waypoint that it goes through (trap I2). */
@@ -50,6 +50,12 @@ export function slotService(identity: Identity, slot: SlotName, like: KubeObject
     },
     spec: { type: 'ClusterIP', ports: (like && portsLike(like)) ?? servicePorts(identity.spec), selector: slotLabels(identity, slot), ...(trafficDistribution ? { trafficDistribution } : {}) },
   };
+}
+
+/** A second Service of the same pods: by its name the requests of a control arm are told from all others of the stable version. */
+export function controlService(identity: Identity, slot: SlotName, like: KubeObject | undefined): KubeObject {
+  const service = slotService(identity, slot, like);
+  return { ...service, metadata: { ...service.metadata, name: controlNames(canaryNames(identity.spec).slots)[slot] } };
 }
 
 /** What makes two Services of a slot the same, the server's defaults filled in. */

@@ -19,6 +19,9 @@ export function recordSlots(draft: Draft): void {
     // A pod that proxies cannot be led to yet is not ready for them.
     if (draft.status.adoptedAt !== undefined || slot.ready === 0 || draft.observed.routes.prepared === false) delete record.readySince;
     else if (slot.replicas > 0 && slot.ready >= slot.replicas) record.readySince ??= iso(draft.now);
+    if (!slot.control?.endpoints) delete record.controlSince;
+    // Routes that are as they should be have the DestinationRule of its host with them.
+    else if (draft.observed.routes.consistent) record.controlSince ??= iso(draft.now);
     const reached = (draft.weights?.[name] ?? 0) > 0 || draft.observed.routes.reaches?.includes(name);
     const routed = reached || (draft.status.adoptedAt !== undefined && selected(draft, name));
     if (routed) delete record.unroutedSince;

@@ -1,6 +1,7 @@
 import type { Check, Reason } from '../api/index.js';
 import { readyGoal } from './capacity.js';
-import { isLatency, judge, remember, windows } from './checks.js';
+import { coldWindow, judge, remember, windows } from './checks.js';
+import { lackingPasses, noteJudged } from './conduct.js';
 import type { Draft } from './draft.js';
 import { conclude } from './endings.js';
 import { autoscalerBlind, gatePasses, held, hooksOf, intervalMs, lookAgain, postpone, progressDeadline } from './gates.js';
@@ -12,6 +13,7 @@ import { prepareSlot } from './slots.js';
 import { clip } from './text.js';
 import { iso, ms } from './time.js';
 import { goalOf, inForce, rulesOf, shiftTo, takeBack } from './traffic.js';
+import { evaluate, shownHealthy, verdictHolds } from './verdict/evaluate.js';
 
 type Step = NonNullable<Draft['status']['step']>;
 
@@ -32,12 +34,18 @@ export function step(draft: Draft): void {
   const rules = rulesOf(draft, current, plan);
   if (current.startedAt === undefined || !inForce(draft, goalOf(draft, rules))) return enter(draft, current, rules);
   startLate(draft, current, rules);
+  const due = ms(status.nextStepTime) ?? draft.now;
+  evaluate(draft, rules, draft.now >= due);
+  if (status.run?.ending) return takeBack(draft);
+  // A check that is due asks for its own evidence in the same round.
+  const lacking = draft.needs.windows !== undefined;
+  if (lacking && draft.now < due) return;
   draft.wakeAt(ms(status.nextStepTime));
   if (held(draft)) return;
-  const due = ms(status.nextStepTime) ?? draft.now;
-  if (draft.now < due) return saidBefore(draft) ? undefined : analysing(draft, current, rules, due);
+  // What a check waits for, or found, keeps its own time.
+  if (draft.now < due && (saidBefore(draft) || !shownHealthy(draft))) return analysing(draft, current, rules, due);
   const last = nextStepIndex(plan, current) === undefined;
-  if (check(draft, rules, last) !== 'Pass') return;
+  if (check(draft, rules, last) !== 'Pass' || lacking) return;
   status.iterations = (status.iterations ?? 0) + 1;
   leave(draft, plan, current, rules);
 }
@@ -119,6 +127,7 @@ function enter(draft: Draft, current: Step, rules: PlanStep): void {
   if (!there && !(staffed(draft, rules) && shiftTo(draft, goal))) return;
   if (!there && draft.writesFail) return draft.wait('ApplyingWeights', `${inWords(draft, rules)} is being written`);
   current.startedAt = iso(draft.now);
+  delete current.passes;
   status.iterations = 0;
   lookAgain(draft, Math.min(Math.max(rules.holdMs, 1), intervalMs(draft)));
   if (first) draft.event('Normal', 'WeightSet', `${draft.observed.name} ${inWords(draft, rules)}, step ${current.index + 1} of ${current.of}`);
@@ -165,10 +174,23 @@ function check(draft: Draft, rules: PlanStep, last: boolean): Verdict {
   const checks = [...metricChecks(draft, wanted), ...hookChecks(draft)];
   const verdict = worst(checks);
   remember(draft, checks, verdict === 'Wait' && sameWait(draft, checks));
-  if (verdict === 'Fail') countFailure(draft, checks.filter((item) => item.verdict === 'Fail'));
+  if (verdict === 'Fail') {
+    noteJudged(draft, checks);
+    countFailure(draft, checks.filter((item) => item.verdict === 'Fail' && !item.dryRun));
+  }
   if (verdict === 'Wait') waitForEvidence(draft, checks, rules);
-  const cold = all.find((window) => window.from >= window.to && (last || !isLatency(window.metric)));
-  if (verdict !== 'Pass' || !cold) return verdict;
+  const lacking = verdict === 'Pass' ? verdictHolds(draft, rules) : undefined;
+  if (lacking) {
+    postpone(draft);
+    draft.wait(lacking.reason, lacking.message);
+    return 'Wait';
+  }
+  const cold = coldWindow(draft, all, last);
+  if (verdict !== 'Pass') return verdict;
+  if (!cold) {
+    noteJudged(draft, checks);
+    return verdict;
+  }
   postpone(draft);
   draft.wait('NotEnoughData', `${cold.metric} counts from ${iso(cold.from)} on; the step waits for it`);
   return 'Wait';
@@ -189,8 +211,10 @@ function hookChecks(draft: Draft): Check[] {
   });
 }
 
-const worst = (checks: Check[]): Verdict =>
-  checks.some((item) => item.verdict === 'Fail') ? 'Fail' : checks.some((item) => item.verdict !== 'Pass') ? 'Wait' : 'Pass';
+function worst(all: Check[]): Verdict {
+  const checks = all.filter(({ dryRun }) => !dryRun);
+  return checks.some((item) => item.verdict === 'Fail') ? 'Fail' : checks.some((item) => item.verdict !== 'Pass') ? 'Wait' : 'Pass';
+}
 
 /** A wait that repeats itself takes the place of the one before: the list holds more than one outage. */
 function sameWait(draft: Draft, checks: Check[]): boolean {
@@ -202,8 +226,9 @@ function sameWait(draft: Draft, checks: Check[]): boolean {
 }
 
 function waitForEvidence(draft: Draft, checks: Check[], rules: PlanStep): void {
-  const error = checks.find((item) => item.verdict === 'Error');
-  const missing = error ?? checks.find((item) => item.verdict === 'NoData');
+  const counting = checks.filter(({ dryRun }) => !dryRun);
+  const error = counting.find((item) => item.verdict === 'Error');
+  const missing = error ?? counting.find((item) => item.verdict === 'NoData');
   postpone(draft);
   draft.wait(error ? 'MetricsUnavailable' : 'NotEnoughData', `${missing?.message ?? 'there is no evidence yet'}${unreached(rules) && !error ? UNREACHED : ''}`);
 }
@@ -232,12 +257,13 @@ function leave(draft: Draft, plan: PlanStep[], current: Step, rules: PlanStep): 
   const { status } = draft;
   const startedAt = ms(current.startedAt) ?? draft.now;
   const holdUntil = startedAt + rules.holdMs;
-  if (draft.now < holdUntil || (status.iterations ?? 0) < rules.passes) {
+  if (!shownHealthy(draft) && (draft.now < holdUntil || (status.iterations ?? 0) < rules.passes)) {
     // The hold may have been made longer meanwhile: that alone must not exceed the deadline.
     status.deadline = iso(Math.max(ms(status.deadline) ?? 0, stepDeadline(draft, startedAt, rules.holdMs)));
     lookAgain(draft, holdUntil > draft.now ? Math.min(intervalMs(draft), holdUntil - draft.now) : intervalMs(draft));
     return analysing(draft, current, rules, ms(status.nextStepTime) ?? draft.now);
   }
+  if (lacksPasses(draft, current, rules)) return;
   if (!shareReached(draft, rules)) return postpone(draft);
   if (rules.approve && status.run?.approvedStep !== stepName(current)) return askApproval(draft, current, rules);
   if (!stableReady(draft)) return postpone(draft);
@@ -253,6 +279,18 @@ function leave(draft: Draft, plan: PlanStep[], current: Step, rules: PlanStep): 
   status.phase = 'Progressing';
   goTo(draft, plan, nextIndex);
   if (status.step) enter(draft, status.step, next);
+}
+
+/** True while a metric has to pass more often in a row. That takes its time, and the deadline allows for it. */
+function lacksPasses(draft: Draft, current: Step, rules: PlanStep): boolean {
+  const lacking = lackingPasses(draft);
+  if (!lacking) return false;
+  const { status } = draft;
+  const latest = stepDeadline(draft, ms(current.startedAt) ?? draft.now, Math.max(rules.holdMs, lacking.wanted * intervalMs(draft)));
+  status.deadline = iso(Math.max(ms(status.deadline) ?? 0, latest));
+  lookAgain(draft, intervalMs(draft));
+  draft.wait('Analysing', `${inWords(draft, rules)}, step ${current.index + 1} of ${current.of}: ${lacking.message}`);
+  return true;
 }
 
 /** The webhook may take as long as the deadline, not longer. */

@@ -4,10 +4,11 @@ import type { Draft } from './draft.js';
 import { close } from './endings.js';
 import type { AffinityCookie, RouteExtras, Weights } from './evidence.js';
 import { intervalMs } from './gates.js';
-import { hasSubsets, otherSlot } from './names.js';
+import { comparedService, hasSubsets, otherSlot } from './names.js';
 import { compilePlan, findStep, type PlanStep, type StepExtras, type StepPlace } from './plan.js';
 import { canonicalJson, digest } from './revision.js';
-import { iso } from './time.js';
+import { iso, ms } from './time.js';
+import { countedToTheEnd } from './verdict/evaluate.js';
 
 const MAX_WEIGHTS = 60;
 
@@ -51,11 +52,28 @@ export interface Goal {
 export function goalOf(draft: Draft, step: StepExtras & { weight: number }): Goal {
   const { canary } = draft.status;
   if (!canary || draft.slot(otherSlot(canary.slot)).endpoints === 0) return { weight: 100 };
-  const { weight, match, mirror, fault } = step;
+  const { weight, mirror, fault } = step;
+  const match = step.match && reachable(draft, step.match);
   const affinity = weight > 0 && weight < 100 ? affinityOf(draft) : undefined;
   if (!match && mirror === undefined && !fault && !affinity) return { weight };
   const extras = { slot: canary.slot, ...(match ? { match } : {}), ...(mirror === undefined ? {} : { mirror }), ...(fault ? { fault } : {}), ...(affinity ? { affinity } : {}) };
   return { weight, extras };
+}
+
+/** A control arm that lost its Service takes no requests: those go to the stable version as all others do, until it has been back for a while. */
+function reachable(draft: Draft, match: NonNullable<StepExtras['match']>): NonNullable<StepExtras['match']> {
+  if (!match.control || !draft.extras?.match?.control || draft.slot(draft.stableSlot).control?.endpoints) return match;
+  const { control: _control, ...rest } = match;
+  return rest;
+}
+
+/** Why no route may name the control arm yet: a proxy that does not know its host answers 503. */
+function controlUnknown(draft: Draft): string | undefined {
+  const since = ms(draft.record(draft.stableSlot).controlSince);
+  const name = comparedService(draft.spec, draft.stableSlot, { control: true });
+  if (since === undefined) return `Service ${name} of the control arm has no ready endpoint`;
+  draft.wakeAt(since + draft.drainMs);
+  return draft.now < since + draft.drainMs ? `proxies are given time to learn of Service ${name} of the control arm` : undefined;
 }
 
 /** The cookies of a run. Their value is the run's own, so that they mean nothing to the next one. */
@@ -92,6 +110,8 @@ function hindrance(draft: Draft, { weight, extras }: Goal, weights: Weights): st
   if (why !== undefined || !extras || !canary) return why;
   const { endpoints, ready } = draft.slot(canary.slot);
   if (endpoints === 0) return `slot ${canary.slot} has no ready endpoint`;
+  const unknown = extras.match?.control && !draft.extras?.match?.control ? controlUnknown(draft) : undefined;
+  if (unknown !== undefined) return unknown;
   // Nobody knows what share of the requests match.
   const need = needed(draft.replicas, Math.max(weight, extras.match?.weight ?? 0));
   const grows = extras.match !== undefined && extras.match.weight > (draft.extras?.match?.weight ?? 0);
@@ -149,7 +169,9 @@ export function takeBack(draft: Draft): void {
   if (draft.plainly(stable, 100)) {
     if (draft.serviceSelects(stable)) {
       recordReturn(draft, canary.slot);
-      return close(draft);
+      const { step } = status;
+      if (!step || countedToTheEnd(draft, rulesOf(draft, step))) close(draft);
+      return;
     }
     if (draft.slot(stable).endpoints === 0) return draft.wait('StableNotReady', `${words}; no pod of the stable revision is ready, so the Service stays as it is`);
     draft.do({ type: 'selectService', slots: [stable] });

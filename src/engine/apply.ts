@@ -1,9 +1,9 @@
 import { Annotations, FINALIZER, Labels, SluiceResources, type Canary, type SlotName } from '../api/index.js';
 import { NOWHERE, NOWHERE_FIELD } from '../core/daemon-set.js';
-import { canaryNames, SLOTS } from '../core/names.js';
+import { canaryNames, controlNames, SLOTS } from '../core/names.js';
 import type { Effect } from '../core/observation.js';
 import { layOver, liftOff, pointer, readOverlay, type Fields } from '../core/overlay.js';
-import { callerService, slotService, slotServicePatch } from '../core/services.js';
+import { callerService, controlService, slotService, slotServicePatch } from '../core/services.js';
 import { slotWorkload, type Identity } from '../core/workload.js';
 import { isNotFound, KubeError, Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
 import type { Resource } from '../kube/types.js';
@@ -43,6 +43,8 @@ export async function apply(context: ApplyContext, effect: Effect): Promise<void
       return keepRevision(context, effect.revision);
     case 'createSlotServices':
       return createServices(context);
+    case 'deleteControl':
+      return deleteServices(context, Object.values(controlNames(canaryNames(context.canary.spec).slots)));
     case 'fillSlot':
       return fillSlot(context, effect);
     case 'scaleSlot':
@@ -107,9 +109,10 @@ async function createServices(context: ApplyContext): Promise<void> {
   const names = canaryNames(canary.spec);
   const callers = cache.services.get(identity.namespace, names.service);
   // With subsets the routes name the Service of all callers, and no other is needed.
-  for (const slot of names.subsets ? [] : SLOTS) {
-    const live = cache.services.get(identity.namespace, names.slots[slot]);
-    const wanted = slotService(identity, slot, callers);
+  const slots = names.subsets ? [] : SLOTS.map((slot) => slotService(identity, slot, callers));
+  const control = names.control ? SLOTS.map((slot) => controlService(identity, slot, callers)) : [];
+  for (const wanted of [...slots, ...control]) {
+    const live = cache.services.get(identity.namespace, wanted.metadata.name);
     if (!live) await writer.create(Resources.Service, wanted, cache.services);
     else await keepAlike(context, live, wanted);
   }
@@ -301,11 +304,15 @@ async function deleteSlots({ cache, writer, canary }: ApplyContext): Promise<voi
   const key = keyOf(canary);
   const { resource, informer } = workloadsOf(cache, canary);
   for (const workload of informer.byIndex(Index.canary, key)) await writer.delete(resource, workload);
-  const names = new Set(Object.values(canaryNames(canary.spec).slots));
-  for (const service of cache.services.byIndex(Index.canary, key)) if (names.has(service.metadata.name)) await writer.delete(Resources.Service, service);
+  const { slots } = canaryNames(canary.spec);
+  await deleteServices({ cache, writer, canary }, [...Object.values(slots), ...Object.values(controlNames(slots))]);
   for (const revision of cache.revisions.byIndex(Index.canary, key)) await deleteRevision({ cache, writer, canary }, revision, new Set());
   // Frozen copies that no revision names: somebody died, or the target changed, between the two writes.
   for (const config of cache.configMaps.byIndex(Index.canary, key)) if (config.metadata.labels?.[Labels.configOf]) await writer.delete(Resources.ConfigMap, config);
+}
+
+async function deleteServices({ cache, writer, canary }: Pick<ApplyContext, 'cache' | 'writer' | 'canary'>, names: string[]): Promise<void> {
+  for (const service of cache.services.byIndex(Index.canary, keyOf(canary))) if (names.includes(service.metadata.name)) await writer.delete(Resources.Service, service);
 }
 
 async function finishAction({ cache, writer, canary, now }: ApplyContext, effect: Extract<Effect, { type: 'finishAction' }>): Promise<void> {

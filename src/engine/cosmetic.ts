@@ -11,13 +11,13 @@ function withoutNumbers(side: Side | undefined): Partial<Side> | undefined {
 
 /**
  * What of a status a decision is made from, or a person waits for; counts of pods and the wording of conditions are left out. So is
- * `origin`: a change that is not stored yet is worked out again.
+ * `origin`: a change that is not stored yet is worked out again. Evidence for a verdict is read again from where it was stored last.
  */
 function essence(status: CanaryStatus | undefined): unknown {
   if (!status) return undefined;
-  const { replicas: _replicas, origin: _origin, stable, canary, conditions, ...kept } = status;
+  const { replicas: _replicas, origin: _origin, stable, canary, conditions, verdict, ...kept } = status;
   const states = conditions?.map(({ type, status: value }) => `${type}=${value}`);
-  return { ...kept, stable: withoutNumbers(stable), canary: withoutNumbers(canary), states };
+  return { ...kept, stable: withoutNumbers(stable), canary: withoutNumbers(canary), states, verdict: verdict && { run: verdict.run, step: verdict.step } };
 }
 
 /** True when two statuses differ in numbers and wording only. */

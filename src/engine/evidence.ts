@@ -1,13 +1,15 @@
 import type { Canary, MetricSpec, MetricTemplate } from '../api/index.js';
-import type { HookAnswer, Measurement, Problem } from '../core/evidence.js';
-import { canaryNames, otherSlot } from '../core/names.js';
+import type { Measurement, Problem, Windows } from '../core/evidence.js';
+import { canaryNames, comparedService, otherSlot } from '../core/names.js';
 import { hasWaypoint } from '../core/services.js';
 import { SHARE_METRIC } from '../core/share.js';
-import type { Needs } from '../core/observation.js';
+import type { Needs, Observation, WindowsNeed } from '../core/observation.js';
+import { verdictRefusal } from '../core/verdict/refusal.js';
 import type { Cache } from './cache.js';
 import type { HookCaller, MeasureRequest, MetricsSource } from './ports.js';
 import type { SecretReader } from './revisions.js';
 import { credentialsOf } from './secrets.js';
+import { releaseFacts, templateUseProblem } from './templates.js';
 
 export interface EvidenceOptions {
   cache: Cache;
@@ -43,9 +45,12 @@ const isProblem = (value: MetricTemplate | Problem): value is Problem => 'reason
 export function referenceProblems(options: EvidenceOptions, canary: Canary): Problem[] {
   const templates = canary.spec.analysis.metrics.flatMap((metric) => {
     const template = templateOf(options, canary, metric);
-    return template && isProblem(template) ? [template] : [];
+    if (!template) return [];
+    return isProblem(template) ? [template] : (templateUseProblem(canary, metric, template) ?? []);
   });
-  return [...templates, ...(options.allowCrossNamespace ? [] : foreignReferences(canary))];
+  const refused = verdictRefusal(canary.spec, countedMetrics(options, canary));
+  const verdict: Problem[] = refused === undefined ? [] : [{ reason: 'InvalidSpec', message: `Canary ${canary.metadata.name}: ${refused}` }];
+  return [...templates, ...verdict, ...(options.allowCrossNamespace ? [] : foreignReferences(canary))];
 }
 
 /** References to what belongs to other namespaces, beside those of metrics. Whoever may write a Canary need not have any rights there. */
@@ -112,16 +117,35 @@ function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, {
   const { provider } = template.spec;
   const credentials = provider.secretRef && credentialsOf(options.secrets, template.metadata.namespace ?? '', provider.secretRef.name);
   if (provider.secretRef && !credentials)
-    return { kind: 'Error', query: template.spec.query, message: `MetricTemplate ${template.metadata.name}: Secret ${provider.secretRef.name} does not exist or is not known yet`, permanent: false };
+    return { kind: 'Error', query: template.spec.query ?? '', message: `MetricTemplate ${template.metadata.name}: Secret ${provider.secretRef.name} does not exist or is not known yet`, permanent: false };
   return {
     ...base,
+    ...releaseFacts(canary, metric.name),
     server: provider.address ?? base.server,
     template: { name: template.metadata.name, spec: template.spec, variables: metric.templateVariables ?? {}, ...(credentials ? { credentials } : {}) },
   };
 }
 
+/** What both versions were asked; of the stable one, only what its control arm was, where there is one. */
+async function windowsOf(options: EvidenceOptions, canary: Canary, { metric, from, to, reporter, control }: WindowsNeed): Promise<Windows> {
+  const spec = canary.spec.analysis.metrics.find((item) => item.name === metric);
+  if (!spec) return { kind: 'Error', query: '', message: 'the metric is no longer in the spec', permanent: false };
+  const asked = request(options, canary, spec, { metric, from, to, ...(reporter ? { reporter } : {}) });
+  if ('kind' in asked) return asked.kind === 'Value' ? { kind: 'NoData', query: asked.query, message: 'nothing was counted' } : asked;
+  const stableSlot = otherSlot(canary.status?.canary?.slot ?? 'green');
+  return await options.metrics.windows({ ...asked, stableService: comparedService(canary.spec, stableSlot, control ? { control } : undefined) });
+}
+
+/** Metrics of templates that give counts. */
+export function countedMetrics(options: EvidenceOptions, canary: Canary): string[] {
+  return canary.spec.analysis.metrics.flatMap((metric) => {
+    const template = templateOf(options, canary, metric);
+    return template && !isProblem(template) && template.spec.counts ? [metric.name] : [];
+  });
+}
+
 /** Ask for what a decision lacks: metrics and webhooks, all at once. */
-export async function gather(options: EvidenceOptions, canary: Canary, needs: Needs): Promise<{ measurements?: { metric: string; measurement: Measurement }[]; hooks?: Record<string, HookAnswer> }> {
+export async function gather(options: EvidenceOptions, canary: Canary, needs: Needs): Promise<Pick<Observation, 'measurements' | 'windows' | 'hooks'>> {
   const measured = needs.metrics.map(async (need) => {
     const { metric } = need;
     const spec = metric === SHARE_METRIC ? ({ name: metric, onNoData: 'wait', onError: 'wait' } as const) : canary.spec.analysis.metrics.find((item) => item.name === metric);
@@ -129,6 +153,7 @@ export async function gather(options: EvidenceOptions, canary: Canary, needs: Ne
     const asked = request(options, canary, spec, need);
     return { metric, measurement: 'kind' in asked ? asked : await options.metrics.measure(asked) };
   });
+  const compared = (needs.windows ?? []).map(async (need) => ({ metric: need.metric, of: need.of, windows: await windowsOf(options, canary, need) }));
   const called = needs.hooks.map(async (hook) => {
     const payload = {
       name: canary.metadata.name,
@@ -139,9 +164,10 @@ export async function gather(options: EvidenceOptions, canary: Canary, needs: Ne
     };
     return [hook.name, await options.hooks.call(hook, payload)] as const;
   });
-  const [measurements, answers] = await Promise.all([Promise.all(measured), Promise.all(called)]);
+  const [measurements, windows, answers] = await Promise.all([Promise.all(measured), Promise.all(compared), Promise.all(called)]);
   return {
     ...(needs.metrics.length > 0 ? { measurements } : {}),
+    ...(needs.windows ? { windows } : {}),
     ...(needs.hooks.length > 0 ? { hooks: Object.fromEntries(answers) } : {}),
   };
 }

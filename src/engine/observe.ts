@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { FINALIZER, Labels, type Canary, type CanaryStatus, type SlotName } from '../api/index.js';
-import type { HookAnswer, Measurement, Problem } from '../core/evidence.js';
-import { canaryNames, hasSubsets, ownVirtualServices, SLOTS } from '../core/names.js';
+import type { Problem } from '../core/evidence.js';
+import { canaryNames, controlNames, hasSubsets, ownVirtualServices, SLOTS } from '../core/names.js';
 import type { ActionObservation, Observation, SlotObservation } from '../core/observation.js';
 import type { Traffic } from '../core/outdated.js';
 import { readOverlay, userValue } from '../core/overlay.js';
@@ -45,6 +45,13 @@ function nodesOf(cache: Cache, canary: Canary, target: KubeObject | undefined): 
   return Math.max(1, ...[target, ...slots].map((workload) => (workload && readWorkload(workload)?.spec?.replicas) ?? 0));
 }
 
+/** The slot's second Service, wanted or not. */
+function controlOf(cache: Cache, { metadata, spec }: Canary, slot: SlotName): Pick<SlotObservation, 'control'> {
+  const name = controlNames(canaryNames(spec).slots)[slot];
+  if (cache.services.get(metadata.namespace, name)?.metadata.labels?.[Labels.canary] !== metadata.name) return {};
+  return { control: { endpoints: readyEndpoints(cache, metadata.namespace ?? '', name).size } };
+}
+
 function observeSlot(cache: Cache, canary: Canary, slot: SlotName, nodes: number | undefined): SlotObservation {
   const namespace = canary.metadata.namespace ?? '';
   const name = canaryNames(canary.spec).slots[slot];
@@ -62,6 +69,7 @@ function observeSlot(cache: Cache, canary: Canary, slot: SlotName, nodes: number
     pods: Math.max(pods.length, ours ? unseenPods(ours) : 0),
     ...(failure === undefined ? {} : { failure }),
     ...oldestOf(pods),
+    ...controlOf(cache, canary, slot),
   };
 }
 
@@ -106,7 +114,7 @@ export function callerServices(cache: Cache, canary: Canary, target: KubeObject 
   const namespace = canary.metadata.namespace ?? '';
   const labels = podLabels(target);
   const names = canaryNames(canary.spec);
-  const own = new Set(Object.values(names.slots));
+  const own = new Set([...Object.values(names.slots), ...Object.values(controlNames(names.slots))]);
   const found = new Set(cache.services.byIndex(Index.callers, overlaidKey(namespace, canary.metadata.name)));
   const named = cache.services.get(namespace, names.service);
   if (named && !readOverlay(named)) found.add(named);
@@ -218,23 +226,23 @@ export function routeInput(cache: Cache, canary: Canary): RouteInput {
   // With subsets, whoever else sends to the Service reaches both slots.
   const sending = names.subsets ? cache.virtualServices.byIndex(Index.destination, names.service) : [];
   const hosting = [names.service, ...called].flatMap((host) => cache.virtualServices.byIndex(Index.service, `${namespace}/${firstLabel(host)}`));
-  const hosts = [names.service, ...Object.values(names.slots)];
+  const hosts = [names.service, ...Object.values(names.slots), ...Object.values(names.control ?? {})];
   const rules = [...hosts, '*'].flatMap((host) => cache.destinationRules.byIndex(Index.service, host));
   return { canary, names, virtualServices: [...new Set([...named, ...overlaid, ...hosting, ...sending])], destinationRules: [...new Set(rules)] };
 }
 
 /** What was gathered for one tick beyond the caches. */
-export interface Gathered {
-  measurements?: { metric: string; measurement: Measurement }[];
-  hooks?: Record<string, HookAnswer>;
+export interface Gathered extends Pick<Observation, 'measurements' | 'windows' | 'hooks' | 'counted'> {
   writeError?: string;
   refused?: Problem;
   problems: Problem[];
 }
 
-const answersIn = ({ measurements, hooks, writeError, refused }: Gathered): Partial<Observation> => ({
+const answersIn = ({ measurements, windows, hooks, counted, writeError, refused }: Gathered): Partial<Observation> => ({
   ...(measurements ? { measurements } : {}),
+  ...(windows ? { windows } : {}),
   ...(hooks ? { hooks } : {}),
+  ...(counted?.length ? { counted } : {}),
   ...(writeError ? { writeError } : {}),
   ...(refused ? { refused } : {}),
 });

@@ -3,11 +3,11 @@
  * it; none of these methods may silently do nothing.
  */
 import type { Canary, MetricTemplateSpec, SlotName, WebhookSpec, AlertProviderSpec, WriteBack } from '../api/index.js';
-import type { HookAnswer, Measurement, Problem, RouteExtras, Tries, Weights } from '../core/evidence.js';
+import type { HookAnswer, Measurement, Problem, RouteExtras, Tries, Weights, Windows } from '../core/evidence.js';
 import type { Reset } from '../core/observation.js';
 import type { KubeObject, Resource } from '../kube/types.js';
 
-export type { HookAnswer, Measurement, Problem, RouteExtras, Tries, Weights };
+export type { HookAnswer, Measurement, Problem, RouteExtras, Tries, Weights, Windows };
 
 /** Names of what belongs to one Canary; computed once, in `core/names.ts`. */
 export interface CanaryNames {
@@ -17,6 +17,8 @@ export interface CanaryNames {
   slots: Record<SlotName, string>;
   /** Subsets of the Service by which routes name the slots; absent: they name the slots' Services. */
   subsets?: Record<SlotName, string>;
+  /** With `analysis.control`: the Service of each slot's pods by which routes tell a control arm apart. */
+  control?: Record<SlotName, string>;
 }
 
 /** One write, complete: an update carries the whole object with its `resourceVersion`, so that the server refuses what is stale. */
@@ -103,6 +105,15 @@ export interface MeasureRequest {
   name: string;
   target: string;
   revision: string;
+  /** Revision of the stable version. */
+  stable?: string;
+  /** The commits that brought the two, as far as they are known. */
+  commit?: string;
+  stableCommit?: string;
+  /** Identifies this check of this run: the same after a restart of the controller, another one for the next check. */
+  check?: string;
+  /** `metadata.uid` of the Canary: owner of what a check makes. */
+  uid?: string;
   /** Service names of the slot under test and of the stable one; each is also the name of the slot's Deployment. With subsets there are only the Deployments. */
   service: string;
   stableService: string;
@@ -119,6 +130,11 @@ export interface MeasureRequest {
 export interface MetricsSource {
   /** Never rejects: failures are measurements too. */
   measure(request: MeasureRequest): Promise<Measurement>;
+  /**
+   * The counts of both versions, `service` and `stableService`, in each complete window of the grid in [from, to]. Of built-in metrics,
+   * and of templates with `counts`. Never rejects.
+   */
+  windows(request: MeasureRequest): Promise<Windows>;
 }
 
 export interface HookPayload {

@@ -10,7 +10,7 @@ import { apply, type ApplyContext } from './apply.js';
 import type { Cache } from './cache.js';
 import { isCosmetic } from './cosmetic.js';
 import { Terminal, Waiting } from './errors.js';
-import { gather, type EvidenceOptions } from './evidence.js';
+import { countedMetrics, gather, type EvidenceOptions } from './evidence.js';
 import type { Fence } from './fence.js';
 import { observe, observeTraffic, withoutDelivered, type Gathered } from './observe.js';
 import type { Outbox } from './outbox.js';
@@ -20,6 +20,7 @@ import { problemsOf } from './problems.js';
 import { leavesDoubt, reread } from './reread.js';
 import { Revisions, type Desired } from './revisions.js';
 import type { WriteBacks } from './write-backs.js';
+import { effectiveSpec } from './templates.js';
 import type { Writer } from './writer.js';
 import { targetOf } from './workloads.js';
 
@@ -108,7 +109,7 @@ export class Reconciler {
     if (!spec.success) return this.#invalid(live, spec.error.issues.map((issue) => `spec.${issue.path.join('.')}: ${issue.message}`).join('; '));
     const status = readStatus(live);
     const known = withoutDelivered(status.success ? status.data : canaryStatus.parse({}), this.options.outbox.delivered);
-    const canary: Canary = { ...live, spec: spec.data, status: this.options.writeBacks?.withOutcomes(live, known) ?? known };
+    const canary: Canary = { ...live, spec: effectiveSpec(cache, live, spec.data), status: this.options.writeBacks?.withOutcomes(live, known) ?? known };
     const memory: Memory = this.#memory.get(key) ?? { asked: new Map() };
     this.#memory.set(key, memory);
     if (!memory.inDoubt) return this.#tick(key, { live, canary, memory }, turn);
@@ -132,7 +133,7 @@ export class Reconciler {
     const desired = revisions.desired(canary, target);
     const problems = problemsOf(this.options.evidence, canary);
     const dueAt = canary.status?.nextStepTime === undefined ? undefined : Date.parse(canary.status.nextStepTime);
-    const gathered = { problems, ...(memory.writeError ? { writeError: memory.writeError } : {}), ...(memory.refused ? { refused: memory.refused } : {}) };
+    const gathered: Gathered = { problems, counted: countedMetrics(this.options.evidence, canary), ...(memory.writeError ? { writeError: memory.writeError } : {}), ...(memory.refused ? { refused: memory.refused } : {}) };
     const decided = await this.#decide(canary, desired, gathered, memory, turn);
     // The world changed while others were asked. The queue has the key again; what they answer is used then.
     if (!decided) return undefined;
@@ -168,7 +169,7 @@ export class Reconciler {
       }
       const found = await turn.outside(this.#ask(canary, decision.needs, memory));
       if (!found) return undefined;
-      known = { ...known, measurements: found.measurements ?? known.measurements, hooks: { ...known.hooks, ...found.hooks } };
+      known = { ...known, ...(found.measurements ? { measurements: found.measurements } : {}), ...(found.windows ? { windows: found.windows } : {}), hooks: { ...known.hooks, ...found.hooks } };
     }
     throw new Error(`Canary ${canary.metadata.name}: the decision asked for evidence ${MAX_ROUNDS} times in a row`);
   }
@@ -176,7 +177,7 @@ export class Reconciler {
   /** The answer to a question is waited for once, however often the world changes meanwhile: a receiver that hangs must hold up nothing else. */
   #ask(canary: Canary, needs: Needs, memory: Memory): ReturnType<typeof gather> {
     const { run, step, nextStepTime } = canary.status ?? {};
-    const what = JSON.stringify([run?.id, step, nextStepTime, needs.metrics.map(({ metric }) => metric), needs.hooks]);
+    const what = JSON.stringify([run?.id, step, nextStepTime, needs.metrics.map(({ metric }) => metric), needs.windows?.map(({ metric, of }) => [metric, of]), needs.hooks]);
     const answer = memory.asked.get(what) ?? gather(this.options.evidence, canary, needs);
     memory.asked.set(what, answer);
     return answer;

@@ -1,5 +1,5 @@
 import { Annotations, Labels, type Canary } from '../api/index.js';
-import { canaryNames, hasSubsets, ownVirtualServices } from '../core/names.js';
+import { canaryNames, controlNames, hasSubsets, ownVirtualServices } from '../core/names.js';
 import { readOverlay } from '../core/overlay.js';
 import { configReferences } from '../core/pod-template.js';
 import type { Informer, KubeObject } from '../kube/index.js';
@@ -109,6 +109,7 @@ export class Triggers {
     return [
       ...of(spec.targetRef.kind, spec.targetRef.name),
       ...Object.values(slots).flatMap((name) => [...of(spec.targetRef.kind, name), ...of('Service', name), `Host//${name}`]),
+      ...Object.values(controlNames(slots)).flatMap((name) => [...of('Service', name), `Host//${name}`]),
       ...of('Service', service),
       `Host//${service}`,
       ...(hasSubsets(spec) ? [`Destination//${service}`] : []),

@@ -9,11 +9,11 @@ import {
   type Document,
   type Node,
   type ParsedNode,
-  type Tags,
 } from 'yaml';
 import { z } from 'zod';
 import { Annotations, type GitSourceStatus } from '../api/index.js';
 import type { KubeObject } from '../kube/types.js';
+import { likeKubectl } from '../kube/yaml.js';
 import type { LocalRepository } from './fetch.js';
 import { buildKustomization, isKustomization, type Built } from './kustomize.js';
 import { SyncError } from './reasons.js';
@@ -143,16 +143,6 @@ const unquoted = (message: string): string =>
 /** Identifies the content of a manifest, whatever the order of its keys. */
 export const digestOf = (manifest: KubeObject): string =>
   createHash('sha256').update(canonical(manifest)).digest('hex').slice(0, 32);
-
-/** YAML as kubectl reads it: version 1.1 (`yes`, `0644`), but dates, times and binary stay text. */
-function likeKubectl(tags: Tags): Tags {
-  const left = new Set(['timestamp', 'binary', 'omap', 'pairs', 'set']);
-  return tags.filter((tag) => {
-    if (typeof tag === 'string') return !left.has(tag);
-    const suffix = tag.tag.replace('tag:yaml.org,2002:', '');
-    return !left.has(suffix) && !('format' in tag && tag.format === 'TIME');
-  });
-}
 
 function readDocument(document: Document.Parsed, lineAt: (node: unknown) => number, file: string, result: Rendered): void {
   const { contents } = document;

@@ -28,6 +28,7 @@ export const Resources = {
   EndpointSlice: resource('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice'),
   Lease: resource('coordination.k8s.io', 'v1', 'leases', 'Lease'),
   HorizontalPodAutoscaler: resource('autoscaling', 'v2', 'horizontalpodautoscalers', 'HorizontalPodAutoscaler'),
+  Job: resource('batch', 'v1', 'jobs', 'Job'),
   PodDisruptionBudget: resource('policy', 'v1', 'poddisruptionbudgets', 'PodDisruptionBudget'),
   ScaledObject: resource('keda.sh', 'v1alpha1', 'scaledobjects', 'ScaledObject'),
   CustomResourceDefinition: resource(

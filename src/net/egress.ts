@@ -52,7 +52,7 @@ export interface Agents {
 }
 
 /** Keep-alive agents that judge every address at the moment of connecting, so that no later DNS answer gets around the policy. */
-export function guardedAgents(policy: EgressPolicy, tls: { rejectUnauthorized?: boolean } = {}): Agents {
+export function guardedAgents(policy: EgressPolicy, tls: { rejectUnauthorized?: boolean; ca?: string } = {}): Agents {
   const lookup = lookupUnder(policy);
   const httpAgent = new http.Agent({ keepAlive: true, lookup });
   const httpsAgent = new https.Agent({ keepAlive: true, lookup, ...tls });

@@ -18,6 +18,8 @@ export interface HttpRequest {
   maxBytes: number;
   /** Accept any certificate. */
   insecureSkipVerify?: boolean;
+  /** Certificates (PEM) of the authorities that the server's must come from, in place of the system's. */
+  ca?: string | undefined;
 }
 
 export interface HttpResponse {
@@ -44,28 +46,45 @@ export interface Http {
   close(): void;
 }
 
+/** So many authorities have connections that are kept; the one that was not used for the longest time goes first. */
+const KEPT_AUTHORITIES = 64;
+
 /** @param instance an axios instance to send with; the agents and limits set here win over its own. */
 export function createHttp(policy: EgressPolicy = {}, instance: AxiosInstance = axios.create()): Http {
   const strict = guardedAgents(policy);
   const lax = guardedAgents(policy, { rejectUnauthorized: false });
+  const own = new Map<string, Agents>();
+  function trusting(ca: string): Agents {
+    const agents = own.get(ca) ?? guardedAgents(policy, { ca });
+    own.delete(ca);
+    own.set(ca, agents);
+    const [oldest] = own.keys();
+    if (own.size > KEPT_AUTHORITIES && oldest !== undefined) {
+      // What is under way goes on; only connections that nobody uses are closed.
+      own.get(oldest)?.close();
+      own.delete(oldest);
+    }
+    return agents;
+  }
   return {
-    send: (request) => exchange(instance, request.insecureSkipVerify ? lax : strict, policy, request),
+    send: async (request) => await exchange(instance, () => (request.insecureSkipVerify ? lax : request.ca === undefined ? strict : trusting(request.ca)), policy, request),
     close() {
-      strict.close();
-      lax.close();
+      for (const agents of [strict, lax, ...own.values()]) agents.close();
+      own.clear();
     },
   };
 }
 
 async function exchange(
   instance: AxiosInstance,
-  agents: Agents,
+  choose: () => Agents,
   policy: EgressPolicy,
   request: HttpRequest,
 ): Promise<HttpResponse> {
   const deadline = AbortSignal.timeout(Math.max(1, request.timeoutMs));
   try {
     checkHost(request.url, policy);
+    const agents = choose();
     const response = await instance.request<Readable>({
       method: request.method,
       url: request.url.href,

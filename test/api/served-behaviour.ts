@@ -12,6 +12,8 @@ export interface Table {
   rows: { cells: unknown[] }[];
 }
 
+const JASON = [{ headers: { 'end-user': { exact: 'jason' } } }];
+
 const canary = (name: string, spec: Record<string, unknown> = {}): KubeObject => ({
   apiVersion: 'sluice.dev/v1beta1',
   kind: 'Canary',
@@ -69,6 +71,13 @@ export function itServesTheKinds(served: () => Served): void {
     ['replicas that are no share', { analysis: { steps: [{ weight: 10, replicas: '0%' }] } }, /a percentage from 1% to 100%/],
     ['one cookie for both versions', { analysis: { stepWeight: 10, sessionAffinity: { cookieName: 'v', primaryCookieName: 'v' } } }, /must differ/],
     ['a cookie that no browser takes', { analysis: { stepWeight: 10, sessionAffinity: { cookieName: 'v', sameSite: 'None' } } }, /refuse sameSite None/],
+    ['a control arm without a match', { analysis: { stepWeight: 10, control: true } }, /control keeps part of the matching requests on the stable version: give match/],
+    ['a control arm of steps none of which matches', { analysis: { steps: [{ weight: 10 }], control: true } }, /give match, or a step with a match/],
+    ['a control arm beside weights', { analysis: { steps: [{ weight: 10, match: JASON }], control: true } }, /a step with a match has no weight and no mirror/],
+    ['a control arm beside copies', { analysis: { steps: [{ weight: 0, mirror: 50, match: JASON }], control: true } }, /a step with a match has no weight and no mirror/],
+    ['a control arm of subsets', { analysis: { iterations: 3, match: JASON, control: true }, service: { port: 1, routing: 'subsets' } }, /analysis\.control needs service\.routing: services/],
+    ['a control arm without room for its name', { analysis: { iterations: 3, match: JASON, control: true }, service: { port: 1, name: 'n'.repeat(50) } }, /54 characters together/],
+    ['a control arm of the name of a slot', { analysis: { iterations: 3, match: JASON, control: true }, service: { port: 1, slots: { blue: 'a', green: 'a-control' } } }, /must not be the other with -control/],
     ['a cap below the step', { analysis: { stepWeight: 30, maxWeight: 20 } }, /maxWeight must not be below stepWeight/],
     ['a duration that is none', { analysis: { stepWeight: 10, interval: '1 minute' } }, /spec\.analysis\.interval/],
     ['a weight above 100', { analysis: { stepWeight: 101 } }, /spec\.analysis\.stepWeight/],
@@ -82,6 +91,15 @@ export function itServesTheKinds(served: () => Served): void {
     ],
   ])('refuses %s, by name', async (_name, spec, message) => {
     await expect(create(canary('refused', spec))).rejects.toThrow(message);
+  });
+
+  it.each<[string, Record<string, unknown>]>([
+    ['an A/B test', { iterations: 3, match: JASON }],
+    ['weights for a segment', { stepWeights: [10, 50], match: JASON }],
+    ['a step that matches before one with a weight', { steps: [{ weight: 0, match: JASON }, { weight: 20, mirror: 5 }] }],
+  ])('takes a control arm of %s', async (name, analysis) => {
+    const made = await create(canary(`arm-${name.replaceAll(/[^a-z]/gi, '').toLowerCase()}`, { analysis: { ...analysis, control: true } }));
+    expect(made.spec).toMatchObject({ analysis: { control: true } });
   });
 
   it('keeps the choice between Services and subsets for as long as a Canary lives', async () => {

@@ -145,6 +145,36 @@ describe('sluice explain', () => {
     expect(out).toContain('request-success-rate over the last 18s');
   });
 
+  it('says what the comparison with the stable version has shown, and how many requests are missing', async () => {
+    const verdict = {
+      run: 'a2canary00-1',
+      step: '25',
+      next: at(-40),
+      missing: 12,
+      streams: [
+        {
+          metric: 'request-success-rate',
+          until: at(-45),
+          canary: { total: 38, bad: 2 },
+          stable: { total: 114, bad: 0 },
+          low: -3.1,
+          high: 24.2,
+          ratio: [1.2, 2.1, 2.6, 2.5],
+          difference: [1.1, 2.4, 4.2, 5.1],
+          health: -3,
+          dispersion: { windows: 130, bad: 12, total: 14_000, squares: 0.02 },
+        },
+      ],
+    };
+    const spec = canarySpec.parse({ ...canary('compared', running).spec, analysis: { interval: '30s', stepWeights: [10, 25, 50], verdict: {} } });
+    new Release(world, 'compared').put({ ...running, verdict }, { weights: { blue: 75, green: 25 }, spec });
+    const { code, out } = await world.run('explain', 'compared');
+    expect(code).toBe(0);
+    golden('explain-compared.txt', out);
+    const explained = JSON.parse((await world.run('explain', 'compared', '--output', 'json')).out) as { compared: { missing: number; streams: { odds: string }[] } };
+    expect(explained.compared).toMatchObject({ missing: 12, streams: [{ odds: expect.stringMatching(/^1 in \d+$/) as unknown }] });
+  });
+
   it('says whom a hold waits for, and how to go on', async () => {
     const held = {
       ...running,

@@ -1,7 +1,7 @@
 import { canarySpec, canaryStatus, type CanarySpec, type CanaryStatus, type MetricSpec, type Verb, type WebhookSpec } from '../../src/api/index.js';
 import { decide } from '../../src/core/decide.js';
-import type { HookAnswer, Measurement, Weights } from '../../src/core/evidence.js';
-import type { Decision, Effect, Observation, SlotObservation } from '../../src/core/observation.js';
+import type { HookAnswer, Measurement, Weights, Windows } from '../../src/core/evidence.js';
+import type { Decision, Effect, Observation, SlotObservation, WindowsNeed } from '../../src/core/observation.js';
 
 /** 2030-01-01T00:00:00Z: every test starts here. */
 export const T0 = Date.parse('2030-01-01T00:00:00Z');
@@ -55,8 +55,10 @@ export class Situation {
   /** Answers to measurements and webhooks, given when a decision asks for them. */
   metrics = goodMetrics;
   hooks: Record<string, HookAnswer> = {};
+  /** What both versions were asked, when a decision wants to compare them. */
+  windows: (need: WindowsNeed) => Windows = () => ({ kind: 'NoData', query: 'q', message: 'no window is complete yet' });
   /** What the last decision asked for, over all its rounds. */
-  asked: { metrics: { metric: string; from: number; to: number }[]; hooks: string[] } = { metrics: [], hooks: [] };
+  asked: { metrics: { metric: string; from: number; to: number }[]; hooks: string[]; windows: WindowsNeed[] } = { metrics: [], hooks: [], windows: [] };
 
   constructor(ofSpec: CanarySpec = spec()) {
     this.spec = ofSpec;
@@ -163,8 +165,9 @@ export class Situation {
 
   /** Decide, answer what is asked, and keep the status. */
   decide(): this {
-    this.asked = { metrics: [], hooks: [] };
+    this.asked = { metrics: [], hooks: [], windows: [] };
     delete this.observed.measurements;
+    delete this.observed.windows;
     delete this.observed.hooks;
     const answers: Record<string, HookAnswer> = {};
     for (let round = 0; round < 6; round += 1) {
@@ -173,6 +176,8 @@ export class Situation {
       if (!needs) break;
       this.asked.metrics.push(...needs.metrics);
       this.asked.hooks.push(...needs.hooks.map((hook) => hook.name));
+      this.asked.windows.push(...(needs.windows ?? []));
+      if (needs.windows) this.observed.windows = needs.windows.map((need) => ({ metric: need.metric, of: need.of, windows: this.windows(need) }));
       if (needs.metrics.length > 0) this.observed.measurements = this.metrics;
       for (const { name } of needs.hooks) answers[name] = this.hooks[name] ?? { ok: true, message: '200' };
       if (needs.hooks.length > 0) this.observed.hooks = answers;

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { asRange, timesOf } from '../metrics/as-range.js';
 
 /** What callers of one Service measure. */
 export interface Health {
@@ -38,7 +39,7 @@ export class MetricsServer {
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.on('end', () => metrics.#answer(new URLSearchParams(Buffer.concat(chunks).toString()).get('query') ?? '', request, response));
+      request.on('end', () => metrics.#answer(new URLSearchParams(Buffer.concat(chunks).toString()), request, response));
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return metrics;
@@ -58,14 +59,16 @@ export class MetricsServer {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  #answer(query: string, request: IncomingMessage, response: ServerResponse): void {
+  #answer(form: URLSearchParams, request: IncomingMessage, response: ServerResponse): void {
+    const query = form.get('query') ?? '';
     this.queries.push(query);
     const reply = this.lie ?? this.#truth(query);
     if (reply === 'hang') return;
     if (reply === 'reset') return void request.socket.destroy();
     if ('series' in reply) {
-      const result = reply.series.map(([metric, value]) => ({ metric, value: [1, value] }));
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }));
+      const result = reply.series.map(([metric, value]) => ({ metric, value: [1, value] as [number, string] }));
+      const body = form.has('step') ? asRange(timesOf(form), () => result) : { status: 'success', data: { resultType: 'vector', result } };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
       return;
     }
     const text = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body);
@@ -73,14 +76,16 @@ export class MetricsServer {
   }
 
   #truth(query: string): Lie {
-    const counts = query.includes('istio_requests_total') ? this.#codes : query.includes('istio_request_duration') ? this.#buckets : undefined;
-    if (!counts) return this.template(query);
+    const counts = [...(query.includes('istio_requests_total') ? [this.#codes] : []), ...(query.includes('istio_request_duration') ? [this.#buckets] : [])];
+    if (counts.length === 0) return this.template(query);
     // Where slots are subsets of one Service, only their workloads have names of their own.
     const by = query.startsWith('sum by (destination_workload') ? 'workload' : 'service';
     const series = namespacesOf(query).flatMap((namespace) =>
       ['reviews-blue', 'reviews-green'].flatMap((service) => {
-        const labels: Record<string, string> = by === 'workload' ? { destination_workload_namespace: namespace, destination_workload: service, reporter: 'source' } : { destination_service_namespace: namespace, destination_service_name: service };
-        return counts({ ...HEALTHY, ...this.#health.get(`${namespace}/${service}`) }).map(([more, value]): Series => [{ ...labels, ...more }, String(value)]);
+        const health = { ...HEALTHY, ...this.#health.get(`${namespace}/${service}`) };
+        const labels: Record<string, string> = by === 'workload' ? { destination_workload_namespace: namespace, destination_workload: service } : { destination_service_namespace: namespace, destination_service_name: service };
+        // Requests of subsets are told from their tries by who counted; buckets are counted by callers only.
+        return counts.flatMap((of) => of(health)).map(([more, value]): Series => [{ ...labels, ...(by === 'workload' && !('le' in more) ? { reporter: 'source' } : {}), ...more }, String(value)]);
       }),
     );
     return { series };

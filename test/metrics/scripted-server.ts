@@ -1,15 +1,31 @@
 import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { asRange, timesOf } from './as-range.js';
 
 export interface Asked {
   path: string;
   method: string;
   headers: http.IncomingHttpHeaders;
+  body: string;
+  /** From the form, where the body is one. */
   query: string;
-  /** Milliseconds. */
+  /** Milliseconds; of a range, the first one. */
   time: number;
+  /** Times that a range is about; of an instant, that one. */
+  times: number[];
 }
 export type Answer = { status?: number; body: unknown; type?: string; headers?: Record<string, string> } | 'hang' | 'reset';
+
+type Samples = { metric: Record<string, string>; value: [number, string] }[];
+const samplesIn = (reply: Answer): Samples | undefined => (typeof reply === 'object' && (reply.body as { data?: { resultType: string } }).data?.resultType === 'vector' ? (reply.body as { data: { result: Samples } }).data.result : undefined);
+
+/** What is answered at each time of a range, together; anything but samples is the whole answer. */
+function overRange(one: Asked, answer: (asked: Asked) => Answer): Answer {
+  const replies = new Map(one.times.map((time) => [time, answer({ ...one, time })]));
+  const other = [...replies.values()].find((reply) => samplesIn(reply) === undefined);
+  if (other !== undefined) return other;
+  return { body: asRange(one.times, (time) => samplesIn(replies.get(time) ?? 'hang') ?? []) };
+}
 
 /** A metrics server that answers what the test says and remembers what it was asked. */
 export async function scriptedServer(answer: (asked: Asked) => Answer) {
@@ -18,16 +34,20 @@ export async function scriptedServer(answer: (asked: Asked) => Answer) {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      const form = new URLSearchParams(Buffer.concat(chunks).toString());
+      const body = Buffer.concat(chunks).toString();
+      const form = new URLSearchParams(body);
+      const times = timesOf(form);
       const one: Asked = {
         path: request.url ?? '',
         method: request.method ?? '',
         headers: request.headers,
+        body,
         query: form.get('query') ?? '',
-        time: Math.round(Number(form.get('time')) * 1000),
+        time: times[0] ?? 0,
+        times,
       };
       asked.push(one);
-      const reply = answer(one);
+      const reply = form.has('step') ? overRange(one, answer) : answer(one);
       if (reply === 'hang') return;
       if (reply === 'reset') return void request.socket.destroy();
       const text = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body);

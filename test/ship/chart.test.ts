@@ -146,6 +146,15 @@ describe.skipIf(!found)('rendered chart', () => {
     expect(rulesOf(of(track, 'Role', 'sluice-secrets'))[1]).toEqual({ apiGroups: [''], resources: ['secrets'], verbs: ['create', 'delete'] });
   });
 
+  it('lets nobody make Jobs or read metrics of adapters, unless that is asked for', async () => {
+    const groups = async (...sets: string[]) => rulesOf(of(await render(...sets), 'ClusterRole', 'sluice')).filter(({ apiGroups }) => ['batch', 'external.metrics.k8s.io'].includes(apiGroups[0] ?? ''));
+    expect(await groups()).toEqual([]);
+    expect(await groups('metrics.jobs=true', 'metrics.externalMetrics={queue_messages_ready}')).toEqual([
+      { apiGroups: ['external.metrics.k8s.io'], resources: ['queue_messages_ready'], verbs: ['get', 'list'] },
+      { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', 'create'] },
+    ]);
+  });
+
   it('keeps overlays against everybody but its own account, where that is asked for', async () => {
     expect((await render()).filter(({ kind }) => kind.startsWith('MutatingAdmissionPolicy'))).toEqual([]);
     const policies = (await render('overlayPolicy.enabled=true', 'serviceAccount.name=carrier')).filter(({ kind }) => kind === 'MutatingAdmissionPolicy');

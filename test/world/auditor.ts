@@ -5,7 +5,7 @@ import type { KubeObject } from '../../src/kube/types.js';
 import { Resources, type Write } from './api.js';
 import { isReady, NAMESPACE, selectorOf, specOf } from './cluster.js';
 import { destinationRule, slotOf, wantedVersion } from './git.js';
-import { destinationsOf, SERVICE, type Caller } from './mesh.js';
+import { destinationsOf, matchedOf, SERVICE, slotServed, type Caller, type Destination } from './mesh.js';
 import type { Process } from './process.js';
 import { Runs } from './runs.js';
 import { checkOwned } from './owned.js';
@@ -44,11 +44,12 @@ function viewOf(process: Process, subsets: boolean): View {
   return view;
 }
 
-export const weightsOf = (route: KubeObject | undefined): Record<SlotName, number> => {
+const shared = (destinations: Destination[]): Record<SlotName, number> => {
   const weights = { blue: 0, green: 0 };
-  for (const { host, weight } of destinationsOf(route)) for (const slot of SLOTS) if (host === nameOf(slot)) weights[slot] += weight;
+  for (const { host, weight } of destinations) for (const slot of SLOTS) if (slotServed(host) === slot) weights[slot] += weight;
   return weights;
 };
+export const weightsOf = (route: KubeObject | undefined): Record<SlotName, number> => shared(destinationsOf(route));
 
 /** Sees what a caller and somebody with all logs can see: writes, requests, measurements, messages. Never Sluice's status. */
 export class Auditor {
@@ -66,6 +67,10 @@ export class Auditor {
   /** Since when the Service has had a ready endpoint without a break. */
   #servedSince: number | undefined;
   #lastOutsider = -Infinity;
+  /** When somebody else last wrote the weights, a tool that knows nothing of overlays, say. */
+  #lastReset = -Infinity;
+  /** When somebody deleted a Service that routes may name. */
+  #lastRemoval = -Infinity;
   /** Slot that serves by all that was promoted so far; undefined before adoption. */
   stable: SlotName | undefined;
   adopted = false;
@@ -112,6 +117,10 @@ export class Auditor {
   outsider(): void {
     this.#lastOutsider = this.world.now;
     this.runs.outsider = true;
+    this.runs.disturbed();
+  }
+  removed(): void {
+    this.#lastRemoval = this.world.now;
     this.runs.disturbed();
   }
   hookRefused(): void {
@@ -171,9 +180,13 @@ export class Auditor {
     const { by, before, after } = write;
     this.#partition(write);
     const [was, is] = [weightsOf(before), weightsOf(after)];
+    this.#matched(by, shared(matchedOf(before)), after);
     if (JSON.stringify(was) === JSON.stringify(is)) return;
     this.world.note(`${by} sets weights ${is.blue}/${is.green}`);
-    if (!by.startsWith('sluice-')) return;
+    if (!by.startsWith('sluice-')) {
+      this.#lastReset = this.world.now;
+      return;
+    }
     const late = !this.initialized && this.#isLate(by);
     if (late) this.outsider();
     // Routes that were reset lead to the Service, and that leads to a slot already.
@@ -188,6 +201,16 @@ export class Auditor {
       this.adopted = true;
       this.runs.adoptedAt(this.stable);
     }
+  }
+  /** Truths 1 and 3 for the requests that match; those that do not are never led to a canary by a match, and nobody else to a control arm. */
+  #matched(by: string, was: Record<SlotName, number>, after: KubeObject | undefined): void {
+    const is = shared(matchedOf(after));
+    if (!by.startsWith('sluice-') || JSON.stringify(was) === JSON.stringify(is)) return;
+    const arm = matchedOf(after).some(({ host }) => host.endsWith('-control'));
+    if (JSON.stringify(is) !== JSON.stringify(weightsOf(after))) this.world.note(`${by} divides what matches ${is.blue}/${is.green}${arm ? ' with a control arm' : ''}`);
+    if (destinationsOf(after).some(({ host }) => host.endsWith('-control'))) this.world.fail('truth 2', `${by} leads everybody to the control arm`);
+    for (const { host, weight } of matchedOf(after)) if (host.endsWith('-control') && weight > 0 && slotServed(host) !== this.stable) this.world.fail('truth 4', `${by} leads to ${host}, and ${this.stable} is stable`);
+    if (arm) for (const slot of SLOTS) if (is[slot] > 0) this.#given(slot, was[slot], is[slot]);
   }
   /** Before adoption routes carry no mark of a leader: then nothing refuses the first write of one that was stopped. It has to be put right. */
   #isLate(by: string): boolean {
@@ -214,10 +237,10 @@ export class Auditor {
 
   /** Callers that may send to the slot now, by what they know. */
   #routedBy(slot: SlotName): string | undefined {
-    const live = weightsOf(this.world.api.find(Resources.VirtualService, NAMESPACE, SERVICE));
-    if (live[slot] > 0) return 'the routes';
+    const route = this.world.api.find(Resources.VirtualService, NAMESPACE, SERVICE);
+    if (weightsOf(route)[slot] > 0 || shared(matchedOf(route))[slot] > 0) return 'the routes';
     for (const { name, destinations, pods } of this.world.mesh.callers) {
-      if (!pods && destinations.some(({ host, weight }) => host === nameOf(slot) && weight > 0)) return name;
+      if (!pods && destinations.some(({ host, weight }) => slotServed(host) === slot && weight > 0)) return name;
       const here = pods?.some((pod) => pod.startsWith(`${nameOf(slot)}-`) && this.world.cluster.serves(pod));
       if (here && !this.#shared(slot)) return name;
     }
@@ -284,7 +307,8 @@ export class Auditor {
     if (to.every((name) => view.endpoints[name] === 0) && SLOTS.some((name) => view.endpoints[name] > 0)) this.world.fail('truth 1', `callers outside the mesh are led to ${to.join('+')}, where no pod is ready`);
     const weights = weightsOf(this.world.api.find(Resources.VirtualService, NAMESPACE, SERVICE));
     const unproven = to.find((name) => name !== this.stable && weights[name] !== 100);
-    if (this.adopted && unproven && !this.world.subsets) this.world.fail('truth 4', `callers outside the mesh are led to slot ${unproven}, which has ${weights[unproven]} %`);
+    const unseen = this.world.now - this.#lastReset <= this.world.setting.watchLag;
+    if (this.adopted && unproven && !this.world.subsets && !unseen) this.world.fail('truth 4', `callers outside the mesh are led to slot ${unproven}, which has ${weights[unproven]} %`);
     if (slot && slot !== this.stable && weights[slot] === 100) {
       this.stable = slot;
       this.runs.promoted(slot);
@@ -314,7 +338,7 @@ export class Auditor {
   /** Places at which this caller finds nobody although there is somebody. */
   #nobody({ name, destinations, pods, missing }: Caller): string[] {
     const { cluster } = this.world;
-    if (missing !== undefined) this.world.fail('truth 1', `${name} sends to subset ${missing}, which it does not know`);
+    if (missing !== undefined && this.world.now > this.#lastRemoval + REACT_MS) this.world.fail('truth 1', `${name} sends to ${missing}, which it does not know`);
     if (!this.#healthy() || this.world.spec?.replicas === 0) return [];
     if (pods) {
       if (pods.some((pod) => cluster.serves(pod))) return [];

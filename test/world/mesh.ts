@@ -17,7 +17,7 @@ export interface Caller {
   destinations: Destination[];
   /** Pods that an address was known of, for callers outside the mesh. */
   pods?: string[];
-  /** A subset that its routes name and that it does not know: such requests are answered 503. */
+  /** What its routes name and it does not know, a subset or a Service: such requests are answered 503. */
   missing?: string;
 }
 interface Stretch {
@@ -40,17 +40,38 @@ export function hostOf({ host, subset }: { host: string; subset?: string }): str
 
 const subsetsIn = (rule: KubeObject | undefined): string[] => ((rule?.['spec'] as { subsets?: { name: string }[] } | undefined)?.subsets ?? []).map(({ name }) => name);
 
+interface HttpRoute {
+  name?: string;
+  route?: { destination: { host: string; subset?: string }; weight?: number }[];
+}
+const httpOf = (route: KubeObject | undefined): HttpRoute[] => ((route?.['spec'] ?? {}) as { http?: HttpRoute[] }).http ?? [];
+const listed = (found: NonNullable<HttpRoute['route']>): Destination[] =>
+  found.map(({ destination, weight }) => ({ host: hostOf(destination), weight: weight ?? 100, ...(destination.subset === undefined ? {} : { subset: destination.subset }) }));
+
 /** Destinations of the one route that goes to the Service, as a proxy reads a VirtualService. */
 export function destinationsOf(route: KubeObject | undefined): Destination[] {
-  const { http } = (route?.['spec'] ?? {}) as { http?: { name?: string; route?: { destination: { host: string; subset?: string }; weight?: number }[] }[] };
-  const found = http?.find((item) => item.name === undefined || item.name === 'reviews')?.route;
-  if (!found) return [{ host: SERVICE, weight: 100 }];
-  return found.map(({ destination, weight }) => ({ host: hostOf(destination), weight: weight ?? 100, ...(destination.subset === undefined ? {} : { subset: destination.subset }) }));
+  const found = httpOf(route).find((item) => item.name === undefined || item.name === 'reviews')?.route;
+  return found ? listed(found) : [{ host: SERVICE, weight: 100 }];
+}
+/** The same for requests that match what a step asks for. */
+export function matchedOf(route: KubeObject | undefined): Destination[] {
+  const found = httpOf(route).find((item) => item.name?.startsWith('sluice.dev/reviews/match-'))?.route;
+  return found ? listed(found) : destinationsOf(route);
+}
+/** The slot that a Service is of, its own or that of a control arm. */
+export const slotServed = (host: string): string | undefined => /-(blue|green)(?:-control)?$/.exec(host)?.[1];
+
+interface Proxy {
+  lag: number;
+  route: KubeObject | undefined;
+  due: number;
+  rule: { lag: number; due: number; subsets: string[] };
+  services: { lag: number; due: number; names: string[] };
 }
 
 /** Callers that learn late: proxies of the routes, callers outside the mesh of where a Service leads. */
 export class Mesh {
-  readonly #proxies: { lag: number; route: KubeObject | undefined; due: number; rule: { lag: number; due: number; subsets: string[] } }[];
+  readonly #proxies: Proxy[];
   #outside: { due: number; pods: string[] };
   #stretches: Stretch[] = [];
   /** Requests that found no ready pod. */
@@ -68,12 +89,15 @@ export class Mesh {
     private readonly versions: (image: string) => Version,
     /** Every caller has a proxy then. */
     private readonly subsets: boolean,
+    /** Some requests match what a release asks for. */
+    private readonly matching: boolean,
   ) {
     this.#since = timeline.now;
-    // Who learns first of routes learns last of rules: no order between the two may be relied on.
+    // Who learns first of routes learns last of rules and Services: no order between them may be relied on.
     this.#proxies = [0, 1, 2].map((index) => {
       const lags = [0, chance.between(0, maxLag), maxLag];
-      return { lag: lags[index] ?? 0, route: undefined, due: 0, rule: { lag: lags[2 - index] ?? 0, due: 0, subsets: [] } };
+      const [lag = 0, late = 0] = [lags[index], lags[2 - index]];
+      return { lag, route: undefined, due: 0, rule: { lag: late, due: 0, subsets: [] }, services: { lag: late, due: 0, names: [] } };
     });
     this.#outside = { due: 0, pods: [] };
     const outsideLag = chance.between(0, Math.min(maxLag, 1_500));
@@ -85,6 +109,10 @@ export class Mesh {
           const known = this.#subsets();
           this.#later(rule, rule.lag, () => (rule.subsets = known));
         }
+      if (resource.kind === 'Service' && !(after && before)) {
+        const names = api.list(Resources.Service).map(({ metadata }) => metadata.name);
+        for (const { services } of this.#proxies) this.#later(services, services.lag, () => (services.names = names));
+      }
       if (resource.kind === 'EndpointSlice' && name === `${SERVICE}-1`) {
         const pods = cluster.endpoints(SERVICE);
         this.#later(this.#outside, outsideLag, () => (this.#outside.pods = pods));
@@ -111,11 +139,15 @@ export class Mesh {
     if (!this.#dirty) return undefined;
     this.#record();
     this.#dirty = false;
-    this.#callers = this.#proxies.map(({ route, rule }, index) => {
-      const destinations = destinationsOf(route);
-      const missing = destinations.find(({ subset, weight }) => subset !== undefined && weight > 0 && !rule.subsets.includes(subset))?.subset;
-      return { name: `proxy ${index}`, destinations, ...(missing === undefined ? {} : { missing }) };
-    });
+    const seen = (name: string, destinations: Destination[], { rule, services }: Proxy): Caller => {
+      const used = destinations.filter(({ weight }) => weight > 0);
+      const subset = used.find((one) => one.subset !== undefined && !rule.subsets.includes(one.subset))?.subset;
+      const service = this.subsets ? undefined : used.find(({ host }) => host !== SERVICE && !services.names.includes(host))?.host;
+      const missing = subset === undefined ? service : `subset ${subset}`;
+      return { name, destinations, ...(missing === undefined ? {} : { missing }) };
+    };
+    this.#callers = this.#proxies.map((proxy, index) => seen(`proxy ${index}`, destinationsOf(proxy.route), proxy));
+    if (this.matching) this.#callers.push(...this.#proxies.map((proxy, index) => seen(`proxy ${index}, matching`, matchedOf(proxy.route), proxy)));
     if (!this.subsets) this.#callers.push({ name: 'outside', destinations: [{ host: SERVICE, weight: 100 }], pods: this.#outside.pods });
     return this.#callers;
   }

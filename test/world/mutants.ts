@@ -31,6 +31,18 @@ export const MUTANTS: Mutant[] = [
     first: 8,
   },
   {
+    name: 'a route names a control arm that proxies had no time to learn of',
+    truth: 1,
+    edits: [{ file: core('traffic'), find: 'return draft.now < since + draft.drainMs ? `proxies', replace: 'return draft.now < since ? `proxies' }],
+    first: 58,
+  },
+  {
+    name: 'a control arm goes while late proxies still send to it',
+    truth: 1,
+    edits: [{ file: core('decide'), find: ' && draft.drained(draft.freeSlot)) draft.do({ type: \'deleteControl\' });', replace: ') draft.do({ type: \'deleteControl\' });' }],
+    first: 75,
+  },
+  {
     name: 'weights of a generated route do not sum to 100',
     truth: 2,
     edits: [{ file: 'src/mesh/istio/generated.ts', find: 'weight: weights[slot],', replace: 'weight: Math.min(99, weights[slot]),' }],

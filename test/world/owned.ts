@@ -16,7 +16,11 @@ function theirs(object: KubeObject): string {
   if (copy.kind === 'Pod') metadata['labels'] = Object.fromEntries(Object.entries(copy.metadata.labels ?? {}).filter(([key]) => !key.startsWith('sluice.dev/')));
   if (copy.kind === 'Deployment') delete copy.spec['replicas'];
   if (copy.kind === 'Service') copy.spec['selector'] = Object.fromEntries(Object.entries(copy.spec['selector'] as Json).filter(([key]) => !key.startsWith('sluice.dev/')));
-  if (copy.kind === 'VirtualService') for (const route of copy.spec['http'] as Json[]) if (route['name'] === SERVICE) delete route['route'];
+  if (copy.kind === 'VirtualService') {
+    // Rules before the user's routes, known by their names.
+    copy.spec['http'] = (copy.spec['http'] as Json[]).filter(({ name }) => !(typeof name === 'string' && name.startsWith('sluice.dev/')));
+    for (const route of copy.spec['http'] as Json[]) if (route['name'] === SERVICE) delete route['route'];
+  }
   // Subsets of the slots; where the user has none, the list itself.
   if (copy.kind === 'DestinationRule') copy.spec['subsets'] = ((copy.spec['subsets'] ?? []) as { labels?: Json }[]).filter(({ labels }) => !('sluice.dev/slot' in (labels ?? {})));
   return JSON.stringify({ metadata: { ...metadata, annotations }, spec: copy.spec, data: copy['data'] });

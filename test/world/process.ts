@@ -135,7 +135,10 @@ export class Process {
       });
     });
   }
-  readonly #metrics: MetricsSource = { measure: (request) => this.#answer(this.world.latency.between(5, 60), () => this.world.measure(this, request)) };
+  readonly #metrics: MetricsSource = {
+    measure: (request) => this.#answer(this.world.latency.between(5, 60), () => this.world.measure(this, request)),
+    windows: (request) => this.#answer(this.world.latency.between(5, 60), () => this.world.windows(request, this.skew)),
+  };
   readonly #hooks: HookCaller = { call: (webhook) => this.#answer(this.world.latency.between(5, 200), () => this.world.hook(webhook)) };
   readonly #notifier: Notifier = {
     send: (_, notification) =>

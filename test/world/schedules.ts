@@ -86,7 +86,7 @@ export const schedules: fc.Arbitrary<Schedule> = fc.record({
       faults: fc.array(fc.tuple(ms(0, 70), fc.constantFrom(...FAULTS)), { maxLength: 6 }),
     })
     // Drawn from the seed, so that schedules are what they were before there were subsets.
-    .map((setting) => ({ ...setting, subsets: setting.seed % 3 === 0 })),
+    .map((setting) => ({ ...setting, subsets: setting.seed % 3 === 0, control: setting.seed % 6 === 4 })),
   happenings: fc.array(fc.record({ afterMs: fc.oneof(ms(0, 3_000), ms(3_000, 30_000)), what: happening }), { minLength: 1, maxLength: 9 }),
 });
 
@@ -113,7 +113,10 @@ const HANDLERS: Handlers = {
   skipAnalysis: (world, { on }) => world.edit({ skipAnalysis: on }),
   outsider: (world, { blue }) => world.outsider(blue),
   outage: (world, { of, pods, forMs }) => world.outage(of, pods, forMs),
-  evict: (world, { of, pods }) => world.evict(of, pods),
+  evict: (world, { of, pods }) => {
+    world.evict(of, pods);
+    if (of !== 'target' && pods === 1) world.removeControl(of);
+  },
   metrics: (world, { state }) => world.metricsAre(state),
   hooks: (world, { ok }) => void (world.hooksOk = ok),
   configMissing: (world, { missing }) => world.configMissing(missing),
@@ -129,14 +132,35 @@ const HANDLERS: Handlers = {
 };
 const happen = <T extends Happening['type']>(world: World, item: Extract<Happening, { type: T }>): void => HANDLERS[item.type as T](world, item);
 
+/** An adoption, and the first pods of the release after it. */
+const ADOPTION_MS = 46_000;
+
 /** Longer than any release can take once nothing stands in its way. */
 const REST_MS = 900_000;
+
+/** Few schedules begin a release after the adoption and are still in its first step when something happens. */
+async function firstRelease(world: World): Promise<void> {
+  const { latency, timeline, setting } = world;
+  await world.pass(ADOPTION_MS);
+  // In some worlds a control arm is asked for together with the release, is lost, or is given up while requests may be on their way to it.
+  if (world.plan.length === 1) world.replan([20, 50]);
+  world.git.commit({ image: 'b2' });
+  if (setting.seed % 4 === 0) timeline.after(latency.between(0, 30_000), () => world.removeControl(setting.seed % 5 < 3 ? 'blue' : 'green'));
+  if (setting.seed % 7 === 1)
+    timeline.after(latency.between(3_000, 12_000), () => {
+      world.replan([50]);
+      world.act('abort');
+    });
+  await world.pass(latency.between(0, 15_000));
+}
 
 /** Play a schedule to its end; rejects when one of the truths breaks or the world does not come to rest. */
 export async function play(schedule: Schedule, onWorld?: (world: World) => void): Promise<World> {
   const world = new World(schedule.setting);
   onWorld?.(world);
+  if (schedule.setting.control && schedule.setting.seed % 7 === 0) world.plan = [50];
   await world.begin();
+  if (schedule.setting.control) await firstRelease(world);
   for (const { afterMs, what: item } of schedule.happenings) {
     await world.pass(afterMs);
     world.note(`-- ${JSON.stringify(item)}`);

@@ -14,6 +14,8 @@ export interface Setting {
   ownRoutes: boolean;
   /** `service.routing: subsets`; default is `services`. */
   subsets?: boolean;
+  /** The plan begins with a step that matches, with `analysis.control`. */
+  control?: boolean;
   tool: 'sluice' | 'kubectl';
   webhooks: boolean;
   replicas: number;

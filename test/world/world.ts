@@ -1,6 +1,6 @@
 import { SluiceResources, type CanarySpec, type SlotName, type Verb } from '../../src/api/index.js';
 import type { Measurement } from '../../src/core/evidence.js';
-import type { HookAnswer, MeasureRequest, Notification } from '../../src/engine/ports.js';
+import type { HookAnswer, MeasureRequest, Notification, Windows } from '../../src/engine/ports.js';
 import type { KubeObject } from '../../src/kube/types.js';
 import { Api, Resources } from './api.js';
 import { Auditor, type View } from './auditor.js';
@@ -11,6 +11,7 @@ import { hostOf, Mesh, SERVICE } from './mesh.js';
 import { Process } from './process.js';
 import { Chance, T0, Timeline } from './time.js';
 import { VERSIONS, type Version } from '../versions.js';
+import { windowsOf } from './windows.js';
 
 const HOOKS = ['confirm-rollout', 'pre-rollout', 'rollout', 'confirm-traffic-increase', 'confirm-promotion', 'post-rollout'] as const;
 const CANARY = 'reviews';
@@ -65,7 +66,7 @@ export class World {
     const versions = (image: string): Version => this.versions[image] ?? { startup: 1_000, errors: 0, latency: 20 };
     this.api = new Api(() => this.now);
     this.cluster = new Cluster(this.api, this.timeline, new Chance(setting.seed, 'cluster'), versions);
-    this.mesh = new Mesh(this.api, this.cluster, this.timeline, new Chance(setting.seed, 'mesh'), setting.proxyLag, versions, this.subsets);
+    this.mesh = new Mesh(this.api, this.cluster, this.timeline, new Chance(setting.seed, 'mesh'), setting.proxyLag, versions, this.subsets, setting.control === true);
     const first: Tree = { image: 'a1', config: '5', replicas: setting.replicas, timeout: '3s' };
     this.git = new Git(this, setting.tool, first);
     this.auditor = new Auditor(this);
@@ -155,7 +156,7 @@ export class World {
       analysis: {
         interval: '10s',
         threshold: 2,
-        stepWeights: this.plan,
+        ...this.#planned(),
         warmup: '5s',
         // Drawn from the seed, as the subsets are.
         ...(this.setting.seed % 5 === 0 ? { canaryReplicas: 'proportional' } : {}),
@@ -308,14 +309,28 @@ export class World {
   replan(weights: number[]): void {
     this.plan = weights;
     this.auditor.replanned();
-    this.edit({ analysis: { stepWeights: weights } });
+    this.edit({ analysis: this.#planned() });
+  }
+  /** A plan of one weight wants no control arm any more. */
+  #planned(): Record<string, unknown> {
+    if (!this.setting.control) return { stepWeights: this.plan };
+    const match = [{ headers: { 'end-user': { exact: 'jason' } } }];
+    return { steps: [{ weight: 0, match }, ...this.plan.map((weight) => ({ weight }))], control: this.plan.length > 1 };
+  }
+  /** Somebody deletes a Service of Sluice's that nobody may miss. */
+  removeControl(slot: SlotName): void {
+    const name = `${SERVICE}-${slot}-control`;
+    if (!this.api.find(Resources.Service, NAMESPACE, name)) return;
+    this.auditor.removed();
+    this.#trouble(`somebody deletes Service ${name}`, 5_000);
+    this.api.delete('bob', Resources.Service, NAMESPACE, name);
   }
   /** Somebody else writes weights. */
   outsider(blue: number): void {
     const live = this.api.find(Resources.VirtualService, NAMESPACE, SERVICE);
     if (!live) return;
-    const changed = structuredClone(live) as KubeObject & { spec: { http: { route?: { destination: { host: string; subset?: string }; weight?: number }[] }[] } };
-    const pair = changed.spec.http.flatMap(({ route }) => route ?? []).filter(({ destination }) => hostOf(destination) !== SERVICE);
+    const changed = structuredClone(live) as KubeObject & { spec: { http: { name?: string; route?: { destination: { host: string; subset?: string }; weight?: number }[] }[] } };
+    const pair = changed.spec.http.filter(({ name }) => !name?.startsWith('sluice.dev/')).flatMap(({ route }) => route ?? []).filter(({ destination }) => hostOf(destination) !== SERVICE);
     if (pair.length !== 2) return;
     for (const item of pair) item.weight = hostOf(item.destination).endsWith('-blue') ? blue : 100 - blue;
     this.auditor.outsider();
@@ -367,6 +382,9 @@ export class World {
     if (this.metrics === 'empty' || requests < 1) return { kind: 'NoData', query, message: 'no data' };
     const value = this.metrics === 'nan' ? NaN : metric === 'request-duration' ? latency : success;
     return { kind: 'Value', value, samples: Math.floor(requests), query, from, to };
+  }
+  windows(request: MeasureRequest, skew: number): Windows {
+    return windowsOf(this.mesh, this.metrics, request, { now: this.now, skew });
   }
   hook(webhook: { name: string }): HookAnswer {
     if (!this.hooksOk) this.auditor.hookRefused();

@@ -125,3 +125,19 @@ capabilities:
   resources: [events]
   verbs: [create, patch]
 {{- end }}
+
+{{/* What only some types of MetricTemplate need, by the values metrics.*. */}}
+{{- define "sluice.metricRules" -}}
+{{- with .Values.metrics.externalMetrics }}
+# MetricTemplates of type externalmetrics: a metric is a resource there.
+- apiGroups: [external.metrics.k8s.io]
+  resources: {{ toJson . }}
+  verbs: [get, list]
+{{- end }}
+{{- if .Values.metrics.jobs }}
+# MetricTemplates of type job.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, create]
+{{- end }}
+{{- end }}

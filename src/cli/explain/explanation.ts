@@ -2,6 +2,7 @@ import { canarySpec, type Canary, type CanaryStatus, type Provenance } from '../
 import { conditionOf, statusOf } from '../canaries.js';
 import { canaryView, latestChecks } from '../status/view.js';
 import { adviceFor } from './advice.js';
+import { comparedOf } from './compared.js';
 import type { Reading } from './read.js';
 import { stepsOf } from './steps.js';
 import { effectWords, needWords } from './words.js';
@@ -78,6 +79,7 @@ export function explanationOf(canary: Canary, reading: Reading, now: number) {
     unread: insight.unread,
     steps: stepsOf(canary),
     checks: latestChecks(status.checks),
+    compared: comparedOf(canary),
     commands: adviceFor(name, namespace, status, why.reason),
   };
 }

@@ -10,12 +10,15 @@ import { problemsOf } from '../../engine/problems.js';
 import { observe } from '../../engine/observe.js';
 import { Revisions } from '../../engine/revisions.js';
 import { NamedSecrets } from '../../engine/secrets.js';
+import { effectiveSpec } from '../../engine/templates.js';
 import type { KubeClient } from '../../kube/index.js';
 import { createIstioRouter } from '../../mesh/istio/index.js';
 import { conditionOf, statusOf } from '../canaries.js';
 import { describeError } from '../errors.js';
 import type { Io } from '../io.js';
 
+/** An evaluation that is this far away is none, in milliseconds. */
+const NOT_NOW_MS = 3_600_000;
 /** How long the first lists may take, in milliseconds. */
 const SYNC_MS = 8_000;
 
@@ -34,6 +37,7 @@ const unmeasured = (cache: Cache, secrets: NamedSecrets): EvidenceOptions => ({
   secrets,
   metrics: {
     measure: () => Promise.resolve({ kind: 'Error', query: '', message: 'nothing is measured here', permanent: false }),
+    windows: () => Promise.resolve({ kind: 'Error', query: '', message: 'nothing is measured here', permanent: false }),
   },
   hooks: { call: () => Promise.resolve({ ok: false, message: 'nothing is called here' }) },
   metricsServer: '',
@@ -89,7 +93,10 @@ async function loadTracked(cache: Cache, secrets: NamedSecrets, canary: Canary):
 }
 
 function decideOnce(io: Io, cache: Cache, secrets: NamedSecrets, canary: Canary): Reading {
-  const { spec, status = statusOf(canary) } = canary;
+  const { status: stored = statusOf(canary) } = canary;
+  // Evidence is looked at by the controller, every few seconds; what is told here is what it had stored.
+  const status = stored.verdict ? { ...stored, verdict: { ...stored.verdict, next: new Date(io.now() + NOT_NOW_MS).toISOString() } } : stored;
+  const spec = effectiveSpec(cache, canary, canary.spec);
   // Only the controller knows since when a change has been there; unless it says that it waits for more, the change is complete.
   const settling = conditionOf(status, 'Progressing')?.reason === 'Settling';
   const since = (): number => io.now() - (settling ? 0 : durationMs(spec.revisions.settle));

@@ -1,5 +1,5 @@
 import { commitWords } from '../canaries.js';
-import { duration, paint, relative, table, type Cell, type Colour } from '../format.js';
+import { duration, paint, plural, relative, table, type Cell, type Colour } from '../format.js';
 import type { Io } from '../io.js';
 import type { Explanation } from './explanation.js';
 import type { StepView } from './steps.js';
@@ -47,7 +47,7 @@ const renamed = (desired: Explanation['desired']): string =>
 
 function times(
   io: Io,
-  { run, nextStepTime, nextLookAt, deadline, overdue, failedChecks, threshold, nextCheck, unread }: Explanation,
+  { run, nextStepTime, nextLookAt, deadline, overdue, failedChecks, threshold, nextCheck, unread, compared }: Explanation,
 ): Line[] {
   const now = io.now();
   const rows: Line[] = [];
@@ -61,9 +61,29 @@ function times(
   else if (nextLookAt !== undefined) rows.push(['Next look', `${at(nextLookAt)}, or when something changes`]);
   if (nextCheck.length > 0) rows.push(['Next check', `asks ${nextCheck.join('; ')}`]);
   if (deadline !== undefined) rows.push(['Deadline', `${at(deadline)}: without progress it is taken back then`]);
+  if (compared?.missing !== undefined) rows.push(['Needed', `${plural(compared.missing, 'more request')} to the canary before its step may be left`]);
   if (failedChecks > 0) rows.push(['Failed checks', `${failedChecks}${threshold === undefined ? '' : ` of ${threshold}`}`]);
   if (unread !== undefined) rows.push(['Not known', { text: `what the controller would do now: ${unread}`, colour: 'yellow' }]);
   return rows;
+}
+
+const points = (value: number): string => Number(value.toFixed(2)).toString();
+const share = ({ bad, total }: { bad: number; total: number }): string => (total === 0 ? 'no requests' : `${Number(((100 * bad) / total).toPrecision(3))} % of ${total}`);
+
+/** Evidence is stored once a minute, so its age is told. */
+function comparedRows(compared: Explanation['compared'], now: number): Line[] {
+  if (!compared) return [];
+  const rows = compared.streams.map(({ metric, bound, canary, stable, low, high, odds, until }): Line => [
+    `${metric}${bound === undefined ? '' : `, slower than ${bound} ms`}`,
+    `canary ${share(canary)}`,
+    `stable ${share(stable)}`,
+    low === undefined || high === undefined ? '' : `difference ${points(low)} to ${points(high)} points`,
+    `chance: ${odds} (taken back at ${compared.rollbackAt}), as of ${relative(until, now)}`,
+  ]);
+  return [
+    ...rows,
+    ...(compared.error === undefined ? [] : [[{ text: compared.error, colour: 'yellow' as const }]]),
+  ];
 }
 
 /** The explanation for people. */
@@ -91,6 +111,7 @@ export function text(io: Io, explanation: Explanation): string {
         message,
       ]),
     ),
+    block(io, 'Compared with stable', comparedRows(explanation.compared, now)),
     block(
       io,
       'What the controller does next',

@@ -3,8 +3,10 @@ import { stepWords } from '../../core/plan.js';
 import { duration, plural } from '../format.js';
 
 /** What the next check asks for, one line each. */
-export function needWords({ metrics, hooks }: Needs): string[] {
+export function needWords({ metrics, windows, hooks }: Needs): string[] {
+  const compared = (windows ?? []).filter(({ of }) => of === 'run');
   return [
+    ...compared.map(({ metric, from, to }) => `canary and stable by ${metric} over the last ${duration(to - from)}`),
     ...metrics.map(({ metric, from, to }) => `${metric} over the last ${duration(to - from)}`),
     ...hooks.map(({ name, type }) => `webhook ${name} (${type})`),
   ];
@@ -51,6 +53,7 @@ const OTHER_EFFECTS = {
   unmarkTarget: 'take the marks off the pods of the target',
   releaseServices: 'give the Services back',
   deleteSlots: 'delete both slots',
+  deleteControl: 'delete the Services of the control arm, which nobody wants any more',
   removeFinalizer: 'take the finalizer off the Canary',
   pruneRevisions: 'delete revisions beyond the history',
 } as const;

@@ -29,7 +29,8 @@ export function ownerOf({ host, subset }: Destination, id: Identity): { owner: O
   const suffix = hostSuffix(host, id.service, id.namespace);
   if (id.subsets) return suffix === undefined ? undefined : { owner: readSubset(subset, id).slot ?? 'service', suffix };
   for (const slot of SLOTS) {
-    const ofSlot = hostSuffix(host, id.slots[slot], id.namespace);
+    const hosts = [id.slots[slot], ...(id.control ? [id.control[slot]] : [])];
+    const ofSlot = hosts.map((name) => hostSuffix(host, name, id.namespace)).find((found) => found !== undefined);
     if (ofSlot !== undefined) return { owner: slot, suffix: ofSlot };
   }
   return suffix === undefined ? undefined : { owner: 'service', suffix };

@@ -86,7 +86,7 @@ export function planGenerated(canary: Canary, all: Live[], id: Identity, { weigh
   const base = live?.raw ?? generatedObject('VirtualService', apiVersion, at, plain);
   const subject = { canary: name, id, only: undefined, title: title('VirtualService', id.namespace, id.service) };
   const laid = withExtras({ ...base, spec: plain }, subject, weights, extras);
-  const entry: MemoEntry | undefined = extras && { ...namesOf(id), weights, routes: [], extras };
+  const entry: MemoEntry | undefined = extras && { ...namesOf(id, extras), weights, routes: [], extras };
   const object = writeMemo(laid.object, withEntry({ v: 1, canaries: {} }, name, entry));
   problems.push(...laid.problems);
   if (!live) return { problems, writes: [write('create', 'VirtualService', object, why)] };

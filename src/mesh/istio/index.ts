@@ -117,6 +117,12 @@ function planFault(context: Context, { weights, fault }: Wanted, apiVersion: Ist
   return { keep: forSidecars, plan: { writes: plans.flatMap(({ writes }) => writes), problems: plans.flatMap(({ problems }) => problems) } };
 }
 
+/** Subsets of one Service have one name in the metrics, so that nobody could tell the control arm's requests from others. */
+function unequal({ id, canary }: Context, extras: RouteExtras | undefined): Problem[] {
+  if (!extras?.match?.control || !id.subsets) return [];
+  return [{ reason: 'InvalidSpec', message: `Canary ${id.namespace}/${canary}: analysis.control needs service.routing: services; leave one of control and routing: subsets out.` }];
+}
+
 function plan(input: RouteInput, { blue, green }: Weights, asked: RouteExtras | undefined, apiVersion: IstioApiVersion): RoutePlan {
   const weights = { blue, green };
   assertWeights(weights);
@@ -126,7 +132,7 @@ function plan(input: RouteInput, { blue, green }: Weights, asked: RouteExtras | 
   const rules = rulesOf(context, apiVersion);
   const routes = planRoutes(context, wanted, apiVersion);
   const fault = planFault(context, wanted, apiVersion);
-  const problems = [...rules.problems, ...routes.problems, ...fault.plan.problems];
+  const problems = [...unequal(context, extras), ...rules.problems, ...routes.problems, ...fault.plan.problems];
   if (problems.length > 0) return { writes: [], problems };
   const used = [...context.placed.map(({ live }) => live), ...fault.keep];
   const others = giveBackOthers(context.services, used, context.canary, context.id);

@@ -79,7 +79,10 @@ class Before {
     weights: Weights,
     { slot, match, affinity, mirror }: RouteExtras,
   ) {
-    if (match) this.#lead('match', match.when.map(toIstio), share(slot, match.weight), 'analysis.match');
+    const { id } = subject;
+    const stable = other(slot);
+    const arm = match?.control && id.control ? { ...id, slots: { ...id.slots, [stable]: id.control[stable] } } : id;
+    if (match) this.#lead('match', match.when.map(toIstio), share(slot, match.weight), 'analysis.match', arm);
     if (affinity) this.#lead('session', [cookieMatch(affinity.canary)], share(slot, 100), 'analysis.sessionAffinity');
     if (affinity?.stable) this.#lead('session-stable', [cookieMatch(affinity.stable)], share(slot, 0), 'analysis.sessionAffinity');
     if (!affinity && mirror === undefined) return;
@@ -98,17 +101,20 @@ class Before {
     this.routes.push({ name: `${prefixOf(this.subject.canary)}${kind}-${this.target.index}`, ...rest });
   }
 
-  #copy(weights: Weights): Route {
+  #copy(weights: Weights, id = this.subject.id): Route {
     const { segments } = this.target;
     const shares = sharesOf(segments);
-    return { ...this.route, route: layRoute(segments, typeof shares === 'string' ? [] : shares, weights, this.subject.id) };
+    return { ...this.route, route: layRoute(segments, typeof shares === 'string' ? [] : shares, weights, id) };
   }
 
-  /** A copy of the route for those of its requests that match. */
-  #lead(kind: string, wanted: Route[], weights: Weights, field: string): void {
+  /**
+   * A copy of the route for those of its requests that match.
+   * @param id names the Services that they go to
+   */
+  #lead(kind: string, wanted: Route[], weights: Weights, field: string, id?: Identity): void {
     const { matches, faults } = conjoin(this.route['match'], wanted);
     for (const fault of faults) this.#refuse(`${fault}; change the route, or ${field} of Canary ${this.subject.canary}.`);
-    if (matches.length > 0) this.#add(kind, { ...this.#copy(weights), match: matches });
+    if (matches.length > 0) this.#add(kind, { ...this.#copy(weights, id), match: matches });
   }
 
   #withCookies(route: Route, cookies: Partial<Record<SlotName, { name: string; value: string; attributes: string }>>): Route {

@@ -22,7 +22,7 @@ const cookie = z.object({ name: z.string(), value: z.string(), attributes: z.str
 const slotFault = faultInjection.extend({ slot: slotName });
 const extras = z.object({
   slot: slotName,
-  match: z.object({ when: trafficMatches(), weight: z.number() }).optional(),
+  match: z.object({ when: trafficMatches(), weight: z.number(), control: z.literal(true).optional() }).optional(),
   mirror: z.number().optional(),
   fault: faultInjection.optional(),
   affinity: z.object({ canary: cookie, stable: cookie.optional() }).optional(),
@@ -31,15 +31,18 @@ const extras = z.object({
 /** The same extras with their fields in the order in which they are read back, so that equal ones have equal texts. */
 export const inOrder = (value: RouteExtras): RouteExtras => extras.parse(value);
 
+const ofSlots = z.object({ blue: z.string(), green: z.string() });
 const entry = z.object({
   service: z.string(),
-  slots: z.object({ blue: z.string(), green: z.string() }),
+  slots: ofSlots,
+  /** Services of the control arm, while the routes name one. */
+  control: ofSlots.optional(),
   weights: z.object({ blue: z.number(), green: z.number() }).refine((weights: Weights) => isPartition(weights)),
   /** `service.virtualService.routes` of the Canary; absent: every route that sends to the Service. */
   only: z.array(z.string()).optional(),
   routes: z.array(rememberedRoute),
   /** Subsets by which the routes name the slots; absent: they name the slots' Services. */
-  slotSubsets: z.object({ blue: z.string(), green: z.string() }).optional(),
+  slotSubsets: ofSlots.optional(),
   /** Subsets of the user's that the slots have, because routes name them. */
   subsets: z.array(z.string()).optional(),
   /** What was asked for beside the weights; the routes that carry it are known by their names. */
@@ -51,16 +54,18 @@ const entry = z.object({
 export type MemoEntry = z.infer<typeof entry>;
 
 /** Whose routes an entry is about. */
-export const identityOf = ({ service, slots, slotSubsets }: MemoEntry, namespace: string): Identity => ({
+export const identityOf = ({ service, slots, slotSubsets, control }: MemoEntry, namespace: string): Identity => ({
   service,
   slots,
   namespace,
   ...(slotSubsets ? { subsets: slotSubsets } : {}),
+  ...(control ? { control } : {}),
 });
 /** The same as an entry says it. */
-export const namesOf = ({ service, slots, subsets }: Identity): Pick<MemoEntry, 'service' | 'slots' | 'slotSubsets'> => ({
+export const namesOf = ({ service, slots, subsets, control }: Identity, extras?: RouteExtras): Pick<MemoEntry, 'service' | 'slots' | 'slotSubsets' | 'control'> => ({
   service,
   slots: { blue: slots.blue, green: slots.green },
+  ...(control && extras?.match?.control ? { control: { blue: control.blue, green: control.green } } : {}),
   ...(subsets ? { slotSubsets: { blue: subsets.blue, green: subsets.green } } : {}),
 });
 
@@ -92,16 +97,23 @@ const byName = ([one]: readonly [string, unknown], [other]: readonly [string, un
 
 /** A copy of the object with this memo; without entries the annotation goes, and `annotations` with it when it was the last one. */
 export function writeMemo(raw: KubeObject, value: Memo): KubeObject {
-  const { [Annotations.overlay]: before, [Annotations.epoch]: epoch, ...others } = annotationsOf(raw);
-  if (Object.keys(value.canaries).length > 0) {
-    return {
-      ...raw,
-      metadata: { ...raw.metadata, annotations: { ...annotationsOf(raw), [Annotations.overlay]: JSON.stringify(value) } },
-    };
-  }
-  if (before === undefined && epoch === undefined) return raw;
+  if (Object.keys(value.canaries).length === 0) return without(raw, [Annotations.overlay]);
+  return {
+    ...raw,
+    metadata: { ...raw.metadata, annotations: { ...annotationsOf(raw), [Annotations.overlay]: JSON.stringify(value) } },
+  };
+}
+
+/** The same for an object that is given back: when nobody has an entry any more, the mark of the leader goes, too. */
+export const writeLastMemo = (raw: KubeObject, value: Memo): KubeObject =>
+  Object.keys(value.canaries).length === 0 ? without(raw, [Annotations.overlay, Annotations.epoch]) : writeMemo(raw, value);
+
+function without(raw: KubeObject, keys: string[]): KubeObject {
+  const before = annotationsOf(raw);
+  if (!keys.some((key) => key in before)) return raw;
+  const annotations = Object.fromEntries(Object.entries(before).filter(([key]) => !keys.includes(key)));
   const { annotations: _, ...metadata } = raw.metadata;
-  return { ...raw, metadata: Object.keys(others).length > 0 ? { ...raw.metadata, annotations: others } : metadata };
+  return { ...raw, metadata: Object.keys(annotations).length > 0 ? { ...raw.metadata, annotations } : metadata };
 }
 
 const annotationsOf = (raw: KubeObject): Record<string, string> => {

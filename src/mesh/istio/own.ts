@@ -4,7 +4,7 @@ import type { ObjectWrite, Problem, RouteExtras, RoutePlan, Weights } from '../.
 import type { KubeObject } from '../../kube/types.js';
 import { sameIdentity, type Identity } from './hosts.js';
 import { withExtras, withFault, withoutInsertions, type Insertion, type SlotFault } from './insertions.js';
-import { annotationsTooLarge, identityOf, namesOf, readMemo, withEntry, writeMemo, type Memo, type MemoEntry } from './memo.js';
+import { annotationsTooLarge, identityOf, namesOf, readMemo, withEntry, writeLastMemo, writeMemo, type Memo, type MemoEntry } from './memo.js';
 import type { Live } from './schema.js';
 import { lay, placeOf, recall, restore, routeTitle, targetsOf, type Laid } from './overlay.js';
 import { isPair } from './segments.js';
@@ -46,7 +46,7 @@ function layEntry(raw: KubeObject, memo: Memo, { canary, id, only, weights, extr
   const inserted = withExtras(laid.object, { canary, id, only, title: name }, weights, extras);
   const faulty = withFault(inserted.object, canary, fault, name);
   const entry: MemoEntry = {
-    ...namesOf(id),
+    ...namesOf(id, extras),
     weights: { blue: weights.blue, green: weights.green },
     ...(only ? { only } : {}),
     routes: laid.routes,
@@ -105,7 +105,7 @@ export function giveBack(live: Live, canary: string, id: Identity): ObjectWrite[
   const bare = withoutInsertions(live.raw, canary);
   const remembered = entry ? restore(bare, identityOf(entry, id.namespace), entry.routes, () => true) : bare;
   const restored = restore(remembered, id, entry?.routes, () => true);
-  const object = writeMemo(restored, withEntry(memo, canary, undefined));
+  const object = writeLastMemo(restored, withEntry(memo, canary, undefined));
   if (isDeepStrictEqual(object, live.raw)) return [];
   const copied = copiedRoutes(bare, id, entry);
   const note = copied.length > 0 ? `; ${copied.join(', ')} named the slots without Sluice and now sends to ${id.service}` : '';

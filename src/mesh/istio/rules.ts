@@ -91,7 +91,7 @@ export function planRules(canary: Canary, all: Live[], id: Identity, used: strin
     rules.map(({ raw }) => readDestinationRule(raw)),
     used,
   );
-  const wanted = policy ? [id.slots.blue, id.slots.green] : [];
+  const wanted = policy ? [id.slots, ...(id.control ? [id.control] : [])].flatMap(({ blue, green }) => [blue, green]) : [];
   const plan: RulesPlan = { before: [], problems: missingSubsets(canary, rules, id, used), after: dropRules(all, id, canary.metadata.name, wanted) };
   for (const name of wanted) {
     const live = all.find(({ meta }) => meta.namespace === id.namespace && meta.name === name);

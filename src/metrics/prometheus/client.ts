@@ -1,7 +1,7 @@
 import { shortened } from '../../core/text.js';
 import { TransportError, type Http, type HttpResponse } from '../../net/http.js';
 import { percentDecoded } from '../../net/percent.js';
-import { queryAnswer, sampleValue, type QueryAnswer } from './schema.js';
+import { failure, queryAnswer, rangeAnswer, sampleValue } from './schema.js';
 
 /** One series of an instant vector. */
 export interface Sample {
@@ -11,22 +11,49 @@ export interface Sample {
 }
 
 /** `permanent`: the query itself is wrong; asking again cannot help. */
-export type QueryResult = { kind: 'samples'; samples: Sample[] } | { kind: 'failed'; message: string; permanent: boolean };
+export interface Failed {
+  kind: 'failed';
+  message: string;
+  permanent: boolean;
+  /** Asking for less at once may help: the question or its answer was too large, or took too long. */
+  tooMuch?: 'size' | 'time';
+}
+export type QueryResult = { kind: 'samples'; samples: Sample[] } | Failed;
+
+/** One series over a range of time. */
+export interface RangeSeries {
+  labels: Record<string, string>;
+  /** Ascending: unix milliseconds, and the value then; NaN and infinities included. Times without a value are absent. */
+  values: [ms: number, value: number][];
+}
+export type RangeResult = { kind: 'series'; series: RangeSeries[] } | Failed;
 
 /** How much of a server's words is repeated, in characters. */
 const MAX_QUOTE = 400;
 
-export interface QueryRequest {
+/** Who is asked what. */
+export interface ServerQuery {
   /** Base address of the server; a path prefix is kept. */
   server: string;
   query: string;
-  /** Evaluation time, unix milliseconds. */
-  time: number;
   headers?: Record<string, string>;
+  /** `token`, or `username` and `password`; `ca.crt` for the certificate authority of the server. */
   credentials?: Record<string, string>;
   /** For messages: the Secret that the credentials came from. */
   secretName?: string;
   insecureSkipVerify?: boolean;
+}
+
+export interface QueryRequest extends ServerQuery {
+  /** Evaluation time, unix milliseconds. */
+  time: number;
+}
+
+/** Evaluations at `start`, `start + stepMs`, … up to `end`, unix milliseconds. Prometheus allows 11,000 of them. */
+export interface RangeRequest extends ServerQuery {
+  start: number;
+  end: number;
+  stepMs: number;
 }
 
 export interface PrometheusClientOptions {
@@ -42,23 +69,32 @@ export interface PrometheusClientOptions {
 
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
-/** Asks Prometheus instant queries. It never rejects; no message holds credentials or more of the address than host and port. */
+/** Asks servers that speak Prometheus's HTTP API. It never rejects; no message holds credentials or more of the address than host and port. */
 export class PrometheusClient {
   constructor(private readonly options: PrometheusClientOptions) {}
 
   async query(request: QueryRequest): Promise<QueryResult> {
+    return await this.#timed(request, 'query', { time: seconds(request.time) }, instant);
+  }
+
+  async queryRange(request: RangeRequest): Promise<RangeResult> {
+    const { start, end, stepMs } = request;
+    return await this.#timed(request, 'query_range', { start: seconds(start), end: seconds(end), step: seconds(stepMs) }, range);
+  }
+
+  async #timed<T extends { kind: string }>(request: ServerQuery, endpoint: string, form: Record<string, string>, read: Reader<T>): Promise<T | Failed> {
     const base = serverUrl(request.server);
     if (typeof base === 'string') return failed(base, true);
     const elapsed = this.options.elapsed ?? (() => performance.now());
     const startedAt = elapsed();
-    const result = await this.#ask(base, request);
-    this.options.onQuery?.({ server: base.origin, seconds: (elapsed() - startedAt) / 1000, ok: result.kind === 'samples' });
+    const result = await this.#ask(base, request, endpoint, form, read);
+    this.options.onQuery?.({ server: base.origin, seconds: (elapsed() - startedAt) / 1000, ok: result.kind !== 'failed' });
     return result;
   }
 
-  async #ask(base: URL, request: QueryRequest): Promise<QueryResult> {
+  async #ask<T>(base: URL, request: ServerQuery, endpoint: string, form: Record<string, string>, read: Reader<T>): Promise<T | Failed> {
     const url = new URL(base);
-    url.pathname = `${url.pathname.replace(/\/+$/, '')}/api/v1/query`;
+    url.pathname = `${url.pathname.replace(/\/+$/, '')}/api/v1/${endpoint}`;
     url.username = '';
     url.password = '';
     try {
@@ -71,19 +107,23 @@ export class PrometheusClient {
           Accept: 'application/json',
           'Content-Type': 'application/x-www-form-urlencoded',
         },
-        body: new URLSearchParams({ query: request.query, time: (request.time / 1000).toFixed(3) }).toString(),
+        body: new URLSearchParams({ query: request.query, ...form }).toString(),
         timeoutMs: this.options.timeoutMs,
         read: 'whole',
         maxBytes: this.options.maxBytes ?? MAX_ANSWER_BYTES,
         insecureSkipVerify: request.insecureSkipVerify,
+        ca: request.credentials?.['ca.crt'],
       });
-      return interpret(response, base.host, request.secretName);
+      return interpret(response, base.host, request.secretName, read);
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
-      return failed(`the metrics server ${error.message}`, error.kind === 'denied' || error.kind === 'invalid');
+      const tooMuch = error.kind === 'oversize' ? 'size' : error.kind === 'timeout' ? 'time' : undefined;
+      return failed(`the metrics server ${error.message}`, error.kind === 'denied' || error.kind === 'invalid', tooMuch);
     }
   }
 }
+
+const seconds = (ms: number): string => (ms / 1000).toFixed(3);
 
 /** The parsed base address, or what is wrong with it (without repeating it: it may hold a password). */
 function serverUrl(server: string): URL | string {
@@ -103,23 +143,34 @@ function authorization(base: URL, credentials: Record<string, string> | undefine
   return { Authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` };
 }
 
-function interpret(response: HttpResponse, host: string, secretName: string | undefined): QueryResult {
+/** Reads the JSON that one endpoint answers; undefined when it is nothing that this endpoint answers. */
+type Reader<T> = (body: unknown, host: string) => T | Failed | undefined;
+
+function interpret<T>(response: HttpResponse, host: string, secretName: string | undefined, read: Reader<T>): T | Failed {
   if (response.status === 401 || response.status === 403) {
     const remedy = secretName
       ? `look at the Secret "${secretName}"`
       : 'it wants credentials; give them with a MetricTemplate and its provider.secretRef';
     return failed(`the metrics server ${host} answered ${response.status}: ${remedy}`, false);
   }
-  const answer = parse(response.body);
-  if (answer?.status === 'error') {
-    const permanent = answer.errorType === 'bad_data';
-    return failed(`the metrics server ${host} ${permanent ? 'refused the query' : 'failed'}: ${shortened(answer.error, MAX_QUOTE)}`, permanent);
+  const body = parse(response.body);
+  const refusal = failure.safeParse(body).data;
+  if (refusal) {
+    const permanent = refusal.errorType === 'bad_data';
+    return failed(`the metrics server ${host} ${permanent ? 'refused the query' : 'failed'}: ${shortened(refusal.error, MAX_QUOTE)}`, permanent, tooMuchOf(refusal.errorType));
   }
-  if (response.status >= 300 || !answer) return failed(`the metrics server ${host} ${strange(response)}`, false);
-  return samplesOf(answer.data, host);
+  return (response.status < 300 ? read(body, host) : undefined) ?? failed(`the metrics server ${host} ${strange(response)}`, false, tooMuchOf(String(response.status)));
 }
 
-function samplesOf(data: Extract<QueryAnswer, { status: 'success' }>['data'], host: string): QueryResult {
+/** By the kind of error that Prometheus names, or by the HTTP status, which VictoriaMetrics names there. */
+function tooMuchOf(errorType: string): Failed['tooMuch'] {
+  if (['timeout', '408', '504'].includes(errorType)) return 'time';
+  return ['bad_data', 'execution', '400', '413', '414', '422'].includes(errorType) ? 'size' : undefined;
+}
+
+function instant(body: unknown, host: string): QueryResult | undefined {
+  const data = queryAnswer.safeParse(body).data?.data;
+  if (!data) return undefined;
   if (!('result' in data)) {
     return failed(
       `the query gives a ${data.resultType === 'matrix' ? 'range of values' : 'string'}; it must give one number`,
@@ -130,16 +181,33 @@ function samplesOf(data: Extract<QueryAnswer, { status: 'success' }>['data'], ho
   const samples: Sample[] = [];
   for (const one of series) {
     const value = sampleValue(one.value[1]);
-    if (value === undefined)
-      return failed(`the metrics server ${host} answered "${shortened(one.value[1], 40)}" where a number belongs`, false);
+    if (value === undefined) return noNumber(host, one.value[1]);
     samples.push({ labels: one.metric, value });
   }
   return { kind: 'samples', samples };
 }
 
-function parse(body: string): QueryAnswer | undefined {
+function range(body: unknown, host: string): RangeResult | undefined {
+  const data = rangeAnswer.safeParse(body).data?.data;
+  if (!data) return undefined;
+  const series: RangeSeries[] = [];
+  for (const { metric, values } of data.result) {
+    const read: RangeSeries = { labels: metric, values: [] };
+    for (const [at, text] of values) {
+      const value = sampleValue(text);
+      if (value === undefined) return noNumber(host, text);
+      read.values.push([Math.round(at * 1000), value]);
+    }
+    series.push(read);
+  }
+  return { kind: 'series', series };
+}
+
+const noNumber = (host: string, text: string): Failed => failed(`the metrics server ${host} answered "${shortened(text, 40)}" where a number belongs`, false);
+
+function parse(body: string): unknown {
   try {
-    return queryAnswer.safeParse(JSON.parse(body)).data;
+    return JSON.parse(body) as unknown;
   } catch {
     return undefined;
   }
@@ -154,4 +222,4 @@ function strange({ status, headers, body }: HttpResponse): string {
   return `answered ${status} with ${kind}; is the address that of a Prometheus?`;
 }
 
-const failed = (message: string, permanent: boolean): QueryResult => ({ kind: 'failed', message, permanent });
+const failed = (message: string, permanent: boolean, tooMuch?: Failed['tooMuch']): Failed => ({ kind: 'failed', message, permanent, ...(tooMuch ? { tooMuch } : {}) });

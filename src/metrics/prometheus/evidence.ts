@@ -1,30 +1,20 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { PrometheusClient, Sample } from './client.js';
-import { holdsTries, keyLabel, subjectLabels, windowQuery, type BuiltinMetric, type Counted, type Reporter } from './queries.js';
-
-/** Counts of one service: by response code, or by upper bound of a histogram. */
-export type Counts = Map<string, number>;
-
-/**
- * Counts of every service of one chunk of namespaces in one window. Thousands of services times the buckets of a histogram times the
- * windows that are kept is most of what a controller has in memory, so the keys are there once.
- */
-interface Window {
-  keys: readonly string[];
-  /** By {@link rowName}. Services without requests are absent. */
-  rows: Rows;
-}
-/** One number per key, NaN where there is none. */
-type Rows = ReadonlyMap<string, Float64Array>;
-const rowName = (counted: Counted, namespace: string, name: string): string => `${counted}/${namespace}/${name}`;
+import { setTimeout as systemSleep } from 'node:timers/promises';
+import type { Failed, PrometheusClient, RangeSeries } from './client.js';
+import { Pace } from './pace.js';
+import { halves, LARGEST, plan, smallerThan, type Limits, type Question, type ServiceKey, type Wanted } from './plan.js';
+import { groupedQuery, keyLabel, subjectLabels, type BuiltinMetric, type Reporter, type Subjects } from './queries.js';
+import { addCounts, KnownWindows, PartBuilder, type Counts, type Part } from './windows.js';
 
 export interface EvidenceOptions {
-  client: PrometheusClient;
+  client: Pick<PrometheusClient, 'queryRange'>;
   server: string;
-  metric: BuiltinMetric;
   reporter: Reporter;
   gridMs: number;
   now: () => number;
+  /** Resolves after so many milliseconds; the system's timers by default. */
+  sleep?: ((ms: number) => Promise<unknown>) | undefined;
+  /** Of the server. */
+  pace: Pace;
 }
 
 /** The server failed; `permanent` as in `Measurement`. */
@@ -37,177 +27,229 @@ export class EvidenceError extends Error {
   }
 }
 
-/** Namespaces in one query: a longer regular expression would cost the server more than a second query. */
-const NAMESPACES_PER_QUERY = 25;
-/** Up to so many services are asked for by name: one release in a namespace of thousands must not read the counts of them all. */
-const SERVICES_PER_QUERY = 25;
 /** Releases are due together: those that ask within this time share one query, in milliseconds. */
 const GATHER_MS = 20;
-/** A namespace or service that nobody has asked about for this long leaves its query. */
-const FORGET_MS = 10 * 60_000;
-/** Windows are kept for as long as anybody has looked back so far, and this much longer. */
+/** A service that nobody has asked about for this long is left out of the questions that are for all. */
+const FORGET_MS = 15 * 60_000;
+/** Windows are kept for as long as anybody has looked back of late, and this much longer. */
 const KEEP_LONGER_MS = 30_000;
-/** Each answer may be megabytes, and many times that while it is read. */
-const PARALLEL_QUERIES = 2;
+/** Questions that were too large for a server are halved; after so long it is tried whether it can bear more. */
+const GROW_AFTER_MS = 10 * 60_000;
+/** A server that is late is asked for all services in so many pieces at most: in more of them, there would not be less to compute. */
+const PIECES_WHEN_LATE = 4;
 
-interface Chunk {
-  /** Namespace → when it was last asked about. */
-  members: Map<string, number>;
-  /** `NAMESPACE/SERVICE` → when it was last asked about. */
-  services: Map<string, number>;
-  /** Keyed by the end of the window. */
-  windows: Map<number, Asked>;
-}
-interface Coverage {
-  namespaces: ReadonlySet<string>;
-  /** Undefined: all. */
-  services: ReadonlySet<string> | undefined;
-}
-interface Asked {
-  /** What the query covered; unset until it is sent, for whoever asks by then is covered. */
-  covered?: Coverage;
-  window: Promise<Window>;
-  /** Set when the query failed: until then the failure stands for an answer, so that a broken server is asked once per window only. */
-  failedUntil?: number;
-}
+/** A service in one namespace, as the metrics name it. */
+export const serviceKey = (namespace: string, name: string): ServiceKey => `${namespace}/${name}`;
 
 /**
- * What one server counted for one metric, window by window, on a grid of time that all canaries share: window `t` is (t − grid, t].
- * Each window is asked for once, for all canaries in a chunk of namespaces together, and remembered.
+ * What one server counted, window by window, on a grid of time that all canaries share: window `t` is (t − grid, t]. Each window is
+ * asked for once, for all services that anybody asks about and both metrics together, and remembered.
  */
 export class Evidence {
-  readonly #chunks: Chunk[] = [];
-  readonly #gate = new Gate(PARALLEL_QUERIES);
-  #longestSpan = 0;
+  readonly #known = new KnownWindows();
+  /** When each service was last asked about. */
+  readonly #members: Record<BuiltinMetric, Map<ServiceKey, number>> = { 'request-success-rate': new Map(), 'request-duration': new Map() };
+  /** The newest window that was asked for on behalf of all. */
+  readonly #newest: Record<BuiltinMetric, number> = { 'request-success-rate': 0, 'request-duration': 0 };
+  #wanted: Wanted = new Map();
+  /** Oldest window of everyone who is waiting for some. */
+  readonly #needed = new Set<{ oldest: number }>();
+  #gathering: Promise<void> | undefined;
+  #lastRound: Promise<void> = Promise.resolve();
+  #lookback = { ms: 0, beforeMs: 0, since: 0 };
+  #limits = LARGEST;
+  #limitedAt = 0;
 
   constructor(private readonly options: EvidenceOptions) {}
 
   /**
-   * The counts of a service, summed over the windows that end at `ends` (ascending).
-   * @param counted what is wanted of a window that holds tries, too
+   * Returns when all is known of these services in the windows that end at `ends` (ascending). What is read right after that, before
+   * anything is waited for, is there.
    * @throws EvidenceError when a window cannot be had
    */
-  async counts(namespace: string, service: string, ends: readonly number[], counted: Counted = this.options.reporter): Promise<Counts> {
-    const chunk = this.#chunkOf(namespace, service);
-    this.#longestSpan = Math.max(this.#longestSpan, this.options.now() - (ends[0] ?? 0));
-    const windows = await Promise.all(ends.map(async (end) => await this.#window(chunk, namespace, service, end)));
+  async load(metric: BuiltinMetric, services: readonly ServiceKey[], ends: readonly number[]): Promise<void> {
+    const oldest = ends[0] ?? 0;
+    this.#lookBack(oldest);
+    for (const service of services) this.#members[metric].set(service, this.options.now());
+    const need = { oldest };
+    this.#needed.add(need);
+    try {
+      while (this.#want(metric, services, ends)) await this.#round().catch((error: unknown) => this.#unlessKnown(error, metric, services, ends));
+    } finally {
+      this.#needed.delete(need);
+    }
+  }
+
+  /** What is known of a service in one window; undefined unless {@link load} has just returned. */
+  part(metric: BuiltinMetric, service: ServiceKey, end: number): Part | undefined {
+    return this.#known.find(metric, end, service);
+  }
+
+  /** The counts of a service that is loaded, summed over the windows. */
+  counts(metric: BuiltinMetric, service: ServiceKey, ends: readonly number[], what: 'requests' | 'tries' = 'requests'): Counts {
     const total: Counts = new Map();
-    for (const { keys, rows } of windows) {
-      const row = rows.get(rowName(counted, namespace, service));
-      if (!row) continue;
-      for (const [index, key] of keys.entries()) {
-        const count = row[index] ?? Number.NaN;
-        if (!Number.isNaN(count)) total.set(key, (total.get(key) ?? 0) + count);
-      }
+    for (const end of ends) {
+      const part = this.part(metric, service, end);
+      if (part) addCounts(total, part, part[what].get(service));
     }
     return total;
   }
 
-  #chunkOf(namespace: string, service: string): Chunk {
-    const now = this.options.now();
-    let chunk =
-      this.#chunks.find(({ members }) => members.has(namespace)) ??
-      this.#chunks.find(({ members }) => members.size < NAMESPACES_PER_QUERY);
-    if (!chunk) this.#chunks.push((chunk = { members: new Map(), services: new Map(), windows: new Map() }));
-    chunk.members.set(namespace, now);
-    chunk.services.set(`${namespace}/${service}`, now);
-    return chunk;
+  /** True when something is missing, which is asked for in the next round then. */
+  #want(metric: BuiltinMetric, services: readonly ServiceKey[], ends: readonly number[]): boolean {
+    const missing = services.flatMap((service) => ends.filter((end) => !this.#known.find(metric, end, service)).map((end) => [end, service] as const));
+    if (missing.length === 0) return false;
+    const { refusal } = this.options.pace;
+    if (refusal) throw new EvidenceError(refusal.message, refusal.permanent);
+    for (const [end, service] of missing) wantedAt(this.#wanted, metric, end).add(service);
+    return true;
   }
 
-  #forgetMembers(): void {
-    const now = this.options.now();
-    for (const { members, services } of this.#chunks)
-      for (const known of [members, services]) for (const [name, askedAt] of known) if (now - askedAt > FORGET_MS) known.delete(name);
+  /** Somebody else's windows may be the ones that could not be had. */
+  #unlessKnown(error: unknown, metric: BuiltinMetric, services: readonly ServiceKey[], ends: readonly number[]): void {
+    if (!services.every((service) => ends.every((end) => this.#known.find(metric, end, service)))) throw error;
   }
 
-  async #window(chunk: Chunk, namespace: string, service: string, end: number): Promise<Window> {
-    const known = chunk.windows.get(end);
-    const failing = known?.failedUntil !== undefined && this.options.now() < known.failedUntil;
-    if (known && (failing || (known.failedUntil === undefined && covers(known.covered, namespace, service)))) return await known.window;
-    const asked: Asked = { window: Promise.resolve({ keys: [], rows: new Map() }) };
-    asked.window = this.#send(chunk, end, asked);
-    chunk.windows.set(end, asked);
-    this.#forgetOld(chunk);
-    try {
-      return await asked.window;
-    } catch (error) {
-      asked.failedUntil = this.options.now() + Math.min(this.options.gridMs, 1_000);
-      throw error;
+  #round(): Promise<void> {
+    if (this.#gathering) return this.#gathering;
+    const round = this.#gather(this.#lastRound);
+    this.#gathering = round;
+    this.#lastRound = round.catch(() => undefined);
+    return round;
+  }
+
+  /** One round after the other, so that what the last one brought is known when the next is planned. */
+  async #gather(before: Promise<void>): Promise<void> {
+    await Promise.all([(this.options.sleep ?? systemSleep)(GATHER_MS), before]);
+    await this.options.pace.rested();
+    this.#gathering = undefined;
+    const wanted = this.#withAll(this.#stillWanted());
+    const newest = [...wanted].map(([metric, byEnd]) => [metric, Math.max(...byEnd.keys())] as const);
+    const error = await this.#carryOut(plan(wanted, this.options.gridMs, this.#limitsNow()));
+    if (error) throw error;
+    for (const [metric, end] of newest) this.#newest[metric] = Math.max(this.#newest[metric], end);
+    this.#forget();
+  }
+
+  #stillWanted(): Wanted {
+    const still: Wanted = new Map();
+    for (const [metric, byEnd] of this.#wanted)
+      for (const [end, services] of byEnd) for (const service of services) if (!this.#known.find(metric, end, service)) wantedAt(still, metric, end).add(service);
+    this.#wanted = new Map();
+    return still;
+  }
+
+  /** A window that is new to all will be wanted by all. */
+  #withAll(wanted: Wanted): Wanted {
+    const ends = new Set([...wanted.values()].flatMap((byEnd) => [...byEnd.keys()]));
+    const since = this.options.now() - FORGET_MS;
+    for (const metric of METRICS) {
+      for (const [service, askedAt] of this.#members[metric]) {
+        if (askedAt < since) this.#members[metric].delete(service);
+        else for (const end of ends) if (this.#newest[metric] > 0 && end > this.#newest[metric]) wantedAt(wanted, metric, end).add(service);
+      }
     }
+    return wanted;
   }
 
-  async #send(chunk: Chunk, end: number, asked: Asked): Promise<Window> {
-    await sleep(GATHER_MS);
-    return await this.#gate.run(async () => {
-      this.#forgetMembers();
-      const services = chunk.services.size <= SERVICES_PER_QUERY ? new Set(chunk.services.keys()) : undefined;
-      asked.covered = { namespaces: new Set(chunk.members.keys()), services };
-      return await this.#ask(asked.covered, end);
-    });
+  /** Returns the failure at which the rest was left. */
+  async #carryOut(questions: Question[]): Promise<EvidenceError | undefined> {
+    let failure: EvidenceError | undefined;
+    const work = async (): Promise<void> => {
+      for (let question; !failure && (question = questions.shift()); ) {
+        const refused = await this.#ask(question);
+        if (!refused) continue;
+        const smaller = refused.tooMuch === 'size' ? halves(question, this.options.gridMs) : undefined;
+        if (smaller) questions.unshift(...smaller);
+        else failure = new EvidenceError(refused.message, refused.permanent);
+      }
+    };
+    await Promise.all([work(), work()]);
+    return failure;
   }
 
-  #forgetOld(chunk: Chunk): void {
-    const oldest = this.options.now() - this.#longestSpan - KEEP_LONGER_MS;
-    for (const end of chunk.windows.keys()) if (end < oldest) chunk.windows.delete(end);
+  async #ask(question: Question): Promise<Failed | undefined> {
+    const { client, server, reporter, gridMs, pace } = this.options;
+    const { start, end, services } = question;
+    const query = groupedQuery(new Map([...services].map(([metric, keys]) => [metric, subjectsOf(keys)])), gridMs, reporter);
+    // One that can be halved was too large, which is no failing of the server.
+    const harmless = ({ tooMuch }: Failed): boolean => tooMuch === 'size' && halves(question, gridMs) !== undefined;
+    const answer = await pace.ask(() => client.queryRange({ server, query, start, end, stepMs: gridMs }), harmless);
+    if (answer.kind === 'failed') {
+      if (answer.tooMuch) this.#limit(question, answer.tooMuch);
+      return answer;
+    }
+    for (const [metric, byEnd] of partsOf(answer.series, question, gridMs, reporter)) for (const [at, part] of byEnd) this.#known.add(metric, at, part.build());
+    return undefined;
   }
 
-  async #ask(covered: Coverage, end: number): Promise<Window> {
-    const { client, server, metric, reporter, gridMs } = this.options;
-    const names = covered.services && [...new Set([...covered.services].map((key) => key.slice(key.indexOf('/') + 1)))].toSorted();
-    const query = windowQuery(metric, { namespaces: [...covered.namespaces].toSorted(), names }, gridMs, reporter);
-    const result = await client.query({ server, query, time: end });
-    if (result.kind === 'failed') throw new EvidenceError(result.message, result.permanent);
-    return group(result.samples, metric, reporter);
+  #limitsNow(): Limits {
+    const { now } = this.options;
+    if (this.#limits !== LARGEST && now() - this.#limitedAt > GROW_AFTER_MS) {
+      const { services, windows } = this.#limits;
+      this.#limits = { services: Math.min(LARGEST.services, services * 2), windows: Math.min(LARGEST.windows, windows * 2) };
+      this.#limitedAt = now();
+    }
+    return this.#limits;
+  }
+
+  #limit(question: Question, because: 'size' | 'time'): void {
+    const { services, windows } = smallerThan(question, this.options.gridMs);
+    const all = new Set(METRICS.flatMap((metric) => [...this.#members[metric].keys()])).size;
+    const fewest = because === 'time' ? Math.ceil(all / PIECES_WHEN_LATE) : 1;
+    this.#limits = { services: Math.min(this.#limits.services, Math.max(fewest, services)), windows: Math.min(this.#limits.windows, windows) };
+    this.#limitedAt = this.options.now();
+  }
+
+  #lookBack(oldest: number): void {
+    const now = this.options.now();
+    const { ms, since } = this.#lookback;
+    if (now - since > FORGET_MS) this.#lookback = { ms: 0, beforeMs: ms, since: now };
+    this.#lookback.ms = Math.max(this.#lookback.ms, now - oldest);
+  }
+
+  #forget(): void {
+    const { ms, beforeMs } = this.#lookback;
+    const needed = Math.min(...[...this.#needed].map(({ oldest }) => oldest));
+    this.#known.forget(this.options.now() - Math.max(ms, beforeMs) - KEEP_LONGER_MS, needed);
   }
 }
 
-const covers = (covered: Coverage | undefined, namespace: string, service: string): boolean =>
-  covered === undefined || (covered.namespaces.has(namespace) && (covered.services === undefined || covered.services.has(`${namespace}/${service}`)));
+const METRICS: readonly BuiltinMetric[] = ['request-success-rate', 'request-duration'];
 
-function group(samples: Sample[], metric: BuiltinMetric, reporter: Reporter): Window {
-  const label = keyLabel(metric);
-  const places = new Map<string, number>();
-  for (const { labels } of samples) {
-    const key = labels[label] ?? '';
-    if (!places.has(key)) places.set(key, places.size);
+function wantedAt(wanted: Wanted, metric: BuiltinMetric, end: number): Set<ServiceKey> {
+  let byEnd = wanted.get(metric);
+  if (!byEnd) wanted.set(metric, (byEnd = new Map()));
+  let services = byEnd.get(end);
+  if (!services) byEnd.set(end, (services = new Set()));
+  return services;
+}
+
+function subjectsOf(keys: ReadonlySet<ServiceKey>): Subjects {
+  const [namespaces, names] = [new Set<string>(), new Set<string>()];
+  for (const key of keys) {
+    const slash = key.indexOf('/');
+    namespaces.add(key.slice(0, slash));
+    names.add(key.slice(slash + 1));
   }
-  const rows = new Map<string, Float64Array>();
-  for (const { labels, value } of samples) {
-    if (!Number.isFinite(value)) continue;
-    const service = subjectOf(labels, metric, reporter);
-    let row = rows.get(service);
-    if (!row) rows.set(service, (row = new Float64Array(places.size).fill(Number.NaN)));
-    row[places.get(labels[label] ?? '') ?? 0] = value;
+  return { namespaces: [...namespaces].toSorted(), names: [...names].toSorted() };
+}
+
+/** An answer by metric and window; every window that was asked for is there, though nothing may be in it. */
+function partsOf(series: readonly RangeSeries[], { start, end, services }: Question, gridMs: number, reporter: Reporter): Map<BuiltinMetric, Map<number, PartBuilder>> {
+  const parts = new Map([...services.keys()].map((metric) => [metric, new Map<number, PartBuilder>()]));
+  for (const [metric, keys] of services) for (let at = start; at <= end; at += gridMs) parts.get(metric)?.set(at, new PartBuilder(keys));
+  for (const { labels, values } of series) {
+    const metric = labels[keyLabel('request-duration')] === undefined ? 'request-success-rate' : 'request-duration';
+    const { what, service } = subjectOf(labels, reporter);
+    for (const [at, value] of values) parts.get(metric)?.get(at)?.add(what, service, labels[keyLabel(metric)] ?? '', value);
   }
-  for (const [service, row] of rows) if (!row.some((count) => count > 0)) rows.delete(service);
-  return { keys: [...places.keys()], rows };
+  return parts;
 }
 
 /** Whose count it is. Requests and tries in one answer are told apart by the labels that they were summed by. */
-function subjectOf(labels: Record<string, string>, metric: BuiltinMetric, reporter: Reporter): string {
-  const isTry = reporter === 'workload' ? labels['reporter'] === 'destination' : labels[subjectLabels('tries').name] !== undefined;
-  const counted = holdsTries(metric, reporter) && isTry ? 'tries' : reporter;
-  const subject = subjectLabels(counted);
-  return rowName(counted, labels[subject.namespace] ?? '', labels[subject.name] ?? '');
-}
-
-/** Lets only so many run at a time; the others wait their turn in order. */
-class Gate {
-  #running = 0;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(private readonly limit: number) {}
-
-  async run<T>(task: () => Promise<T>): Promise<T> {
-    if (this.#running >= this.limit) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running++;
-    try {
-      return await task();
-    } finally {
-      // The place is handed on rather than freed, so that nobody slips in between.
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#running--;
-    }
-  }
+function subjectOf(labels: Record<string, string>, reporter: Reporter): { what: 'requests' | 'tries'; service: ServiceKey } {
+  const asTries = reporter === 'workload' ? labels['reporter'] === 'destination' : reporter === 'source' && labels[subjectLabels('tries').name] !== undefined;
+  const subject = subjectLabels(asTries ? 'tries' : reporter);
+  return { what: asTries ? 'tries' : 'requests', service: serviceKey(labels[subject.namespace] ?? '', labels[subject.name] ?? '') };
 }

@@ -60,12 +60,16 @@ export interface Subjects {
   names?: readonly string[] | undefined;
 }
 
+/** The counts of several metrics in one query. Each is told by the label that its counts are kept apart by. */
+export const groupedQuery = (of: ReadonlyMap<BuiltinMetric, Subjects>, windowMs: number, reporter: Reporter): string =>
+  [...of].map(([metric, subjects]) => windowQuery(metric, subjects, windowMs, reporter)).join(' or ');
+
 /**
  * What every one of these services counted in the `windowMs` before the evaluation time, in one query. A series that is new
  * counts from zero, and one that was reset counts its new value: `or` fills in both where the difference has nothing or less
  * than nothing. The metric name does not take part in any of these matches.
  */
-export function windowQuery(metric: BuiltinMetric, of: Subjects, windowMs: number, reporter: Reporter = 'source'): string {
+function windowQuery(metric: BuiltinMetric, of: Subjects, windowMs: number, reporter: Reporter = 'source'): string {
   if (!holdsTries(metric, reporter)) return increases(metric, of, windowMs, reporter);
   // Both are known by the same labels, so who counted has to tell them apart.
   const more = reporter === 'workload' ? ['reporter'] : [];

@@ -66,20 +66,31 @@ describe('K11: leader election does not fence', () => {
     // The successor would empty the slot as well; what is looked at is what the old one does before that.
     let successorHeld: () => void = () => undefined;
     const later = new Promise<void>((resolve) => (successorHeld = resolve));
-    young.hooks = { before: (write) => (empties(write) ? later : undefined) };
+    let successorTried = false;
+    young.hooks = {
+      before: (write) => {
+        if (!empties(write)) return undefined;
+        successorTried = true;
+        return later;
+      },
+    };
     await app.change();
     await app.ended(1);
     await world.until('the write on its way', () => arrived);
     await world.until('the successor', async () => (await holder()) !== first);
-    await world.until('its mark on the slot', async () =>
-      JSON.stringify((await app.get(Resources.Deployment, 'shop-blue')).metadata.annotations ?? {}).includes('sluice.dev/epoch'),
-    );
     // Not on that slot alone: everything that a late write could do harm to is another version now.
-    await world.until('its mark on all of them', async () => {
-      const marked = await Promise.all([app.get(Resources.Deployment, 'shop-blue'), app.get(Resources.Deployment, 'shop-green'), app.get(Resources.VirtualService, 'shop'), app.canary()]);
-      const epochs = new Set(marked.map(({ metadata }) => metadata.annotations?.['sluice.dev/epoch']));
-      return epochs.size === 1 && !epochs.has(undefined);
-    });
+    let seen = '';
+    const marked = async (): Promise<boolean> => {
+      const objects = await Promise.all([app.get(Resources.Deployment, 'shop-blue'), app.get(Resources.Deployment, 'shop-green'), app.get(Resources.VirtualService, 'shop'), app.canary()]);
+      const leads = await holder();
+      const epochs = objects.map(({ metadata }) => metadata.annotations?.['sluice.dev/epoch'] ?? 'none');
+      seen = `${objects.map(({ kind, metadata: { name } }, index) => `${kind} ${name} ${epochs[index]}`).join(', ')}; the Lease is held by ${leads || 'nobody'}, before by ${first}`;
+      return leads !== '' && epochs.every((epoch) => epoch === epochs[0] && epoch.includes(leads));
+    };
+    await world.until(() => `its mark on all of them: ${seen}`, marked);
+    // Whatever the successor does meanwhile, its mark stays: it has tried to empty the slot after it had set its mark.
+    await world.until('the successor’s own try', () => successorTried);
+    expect(await marked(), seen).toBe(true);
     release();
     await world.until('the answer', () => answers.length > 0);
     expect(answers).toEqual([409]);

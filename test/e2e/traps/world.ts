@@ -63,11 +63,11 @@ export class TrapWorld {
         readyDelayMs,
         onError,
       });
-      // Answers every question with an empty vector: no data.
-      const metrics = createServer((_, response) =>
+      // Answers every question with nothing: no data.
+      const metrics = createServer(({ url = '' }, response) =>
         response
           .setHeader('content-type', 'application/json')
-          .end('{"status":"success","data":{"resultType":"vector","result":[]}}'),
+          .end(`{"status":"success","data":{"resultType":"${url.includes('query_range') ? 'matrix' : 'vector'}","result":[]}}`),
       );
       await new Promise<void>((resolve) => metrics.listen(0, '127.0.0.1', resolve));
       const metricsServer = `http://127.0.0.1:${(metrics.address() as AddressInfo).port}`;
@@ -103,11 +103,11 @@ export class TrapWorld {
 
   /** Wait until a condition holds. */
   async until<T>(
-    what: string,
+    what: string | (() => string),
     probe: () => Promise<T | undefined | false> | T | undefined | false,
     patienceMs = PATIENCE_MS,
   ): Promise<T> {
-    return until(() => `${what}; the evidence is in ${this.dir}`, probe, patienceMs, POLL_MS);
+    return until(() => `${typeof what === 'string' ? what : what()}; the evidence is in ${this.dir}`, probe, patienceMs, POLL_MS);
   }
 }
 

@@ -5,11 +5,11 @@ import type { ObjectWrite, RouteInput } from '../../../src/engine/ports.js';
 import type { KubeObject } from '../../../src/kube/types.js';
 
 /** A Canary on Deployment `reviews` (or `name`) in namespace `shop`. */
-export function canary(service: Record<string, unknown> = {}, name = 'reviews'): Canary {
+export function canary(service: Record<string, unknown> = {}, name = 'reviews', analysis: Record<string, unknown> = { stepWeight: 10 }): Canary {
   const spec = canarySpec.parse({
     targetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name },
     service: { port: 9080, ...service },
-    analysis: { stepWeight: 10 },
+    analysis,
   });
   return { apiVersion: 'sluice.dev/v1beta1', kind: 'Canary', metadata: { name, namespace: 'shop' }, spec };
 }

@@ -19,7 +19,10 @@ const extras: fc.Arbitrary<RouteExtras> = fc
       affinity: fc.record({ canary: fc.constant({ value: 'c0', attributes: 'Max-Age=5', name: 'v' }) }),
       mirror: fc.integer({ min: 1, max: 100 }),
       fault: fc.record({ abort: fc.constant({ httpStatus: 500 }), host: fc.constantFrom('ratings', 'details') }),
-      match: fc.record({ weight: fc.integer({ min: 1, max: 100 }), when: fc.array(fc.record({ headers: fc.dictionary(fc.constantFrom('end-user', 'x-beta'), stringMatch, { minKeys: 1 }) }), { minLength: 1, maxLength: 3 }) }),
+      match: fc.record(
+        { control: fc.constant(true as const), weight: fc.integer({ min: 1, max: 100 }), when: fc.array(fc.record({ headers: fc.dictionary(fc.constantFrom('end-user', 'x-beta'), stringMatch, { minKeys: 1 }) }), { minLength: 1, maxLength: 3 }) },
+        { requiredKeys: ['weight', 'when'] },
+      ),
       slot,
     },
     { requiredKeys: ['slot'] },
@@ -47,7 +50,7 @@ const service = (name: string, host: string, http: unknown[]): KubeObject => ({
   spec: { hosts: [host], http },
 });
 
-const subject = canary({ virtualService: { name: 'bookinfo' } });
+const subject = canary({ virtualService: { name: 'bookinfo' } }, 'reviews', { iterations: 1, control: true, match: [{ headers: { a: { exact: 'b' } } }] });
 const shown = (cluster: Cluster): unknown => cluster.input(subject).virtualServices.map(({ metadata: { resourceVersion: _, ...metadata }, ...rest }) => ({ ...rest, metadata }));
 
 /** Carry out a plan; false when it names a problem. */
@@ -84,7 +87,7 @@ describe('what a step adds', () => {
         for (const { route } of http.http) {
           if (!route.some(({ destination }) => destination.host.startsWith('reviews'))) continue;
           expect(route.reduce((sum, { weight = 0 }) => sum + weight, 0)).toBe(100);
-          expect(route.filter(({ destination }) => /^reviews-(blue|green)$/.test(destination.host))).toHaveLength(2);
+          expect(route.filter(({ destination }) => /^reviews-(blue|green)(-control)?$/.test(destination.host))).toHaveLength(2);
         }
       }),
       { numRuns: 60 },

@@ -24,12 +24,15 @@ type Step =
   | { edit: string; patch: Operation[] }
   /** The Canary's `service` becomes another. */
   | { service: Record<string, unknown> }
+  /** Its `analysis` does. */
+  | { analysis: Record<string, unknown> }
   /** A tool writes an object as it is. */
   | { put: KubeObject };
 
 interface Case {
   about: string;
   service?: Record<string, unknown>;
+  analysis?: Record<string, unknown>;
   canary?: string;
   objects: KubeObject[];
   steps: Step[];
@@ -53,10 +56,10 @@ const describePlan = ({ writes, problems }: RoutePlan): unknown => ({
   })),
 });
 
-function play({ service, canary: name, objects, steps }: Case): unknown {
+function play({ service, analysis, canary: name, objects, steps }: Case): unknown {
   const router = createIstioRouter();
   const cluster = new Cluster(objects);
-  let subject = canary(service, name);
+  let subject = canary(service, name, analysis);
   let answer: unknown;
   const carryOut = (planned: RoutePlan): unknown => {
     cluster.apply(planned.writes);
@@ -68,7 +71,8 @@ function play({ service, canary: name, objects, steps }: Case): unknown {
     else if ('prepare' in step) answer = carryOut(router.prepare(cluster.input(subject)));
     else if ('observe' in step) answer = router.observe(cluster.input(subject));
     else if ('warnings' in step) answer = router.observe(cluster.input(subject)).warnings;
-    else if ('service' in step) subject = canary(step.service, name);
+    else if ('service' in step) subject = canary(step.service, name, analysis);
+    else if ('analysis' in step) subject = canary(service, name, step.analysis);
     else if ('put' in step) cluster.put(step.put);
     else if ('overlay' in step) {
       const live = cluster.get(step.overlay.kind, step.overlay.metadata.name);

@@ -29,6 +29,18 @@ describe('what Sluice creates', () => {
     );
   });
 
+  it('bears the mark of whoever leads, and is as it should be', () => {
+    const weights = { blue: 90, green: 10 };
+    const [created] = router.plan(new Cluster([]).input(canary()), weights).writes;
+    const marked: KubeObject = structuredClone(created!.object);
+    marked.metadata.annotations = { ...marked.metadata.annotations, 'sluice.dev/epoch': '3.a.1' };
+    const input = new Cluster([marked]).input(canary());
+    expect(router.observe(input)).toMatchObject({ weights, consistent: true });
+    expect(router.plan(input, weights).writes).toEqual([]);
+    const [moved] = router.plan(input, { blue: 50, green: 50 }).writes;
+    expect(moved?.object.metadata.annotations).toMatchObject({ 'sluice.dev/epoch': '3.a.1' });
+  });
+
   it('has no owner: garbage collection must not take what serves traffic', () => {
     const { writes } = router.plan(new Cluster([]).input(canary({ trafficPolicy: {} })), { blue: 100, green: 0 });
     expect(writes).toHaveLength(3);

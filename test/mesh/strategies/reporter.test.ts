@@ -8,6 +8,7 @@ import type { MeasureRequest } from '../../../src/engine/ports.js';
 import { createMetricsSource } from '../../../src/metrics/index.js';
 import { createTelemetry } from '../../../src/sandbox/mesh/telemetry.js';
 import type { RequestRecord } from '../../../src/sandbox/mesh/types.js';
+import { asRange, timesOf } from '../../metrics/as-range.js';
 import { canary } from '../istio/cluster.js';
 
 const servers: Server[] = [];
@@ -19,8 +20,9 @@ async function prometheus(answer: (query: string) => { labels: Record<string, st
     let body = '';
     request.on('data', (chunk: Buffer) => (body += chunk.toString()));
     request.on('end', () => {
-      const result = answer(new URLSearchParams(body).get('query') ?? '').map(({ labels, value }) => ({ metric: labels, value: [1, String(value)] }));
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }));
+      const form = new URLSearchParams(body);
+      const result = answer(form.get('query') ?? '').map(({ labels, value }) => ({ metric: labels, value: [1, String(value)] as [number, string] }));
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(asRange(timesOf(form), () => result)));
     });
   });
   servers.push(server);

@@ -33,13 +33,13 @@ class Example {
   readonly cluster: Cluster;
   readonly plan: PlanStep[];
 
-  constructor(number: string) {
+  constructor(number: string, analysis: Record<string, unknown> = {}) {
     const folder = readdirSync(EXAMPLES).find((name) => name.startsWith(`${number}-`)) ?? '';
     const repo = join(EXAMPLES, folder, 'repo');
     const objects = readdirSync(repo).flatMap((file) => parseAllDocuments(readFileSync(join(repo, file), 'utf8')).map((document) => document.toJS() as KubeObject));
     const placed = objects.map((object) => ({ ...object, metadata: { ...object.metadata, namespace: 'shop' } }));
     this.subject = placed.find(({ kind }) => kind === 'Canary') as Canary;
-    this.subject.spec = canarySpec.parse(this.subject.spec);
+    this.subject.spec = canarySpec.parse({ ...this.subject.spec, analysis: { ...this.subject.spec.analysis, ...analysis } });
     this.cluster = new Cluster(placed.filter(({ kind }) => kind === 'VirtualService' || kind === 'DestinationRule'));
     this.plan = compilePlan(this.subject.spec.analysis);
   }
@@ -63,7 +63,7 @@ class Example {
   /** The route that a request takes. */
   route({ headers = {}, path = '/reviews/0', host = 'reviews', gateway, labels = { app: 'productpage' } }: Caller): Route {
     const { virtualServices, destinationRules } = this.cluster.input(this.subject);
-    const services = ['reviews', 'reviews-blue', 'reviews-green', 'ratings', 'details', 'productpage'].map((name) => service(name, 'shop'));
+    const services = ['reviews', 'reviews-blue', 'reviews-green', 'reviews-blue-control', 'reviews-green-control', 'ratings', 'details', 'productpage'].map((name) => service(name, 'shop'));
     const config = compileMesh({ virtualServices, destinationRules, services, endpointSlices: [], pods: [] });
     expect(config.problems).toEqual([]);
     const source = describeSource({ workload: 'caller', namespace: 'shop', labels, ...(gateway === undefined ? {} : { gateway }) });
@@ -77,7 +77,7 @@ class Example {
   goes(caller: Caller = {}): string {
     const { action } = this.route(caller);
     if (action.kind !== 'forward') return action.kind;
-    return action.destinations.map(({ cluster, weight }) => `${/reviews-(blue|green)\./.exec(cluster)?.[1] ?? cluster} ${weight}`).join(', ');
+    return action.destinations.map(({ cluster, weight }) => `${/reviews-((?:blue|green)(?:-control)?)\./.exec(cluster)?.[1] ?? cluster} ${weight}`).join(', ');
   }
 }
 
@@ -103,6 +103,13 @@ describe('requests in the examples', () => {
     expect(example.goes({ headers: { 'x-tester': 'yes' } })).toBe('blue 100');
     expect(example.route({ headers: { 'end-user': 'jason', 'x-tester': 'yes' } }).timeoutMs).toBe(10_000);
     expect(example.route(jason).timeoutMs).toBe(3_000);
+  });
+
+  it('4: of one user, with a control arm, are halved between the new version and the arm; others never go to either', () => {
+    const example = new Example('04', { control: true }).step(1);
+    for (const headers of [jason.headers, { ...jason.headers, 'x-tester': 'yes' }]) expect(example.goes({ headers })).toBe('blue-control 50, green 50');
+    for (const others of [{ headers: { 'end-user': 'anna' } }, { headers: { 'x-tester': 'yes' } }, {}]) expect(example.goes(others)).toBe('blue 100');
+    expect(example.step(0).goes(jason)).toBe('blue 100');
   });
 
   it.each([

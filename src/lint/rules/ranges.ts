@@ -1,0 +1,102 @@
+import { DURATION_BUCKETS_MS } from '../../sandbox/mesh/telemetry.js';
+import { metricsOf, reporter, type CanaryRule, type Judged } from '../context.js';
+import type { Finding, Severity } from '../finding.js';
+
+/** Values that a metric can have at all. */
+interface Possible {
+  low: number;
+  high: number;
+  /** What a healthy version has. */
+  good: 'low' | 'high' | 'unknown';
+  words: string;
+}
+
+const HIGHEST_BUCKET = Math.max(...DURATION_BUCKETS_MS);
+const PERCENT_GOOD: Possible = { low: 0, high: 100, good: 'high', words: 'a percentage of good requests is between 0 and 100' };
+const PERCENT_BAD: Possible = { low: 0, high: 100, good: 'low', words: 'a percentage of bad requests is between 0 and 100' };
+const LATENCY: Possible = { low: 0, high: HIGHEST_BUCKET, good: 'low', words: `a latency is more than 0 ms, and the proxies tell none above ${HIGHEST_BUCKET} ms` };
+const RATIO: Possible = { low: 0, high: Number.POSITIVE_INFINITY, good: 'unknown', words: 'a ratio of the canary to the stable version is not below 0' };
+const ANYTHING: Possible = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY, good: 'unknown', words: '' };
+
+function possible({ metric, template }: Judged): Possible {
+  if (!metric.templateRef) return metric.name === 'request-duration' ? LATENCY : PERCENT_GOOD;
+  if (template?.compare !== undefined) return template.compareAs === 'difference' ? ANYTHING : RATIO;
+  return template?.counts ? PERCENT_BAD : ANYTHING;
+}
+
+/** Gates whose bounds no value keeps, or every value keeps. */
+export const ranges: CanaryRule = (context) => metricsOf(context).flatMap((judged) => rangeFindings(judged, reporter(context.written), context.spec.analysis.verdict !== undefined));
+
+type Report = ReturnType<typeof reporter>;
+
+function rangeFindings(judged: Judged, report: Report, compared: boolean): Finding[] {
+  const { metric, path, template } = judged;
+  const { thresholdRange: range } = metric;
+  if (!range) return boundless(judged, report, compared);
+  const say = (severity: Severity, rule: string, field: 'min' | 'max' | undefined, message: string): Finding[] => [
+    report(severity, rule, [...path, 'thresholdRange', ...(field === undefined ? [] : [field])], message),
+  ];
+  const { min, max } = range;
+  if (min !== undefined && max !== undefined && min > max) return say('error', 'cannot-pass', 'min', `min ${min} is above max ${max}: no value passes; exchange them, or leave one out`);
+  const { low, high, good, words } = possible(judged);
+  if (min !== undefined && min > high) return say('error', 'cannot-pass', 'min', `no value reaches ${min}: ${words}; ${metric.name === 'request-success-rate' ? 'write 99 for 99 %' : 'write a smaller bound'}`);
+  if (max !== undefined && (max < low || (max === low && metric.name === 'request-duration'))) return say('error', 'cannot-pass', 'max', `no value is as low as ${max}: ${words}; write a larger bound`);
+  const open = { low: min === undefined || min <= low, high: max === undefined || max >= high };
+  if (open.low && open.high && template !== null) return say('error', 'cannot-fail', min === undefined ? 'max' : 'min', `every value passes: ${words}; write a bound that a bad version breaks`);
+  const healthy = good === 'high' ? max !== undefined && max < high : good === 'low' && min !== undefined && min > low;
+  if (!healthy) return fraction(judged, report);
+  return good === 'high'
+    ? say('warning', 'fails-good-versions', 'max', `a version whose requests all succeed has 100 and fails by max ${max}; write min, and leave max out`)
+    : say('warning', 'fails-good-versions', 'min', `a version without bad or slow requests has ${low} and fails by min ${min}; write max, and leave min out`);
+}
+
+/** 0.99 is written where 99 was meant. */
+function fraction({ metric, path }: Judged, report: Report): Finding[] {
+  const min = metric.thresholdRange?.min;
+  if (metric.name !== 'request-success-rate' || metric.templateRef || min === undefined || min > 1 || min <= 0) return [];
+  return [report('error', 'cannot-fail', [...path, 'thresholdRange', 'min'], `request-success-rate is in percent, so min ${min} lets versions pass that fail ${100 - min} % of their requests; write ${min * 100} if that was meant`)];
+}
+
+/** Providers that say whether they passed, rather than how much. */
+const VERDICTS = new Set(['job', 'kayenta']);
+
+function boundless({ metric, path, template }: Judged, report: Report, compared: boolean): Finding[] {
+  if (template === undefined && metric.templateRef) return [];
+  if (template && VERDICTS.has(template.provider.type)) return [];
+  // With a verdict, the comparison with the stable version is the gate.
+  if (compared && (!metric.templateRef || template?.counts)) return [];
+  return [report('error', 'cannot-fail', path, `${metric.name} has no thresholdRange, so every value passes; write thresholdRange with min or max${compared ? '' : ', or compare with the stable version by analysis.verdict'}`)];
+}
+
+/** What a gate does when there is nothing to judge. */
+export const absence: CanaryRule = (context) => {
+  const report = reporter(context.written);
+  return metricsOf(context).flatMap(({ metric, path, template }) => [
+    ...(metric.onNoData === 'pass'
+      ? [report('warning', 'passes-without-data', [...path, 'onNoData'], `${metric.name} passes when there is no data${metric.minSamples === undefined ? '' : ` or fewer than ${metric.minSamples} requests`}: a typo in a label, or a release at night, is never judged by it; write wait, or add a metric that does see requests`)]
+      : []),
+    ...(metric.minSamples !== undefined && template && !template.counts
+      ? [report('warning', 'no-effect', [...path, 'minSamples'], `MetricTemplate ${metric.templateRef?.name} gives no number of requests, so minSamples does nothing; give counts in place of query`)]
+      : []),
+  ]);
+};
+
+/** Limits that another limit makes useless, and releases that nothing judges. */
+export const judging: CanaryRule = (context) => {
+  const { spec, written } = context;
+  const report = reporter(written);
+  const { metrics, threshold, webhooks = [], verdict } = spec.analysis;
+  const analysis = ['spec', 'analysis'];
+  const judged = metricsOf(context);
+  const limits = judged.flatMap(({ metric, path }) =>
+    metric.failureLimit !== undefined && metric.failureLimit >= threshold
+      ? [report('warning', 'no-effect', [...path, 'failureLimit'], `failureLimit ${metric.failureLimit} is not below analysis.threshold ${threshold}, which ends the run sooner; write less than ${threshold}, or leave it out`)]
+      : [],
+  );
+  if (spec.skipAnalysis) return [...limits, report('warning', 'nothing-judged', ['spec', 'skipAnalysis'], 'every revision is promoted as soon as its pods are ready, whatever spec.analysis says; set it to false')];
+  const counting = judged.some(({ metric }) => !metric.dryRun) || (verdict !== undefined && metrics.length > 0);
+  const asked = webhooks.some(({ type }) => type !== 'post-rollout' && type !== 'pre-rollout') || (spec.analysis.steps ?? []).some(({ approve }) => approve);
+  if (counting || asked) return limits;
+  const why = metrics.length === 0 ? 'metrics is empty' : 'every metric has dryRun: true';
+  return [...limits, report('error', 'nothing-judged', [...analysis, 'metrics'], `${why}, and neither a webhook nor an approval judges the canary: whatever becomes ready is promoted; add a metric, a rollout webhook, or a step with approve: true`)];
+};

@@ -1,0 +1,85 @@
+import type { MeasureRequest, Windows } from '../../engine/ports.js';
+import type { WindowCounts } from '../../core/evidence.js';
+import type { PrometheusClient, RangeResult, RangeSeries } from '../prometheus/client.js';
+import { addressOf, questionOf, type Template } from './questions.js';
+import { valuesOf, type Side } from './values.js';
+
+export interface WindowOptions {
+  client: PrometheusClient;
+  gridMs: number;
+  now: () => number;
+}
+
+/** A window is asked for only this share of the grid after its end: samples take a moment to be stored after they were taken. */
+const SETTLE_SHARE = 0.1;
+/** In one answer: an hour of the default grid. */
+const MAX_WINDOWS = 720;
+
+/** Value by the end of its window, unix milliseconds. */
+type Series = ReadonlyMap<number, number>;
+
+/** Counts of both versions, window by window: one range query per version and count. */
+export class TemplateWindows {
+  constructor(private readonly options: WindowOptions) {}
+
+  async of(template: Template, request: MeasureRequest, variables: Record<string, string>): Promise<Windows> {
+    const { counts, provider } = template.spec;
+    const query = counts?.bad ?? template.spec.query ?? '';
+    const error = (message: string): Windows => ({ kind: 'Error', query, message: `MetricTemplate "${template.name}": ${message}`, permanent: true });
+    if (!counts) return error('it gives no number of requests, so two versions cannot be compared request by request; give counts in place of query');
+    if (provider.type !== 'prometheus') return error(`windows of counts are read from Prometheus only, not from ${provider.type}; judge it by thresholdRange`);
+    const ends = this.#ends(request);
+    const [first, last] = [ends[0], ends.at(-1)];
+    if (first === undefined || last === undefined) return { kind: 'NoData', query, message: `MetricTemplate "${template.name}": no window of ${this.options.gridMs / 1000} s is complete yet` };
+    const sides = { stable: [counts.bad, counts.total], canary: [counts.bad, counts.total] } as const;
+    const asked = Object.entries(sides).flatMap(([side, texts]) => texts.map((text) => this.#ask(template, request, variables, side as Side, text, first, last)));
+    const [stableBad, stableTotal, bad, total] = await Promise.all(asked);
+    for (const answer of [stableBad, stableTotal, bad, total]) if (answer && 'message' in answer) return { kind: 'Error', query, message: `MetricTemplate "${template.name}": ${answer.message}`, permanent: answer.permanent };
+    if (!isSeries(stableBad) || !isSeries(stableTotal) || !isSeries(bad) || !isSeries(total)) return error('it was not measured');
+    if (stableTotal.size === 0 && total.size === 0)
+      return { kind: 'NoData', query, message: `MetricTemplate "${template.name}": spec.counts.total gives nothing in windows of ${this.options.gridMs / 1000} s; they must not be shorter than two scrapes (--metrics-grid)` };
+    const windows = ends.map((to): WindowCounts => ({ to, stable: countsAt(stableBad, stableTotal, to), canary: countsAt(bad, total, to) }));
+    return { kind: 'Windows', gridMs: this.options.gridMs, bounds: [0], windows, query };
+  }
+
+  /** Ends of the windows in [from, to] that are complete, ascending; the latest ones where there are too many. */
+  #ends({ from, to }: MeasureRequest): number[] {
+    const { gridMs, now } = this.options;
+    const until = Math.min(to, now() - gridMs * SETTLE_SHARE);
+    const ends: number[] = [];
+    for (let end = Math.ceil(from / gridMs) * gridMs + gridMs; end <= until; end += gridMs) ends.push(end);
+    return ends.slice(-MAX_WINDOWS);
+  }
+
+  async #ask(template: Template, request: MeasureRequest, variables: Record<string, string>, side: Side, text: string, start: number, end: number): Promise<Series | { message: string; permanent: boolean }> {
+    const { client, gridMs } = this.options;
+    const asked = questionOf(template, request, 'spec.counts', text, valuesOf(request, variables, side, gridMs));
+    if ('problem' in asked) return { message: asked.problem, permanent: true };
+    const { headers, secretRef, insecureSkipVerify } = template.spec.provider;
+    const server = addressOf(template, request);
+    const result = await client.queryRange({ server, query: asked.done.query, start, end, stepMs: gridMs, headers, credentials: template.credentials, secretName: secretRef?.name, insecureSkipVerify });
+    return oneSeries(result, template.spec.fold);
+  }
+}
+
+const isSeries = (answer: Series | { message: string } | undefined): answer is Series => answer instanceof Map;
+
+function oneSeries(result: RangeResult, fold: Template['spec']['fold']): Series | { message: string; permanent: boolean } {
+  if (result.kind === 'failed') return result;
+  const { series } = result;
+  // Counts add up; no other fold of them is a count.
+  if (series.length > 1 && fold !== 'sum') return { message: `the query gives ${series.length} series; it must give one number: set fold: sum, or wrap the query in sum(…)`, permanent: true };
+  return added(series);
+}
+
+function added(series: RangeSeries[]): Series {
+  const total = new Map<number, number>();
+  for (const { values } of series) for (const [at, value] of values) if (Number.isFinite(value) && value >= 0) total.set(at, (total.get(at) ?? 0) + value);
+  return total;
+}
+
+/** A window in which nothing was counted has zeros, and no more of the requests can be bad than there were. */
+function countsAt(bad: Series, total: Series, at: number): { total: number; bad: number[] } {
+  const all = total.get(at) ?? 0;
+  return { total: all, bad: [Math.min(all, bad.get(at) ?? 0)] };
+}

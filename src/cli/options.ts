@@ -34,6 +34,26 @@ export function parseCount(text: string): number {
   return Number(text);
 }
 
+/** A number above 0, such as requests per second. */
+export function parseRate(text: string): number {
+  const number = /^[0-9]{1,9}(\.[0-9]{1,6})?$/.test(text) ? Number(text) : 0;
+  if (!(number > 0)) throw new InvalidArgumentError('Expected a number above 0, such as 100 or 0.5.');
+  return number;
+}
+
+/** A share from 0 to 1 of a flag such as `0.1%`. */
+export function parsePercent(text: string): number {
+  const number = /^[0-9]{1,3}(\.[0-9]{1,9})?%?$/.test(text) ? Number(text.replace('%', '')) : Number.NaN;
+  if (!(number >= 0 && number <= 100)) throw new InvalidArgumentError('Expected a percentage from 0% to 100%, such as 0.1%.');
+  return number / 100;
+}
+
+/** A whole number of at least 0. */
+export function parseSeed(text: string): number {
+  if (!/^[0-9]{1,9}$/.test(text)) throw new InvalidArgumentError('Expected a whole number of at least 0.');
+  return Number(text);
+}
+
 /** An absolute http or https address. */
 export function parseHttpUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;

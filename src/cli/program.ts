@@ -5,7 +5,9 @@ import { registerController } from './commands/controller.js';
 import { registerCrds } from './commands/crds.js';
 import { registerDemo } from './commands/demo.js';
 import { registerExplain } from './commands/explain.js';
+import { registerLint } from './commands/lint.js';
 import { registerSandbox } from './commands/sandbox.js';
+import { registerSimulate } from './commands/simulate.js';
 import { registerStatus } from './commands/status.js';
 import { registerUninstall } from './commands/uninstall.js';
 import { registerWait } from './commands/wait.js';
@@ -49,6 +51,8 @@ async function createProgram(cli: Cli): Promise<Command> {
   registerController(program, cli);
   registerSandbox(program, cli);
   registerDemo(program, cli);
+  registerLint(program, cli);
+  registerSimulate(program, cli);
   registerCrds(program, cli);
   registerUninstall(program, cli);
   return program;

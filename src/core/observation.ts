@@ -135,7 +135,7 @@ export interface ActionObservation {
 /** Evidence that a decision lacks; the engine gathers it and decides again. */
 export interface Needs {
   /** Judge these metrics over [from, to], unix milliseconds. */
-  metrics: { metric: string; from: number; to: number; /** Who counted: the callers' proxies, unless only the canary's own can. */ reporter?: 'destination' }[];
+  metrics: { metric: string; from: number; to: number; /** Who counted: the callers' proxies, unless only the canary's own can. */ reporter?: 'destination'; /** The stable side is the control arm of the match. */ control?: true }[];
   hooks: WebhookSpec[];
   /** Counts of both versions in each window of [from, to]. */
   windows?: WindowsNeed[];

@@ -151,6 +151,8 @@ const UNREACHED = '. In this step no requests are led to the canary: mirror some
 /** Copies have no caller who counts them, and load tests often run without a proxy: then the canary's own proxy is asked. */
 const reporterOf = (rules: PlanStep): { reporter?: 'destination' } => (rules.mirror !== undefined || unreached(rules) ? { reporter: 'destination' } : {});
 
+const armOf = (rules: PlanStep): { control?: true } => (rules.match?.control ? { control: true } : {});
+
 /** Judge the step once, with all the metrics and rollout webhooks. On the last step even what still warms up has to be seen. */
 function check(draft: Draft, rules: PlanStep, last: boolean): Verdict {
   const { status, observed } = draft;
@@ -161,7 +163,7 @@ function check(draft: Draft, rules: PlanStep, last: boolean): Verdict {
   const unasked = hooks.filter((hook) => observed.hooks?.[hook.name] === undefined);
   const unmeasured = wanted.some((window) => !observed.measurements?.some((item) => item.metric === window.metric));
   if (unmeasured || unasked.length > 0) {
-    if (unmeasured) draft.needs.metrics.push(...wanted.map((window) => ({ ...window, ...reporterOf(rules) })));
+    if (unmeasured) draft.needs.metrics.push(...wanted.map((window) => ({ ...window, ...reporterOf(rules), ...armOf(rules) })));
     draft.needs.hooks.push(...unasked);
     return 'Wait';
   }

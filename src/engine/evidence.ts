@@ -94,7 +94,7 @@ function reporterOf(cache: Cache, { metadata, spec }: Canary, asked: MeasureRequ
   return hasWaypoint(cache.services.get(metadata.namespace, service)) ? { reporter: 'waypoint' } : {};
 }
 
-function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, { from, to, reporter }: Needs['metrics'][number]): MeasureRequest | Measurement {
+function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, { from, to, reporter, control }: Needs['metrics'][number]): MeasureRequest | Measurement {
   const { status, spec, metadata } = canary;
   const names = canaryNames(spec);
   const slot = status?.canary?.slot ?? 'green';
@@ -108,7 +108,7 @@ function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, {
     target: spec.targetRef.name,
     revision: status?.canary?.revision ?? '',
     service: names.slots[slot],
-    stableService: names.slots[otherSlot(slot)],
+    stableService: comparedService(spec, otherSlot(slot), control ? { control } : undefined),
     from,
     to,
     ...reporterOf(options.cache, canary, reporter),
@@ -130,10 +130,9 @@ function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, {
 async function windowsOf(options: EvidenceOptions, canary: Canary, { metric, from, to, reporter, control }: WindowsNeed): Promise<Windows> {
   const spec = canary.spec.analysis.metrics.find((item) => item.name === metric);
   if (!spec) return { kind: 'Error', query: '', message: 'the metric is no longer in the spec', permanent: false };
-  const asked = request(options, canary, spec, { metric, from, to, ...(reporter ? { reporter } : {}) });
+  const asked = request(options, canary, spec, { metric, from, to, ...(reporter ? { reporter } : {}), ...(control ? { control } : {}) });
   if ('kind' in asked) return asked.kind === 'Value' ? { kind: 'NoData', query: asked.query, message: 'nothing was counted' } : asked;
-  const stableSlot = otherSlot(canary.status?.canary?.slot ?? 'green');
-  return await options.metrics.windows({ ...asked, stableService: comparedService(canary.spec, stableSlot, control ? { control } : undefined) });
+  return await options.metrics.windows(asked);
 }
 
 /** Metrics of templates that give counts. */

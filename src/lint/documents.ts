@@ -1,4 +1,5 @@
 import { isMap, isNode, isScalar, isSeq, LineCounter, parseAllDocuments, type Document, type ParsedNode } from 'yaml';
+import { GROUP } from '../api/common.js';
 import { duplicateKey, excess } from '../git/slow-yaml.js';
 import type { KubeObject } from '../kube/types.js';
 import { likeKubectl } from '../kube/yaml.js';
@@ -28,8 +29,11 @@ export const fieldOf = (path: FieldPath): string => path.map((part, index) => (t
 /** The other way round, as the API server writes it: a key of a map in brackets is one part. */
 export const pathOf = (field: string): FieldPath => [...field.matchAll(/\[(\d+)\]|\[([^\]]+)\]|([^.[\]]+)/g)].map(([, index, key, name]) => (index === undefined ? (key ?? name ?? '') : Number(index)));
 
-/** Reads YAML or JSON with any number of objects. What cannot be read becomes a finding; the rest is read. */
-export function readObjects(file: string, text: string): { objects: Written[]; findings: Finding[] } {
+/**
+ * Reads YAML or JSON with any number of objects. What cannot be read becomes a finding; the rest is read.
+ * @param strict false: what is no object of ours need not be an object at all, as the values of a chart are not
+ */
+export function readObjects(file: string, text: string, strict = true): { objects: Written[]; findings: Finding[] } {
   const findings: Finding[] = [];
   const objects: Written[] = [];
   const fail = (line: number, message: string): void => void findings.push({ severity: 'error', rule: 'yaml', file, line, message });
@@ -45,13 +49,17 @@ export function readObjects(file: string, text: string): { objects: Written[]; f
     const twice = problem ? undefined : duplicateKey(document);
     if (problem) fail(lines.linePos(problem.pos[0]).line, `this is not YAML: ${problem.message}`);
     else if (twice) fail(lineAt(twice.node, lines) ?? 1, `the key ${JSON.stringify(twice.key.slice(0, 100))} comes twice in one mapping; keep one of them`);
-    else for (const found of objectsIn(file, document, lines)) if ('manifest' in found) objects.push(found);
-    else findings.push(found);
+    else
+      for (const found of objectsIn({ file, document, lines, strict })) {
+        if ('manifest' in found) objects.push(found);
+        else findings.push(found);
+      }
   }
   return { objects, findings };
 }
 
-function objectsIn(file: string, document: Document.Parsed, lines: LineCounter): (Written | Finding)[] {
+function objectsIn(source: Source): (Written | Finding)[] {
+  const { file, document, lines } = source;
   const { contents } = document;
   if (contents === null || (isScalar(contents) && contents.value === null)) return [];
   let value: unknown;
@@ -60,21 +68,23 @@ function objectsIn(file: string, document: Document.Parsed, lines: LineCounter):
   } catch (error) {
     return [{ severity: 'error', rule: 'yaml', file, line: lineAt(contents, lines) ?? 1, message: `this cannot be read: ${error instanceof Error ? error.message : String(error)}` }];
   }
-  return collect(value, [], { file, document, lines });
+  return collect(value, [], source);
 }
 
 interface Source {
   file: string;
   document: Document.Parsed;
   lines: LineCounter;
+  strict: boolean;
 }
 
 function collect(value: unknown, at: FieldPath, source: Source): (Written | Finding)[] {
-  const { file, document, lines } = source;
+  const { file, document, lines, strict } = source;
   const lineOf = (path: FieldPath): number => lineOfPath(document, lines, [...at, ...path]);
   const items = listItems(value);
   if (items) return items.flatMap((item, index) => collect(item, [...at, 'items', index], source));
   if (isManifest(value)) return [{ file, manifest: value, lineOf }];
+  if (!strict && !String((value as { apiVersion?: unknown } | null)?.apiVersion).startsWith(`${GROUP}/`)) return [];
   return [{ severity: 'error', rule: 'yaml', file, line: lineOf([]), message: 'this is not a Kubernetes object; every object needs apiVersion, kind and metadata.name' }];
 }
 

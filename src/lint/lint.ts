@@ -12,6 +12,14 @@ import { isOurs, schemaFindings } from './schema.js';
 /** Every rule about one Canary; a new one is a line here. */
 const RULES: readonly CanaryRule[] = [ranges, absence, judging, scrapes, lengths, samples, comparable, unreached, shares, twice, sources];
 
+/** A file of manifests. */
+export interface TextFile {
+  file: string;
+  text: string;
+  /** Somebody named it; else it was found in a folder, and may hold something else altogether. */
+  named: boolean;
+}
+
 export interface Linted {
   /** By file and line. */
   findings: Finding[];
@@ -25,8 +33,8 @@ export interface Options extends Surroundings {
 }
 
 /** Looks at manifests as a person with much time would. Pure: asks no cluster and no metrics server. */
-export function lint(files: readonly { file: string; text: string }[], options: Options): Linted {
-  const read = files.map(({ file, text }) => readObjects(file, text));
+export function lint(files: readonly TextFile[], options: Options): Linted {
+  const read = files.map(({ file, text, named }) => readObjects(file, text, named));
   const objects = read.flatMap((one) => one.objects).filter(({ manifest }) => isOurs(manifest));
   const findings = [...read.flatMap((one) => one.findings), ...objects.flatMap(schemaFindings), ...againFindings(objects, options.namespace)];
   const templates = templatesOf(objects, options.namespace);

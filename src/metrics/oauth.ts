@@ -13,7 +13,7 @@ const tokenError = z.object({ error: z.string(), error_description: z.string().o
 export async function accessToken(
   api: JsonApi,
   now: () => number,
-  request: Pick<ApiRequest<unknown>, 'url' | 'own' | 'secretName' | 'secrets' | 'ca'>,
+  request: Pick<ApiRequest<unknown>, 'url' | 'own' | 'secretName' | 'secrets'>,
   form?: Record<string, string>,
 ): Promise<Lent<string>> {
   const { access_token: value, expires_in: seconds } = await api.exchange({

@@ -10,7 +10,7 @@ export function settingsOf<T>(schema: z.ZodType<T>, query: ProviderQuery): T {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const field = [`spec.provider.${type}`, ...(issue?.path ?? [])].join('.');
-  throw new Failure(`MetricTemplate "${query.template}": ${field}: ${issue?.message ?? 'is not as it should be'}`, true);
+  throw new Failure(`${field}: ${issue?.message ?? 'is not as it should be'}`, true);
 }
 
 /**
@@ -19,7 +19,7 @@ export function settingsOf<T>(schema: z.ZodType<T>, query: ProviderQuery): T {
  */
 export function endpoint(query: ProviderQuery, standard: string, path: string): URL {
   const text = query.address || standard;
-  const field = `MetricTemplate "${query.template}": spec.provider.address`;
+  const field = 'spec.provider.address';
   const base = URL.canParse(text) ? new URL(text) : undefined;
   if (!base || (base.protocol !== 'https:' && base.protocol !== 'http:')) {
     throw new Failure(`${field} is not an http:// or https:// address`, true);
@@ -41,13 +41,27 @@ export function credential(query: ProviderQuery, ...keys: [string, ...string[]])
   const wanted = keys.map((key) => `"${key}"`).join(' or ');
   const secret = query.provider.secretRef?.name;
   if (secret === undefined) {
-    throw new Failure(`MetricTemplate "${query.template}": spec.provider.secretRef is needed: a Secret with ${wanted}`, true);
+    throw new Failure(`spec.provider.secretRef is needed: a Secret with ${wanted}`, true);
   }
   // The Secret may be mended while the check waits.
-  throw new Failure(`the Secret "${secret}" has no ${wanted}; MetricTemplate "${query.template}" needs it`, false);
+  throw new Failure(`the Secret "${secret}" has no ${wanted}`, false);
 }
 
 export const secretName = (query: ProviderQuery): string | undefined => query.provider.secretRef?.name;
+
+/**
+ * The identity that a cloud gives the controller is shown to that cloud and nobody else: whoever may write a MetricTemplate must not
+ * get it sent to a place of his own.
+ * @param own whether the address is the cloud's
+ * @throws Failure
+ */
+export function keepIdentity(query: ProviderQuery, own: boolean, cloud: string, instead: string): void {
+  const { insecureSkipVerify, headers = {} } = query.provider;
+  // A front end that many services are behind goes by the header.
+  const astray = Object.keys(headers).some((name) => name.toLowerCase() === 'host');
+  if (own && !insecureSkipVerify && !astray && query.credentials?.['ca.crt'] === undefined) return;
+  throw new Failure(`the identity of the controller is shown to ${cloud} only; ${instead}, or leave address, insecureSkipVerify, ca.crt and the header Host out`, true);
+}
 
 /** What every request takes over from the template. `secrets`: all that it holds, and what was exchanged for it. */
 export function fromTemplate(query: ProviderQuery, exchanged: string[] = []): Pick<ApiRequest<unknown>, 'headers' | 'insecureSkipVerify' | 'ca' | 'secretName' | 'secrets'> {

@@ -49,6 +49,8 @@ export interface Agents {
   httpAgent: http.Agent;
   httpsAgent: https.Agent;
   close(): void;
+  /** Lets what is under way go on. */
+  closeIdle(): void;
 }
 
 /** Keep-alive agents that judge every address at the moment of connecting, so that no later DNS answer gets around the policy. */
@@ -62,6 +64,9 @@ export function guardedAgents(policy: EgressPolicy, tls: { rejectUnauthorized?: 
     close() {
       httpAgent.destroy();
       httpsAgent.destroy();
+    },
+    closeIdle() {
+      for (const agent of [httpAgent, httpsAgent]) for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
     },
   };
 }

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import axios, { isAxiosError, type AxiosInstance } from 'axios';
 import { checkHost, EgressDenied, guardedAgents, type Agents, type EgressPolicy } from './egress.js';
@@ -55,13 +56,12 @@ export function createHttp(policy: EgressPolicy = {}, instance: AxiosInstance = 
   const lax = guardedAgents(policy, { rejectUnauthorized: false });
   const own = new Map<string, Agents>();
   function trusting(ca: string): Agents {
-    const agents = own.get(ca) ?? guardedAgents(policy, { ca });
+    const agents = own.get(ca) ?? guardedAgents(policy, { ca: readable(ca) });
     own.delete(ca);
     own.set(ca, agents);
     const [oldest] = own.keys();
     if (own.size > KEPT_AUTHORITIES && oldest !== undefined) {
-      // What is under way goes on; only connections that nobody uses are closed.
-      own.get(oldest)?.close();
+      own.get(oldest)?.closeIdle();
       own.delete(oldest);
     }
     return agents;
@@ -74,6 +74,17 @@ export function createHttp(policy: EgressPolicy = {}, instance: AxiosInstance = 
     },
   };
 }
+
+/** TLS would pass over what it cannot read, and then trust nobody. @throws NotACertificate */
+function readable(ca: string): string {
+  try {
+    new X509Certificate(ca);
+    return ca;
+  } catch {
+    throw new NotACertificate();
+  }
+}
+class NotACertificate extends Error {}
 
 async function exchange(
   instance: AxiosInstance,
@@ -163,6 +174,7 @@ function explain(error: unknown, request: HttpRequest, deadline: AbortSignal): T
   const denied = deniedBy(error);
   if (denied) return new TransportError(denied.message, 'denied');
   if (error instanceof TransportError && error.message !== '') return error;
+  if (error instanceof NotACertificate) return new TransportError(`${place(request)} was not asked: ca.crt in the Secret holds no certificate in PEM`, 'invalid');
   if (deadline.aborted)
     return new TransportError(`${place(request)} did not answer within ${seconds(request.timeoutMs)}`, 'timeout');
   const code = errorCode(error);

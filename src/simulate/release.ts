@@ -3,7 +3,7 @@ import { decide } from '../core/decide.js';
 import type { HookAnswer, Measurement, RouteExtras } from '../core/evidence.js';
 import type { Decision, Effect, Needs, Observation, SlotObservation } from '../core/observation.js';
 import { hasControl } from '../core/names.js';
-import { iso, ms } from '../core/time.js';
+import { iso } from '../core/time.js';
 
 /** What is asked of whoever plays the traffic. */
 export interface Question {
@@ -122,6 +122,15 @@ export class PlayedRelease {
     return decision?.wakeAt;
   }
 
+  /** Whatever was decided of the step in force, this one comes now. */
+  enterStep(index: number, weight: number): void {
+    const { status } = this;
+    if (!status.step || status.run?.ending) return;
+    status.step = { index, of: status.step.of, weight };
+    delete status.nextStepTime;
+    delete status.iterations;
+  }
+
   *#decide(now: number): Generator<Question, Decision, Answer> {
     delete this.observed.measurements;
     delete this.observed.windows;
@@ -200,10 +209,5 @@ export class PlayedRelease {
 
   #withControl(slot: SlotObservation): SlotObservation {
     return hasControl(this.spec) ? { ...slot, control: { endpoints: slot.endpoints } } : slot;
-  }
-
-  /** When the first request may have reached the canary; undefined before. */
-  get firstWeightAt(): number | undefined {
-    return ms(this.status.run?.firstWeightAt);
   }
 }

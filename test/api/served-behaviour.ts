@@ -93,6 +93,40 @@ export function itServesTheKinds(served: () => Served): void {
     await expect(create(canary('refused', spec))).rejects.toThrow(message);
   });
 
+  const template = (spec: Record<string, unknown>): KubeObject => ({
+    apiVersion: 'sluice.dev/v1beta1',
+    kind: 'MetricTemplate',
+    metadata: { name: `t-${Math.abs(hashOf(JSON.stringify(spec)))}`, namespace: 'default' },
+    spec,
+  });
+  const createTemplate = (spec: Record<string, unknown>) => served().client.create(SluiceResources.MetricTemplate as never, template(spec) as never, { fieldValidation: 'Strict' }) as Promise<KubeObject>;
+
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    ['no question', { provider: {} }, /exactly one of query and counts/],
+    ['two questions', { provider: {}, query: 'x', counts: { bad: 'x', total: 'y' } }, /exactly one of query and counts/],
+    ['settings of another type', { provider: { type: 'prometheus', web: { path: '/x' } }, query: 'x' }, /web goes with type: web only/],
+    ['a type that needs an address', { provider: { type: 'graphite' }, query: 'x' }, /this type needs address/],
+    ['a job without a spec', { provider: { type: 'job' } }, /type job needs job\.spec/],
+    ['a job with a query', { provider: { type: 'job', job: { spec: {} } }, query: 'x' }, /a job has no query/],
+    ['a comparison of nothing', { provider: {}, query: 'x', compareAs: 'ratio' }, /compareAs goes with compare only/],
+    ['a variable that is required and has a default', { provider: {}, query: 'x', variables: [{ name: 'a', default: 'b', required: true }] }, /needs no default/],
+    ['a variable twice', { provider: {}, query: 'x', variables: [{ name: 'a' }, { name: 'a' }] }, /spec\.variables/],
+    ['two languages of InfluxDB', { provider: { type: 'influxdb', address: 'http://x', influxdb: { database: 'a', org: 'b' } }, query: 'x' }, /exclude each other/],
+    ['a body without POST', { provider: { type: 'web', address: 'http://x', web: { body: '{}' } }, query: '$' }, /body goes with method: POST only/],
+    ['a type that nobody knows', { provider: { type: 'abacus' }, query: 'x' }, /spec\.provider\.type/],
+  ])('refuses a MetricTemplate with %s', async (_name, spec, message) => {
+    await expect(createTemplate(spec)).rejects.toThrow(message);
+  });
+
+  it.each<[string, Record<string, unknown>, Record<string, unknown>]>([
+    ['a query', { provider: {}, query: 'up' }, { provider: { type: 'prometheus' }, query: 'up' }],
+    ['counts', { provider: {}, counts: { bad: 'x', total: 'y' }, compare: 'stable', compareAs: 'difference', dryRun: true, count: 3, initialDelay: '1m' }, { compareAs: 'difference' }],
+    ['a Job with fields of its own', { provider: { type: 'job', job: { spec: { template: { spec: { containers: [{ name: 'a', image: 'b' }] } } } } } }, { provider: { job: { spec: { template: { spec: { containers: [{ name: 'a' }] } } } } } }],
+    ['settings', { provider: { type: 'stackdriver', stackdriver: { project: 'shop-1' } }, query: 'up' }, { provider: { stackdriver: { project: 'shop-1' } } }],
+  ])('takes a MetricTemplate with %s', async (_name, spec, kept) => {
+    expect((await createTemplate(spec)).spec).toMatchObject(kept);
+  });
+
   it.each<[string, Record<string, unknown>]>([
     ['an A/B test', { iterations: 3, match: JASON }],
     ['weights for a segment', { stepWeights: [10, 50], match: JASON }],
@@ -151,3 +185,6 @@ export function itServesTheKinds(served: () => Served): void {
     expect((await client.get(SluiceResources.Canary, 'default', 'scaled')).spec.replicas).toBe(5);
   });
 }
+
+/** Tells names apart; nothing depends on which number it is. */
+const hashOf = (text: string): number => [...text].reduce((hash, char) => (hash * 31 + (char.codePointAt(0) ?? 0)) | 0, 7);

@@ -85,6 +85,13 @@ describe('a step with a control arm', () => {
     expect(written(situation)).toEqual(arm);
   });
 
+  it('is judged beside the arm, and steps without one are not', () => {
+    const situation = obeyed(releasing(5, { steps: [{ weight: 0, match: jason }, { weight: 20 }], control: true }));
+    const arms = (): unknown[] => obeyed(situation.later(10).decide()).asked.metrics.map((need) => 'control' in need);
+    expect(arms()).toEqual([true]);
+    expect(arms()).toEqual([false]);
+  });
+
   it('waits while nobody answers there', () => {
     const situation = releasing(60).blue(withArm('a1', 0)).decide();
     expect(situation.effects('setWeights')).toEqual([]);

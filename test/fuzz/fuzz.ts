@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { TARGETS, type Target } from './targets.js';
+import type { Target } from './target.js';
+import { TARGETS } from './targets.js';
 
 /** More of the processor than any input may take, in milliseconds: nothing that is meant here takes only a little too long. */
 const SLOW_MS = 5_000;

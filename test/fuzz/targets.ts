@@ -28,38 +28,13 @@ import { KubeError, Resources, type KubeObject } from '../../src/kube/index.js';
 import { openWatch } from '../../src/kube/watch.js';
 import { createIstioRouter } from '../../src/mesh/istio/index.js';
 import { PrometheusClient } from '../../src/metrics/prometheus/client.js';
-import type { Http } from '../../src/net/http.js';
 import { retryAfterSeconds } from '../../src/net/retry-after.js';
 import { junk, spoilt, spoiltText, text } from './inputs.js';
-
-/** One parser of what others write. */
-export interface Target {
-  name: string;
-  input: fc.Arbitrary<unknown>;
-  /** Rejects when the parser breaks one of its promises. */
-  run: (input: never) => Promise<void> | void;
-}
-const target = <T>(name: string, input: fc.Arbitrary<T>, run: (input: T) => Promise<void> | void): Target => ({ name, input, run });
-
-/** Characters that may be said of one bad input: it is shown to people, and stored. */
-const MAX_WORDS = 8_192;
-
-function short(words: string, what: string): void {
-  if (words.length > MAX_WORDS) throw new Error(`${what} has ${words.length} characters: ${words.slice(0, 100)}…`);
-}
+import { METRIC_TARGETS } from './metrics.js';
+import { answering, refusing, short, target, type Target } from './target.js';
 
 /** The API server admits no longer ones. */
 const MAX_FIELD = 255;
-
-/** Runs what may refuse its input, but with this error only. */
-function refusing(refusal: new (...args: never[]) => Error, work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    if (!(error instanceof refusal)) throw error;
-    short(error.message, 'the refusal');
-  }
-}
 
 const CANARY = {
   targetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'reviews' },
@@ -141,7 +116,6 @@ const OBJECTS = new Map<string, unknown>([
   ['ScaledObject', { spec: { scaleTargetRef: { kind: 'Canary', name: 'reviews' }, triggers: [{ type: 'kafka', metadata: { hostFromEnv: 'A' } }] } }],
 ]);
 
-const answering = (answer: { status: number; body: string; headers?: Record<string, string> }): Http => ({ send: () => Promise.resolve({ headers: {}, ...answer }), close: () => {} });
 const ANSWERS = [
   { status: 'success', data: { resultType: 'vector', result: [{ metric: { a: 'b' }, value: [1_700_000_000.1, '1.5'] }] } },
   { status: 'success', data: { resultType: 'scalar', result: [1, 'NaN'] } },
@@ -304,4 +278,5 @@ export const TARGETS: Target[] = [
     fc.tuple(fc.array(fc.oneof(spoilt<unknown>(...FRAMES).map((value) => JSON.stringify(value)), junk().map((value) => JSON.stringify(value)), text()), { maxLength: 6 }), fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 8 })),
     ([lines, cuts]) => watch(lines, cuts),
   ),
+  ...METRIC_TARGETS,
 ];

@@ -176,6 +176,7 @@ describe('the identity that CloudWatch is asked with', () => {
     ['another service of AWS', { address: 'https://abc.execute-api.eu-central-1.amazonaws.com' }],
     ['no TLS', { address: 'http://monitoring.eu-central-1.amazonaws.com' }],
     ['a certificate that nobody checks', { insecureSkipVerify: true }],
+    ['another service behind the same front end', { headers: { Host: 'metrics.example.com' } }],
   ])('is never shown to %s', async (_name, more) => {
     const { ask: send, asked } = irsa();
     expect(failure(await send(ambient(more)))).toMatchObject({ permanent: true, message: expect.stringContaining('shown to CloudWatch only') as string });

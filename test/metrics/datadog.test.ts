@@ -92,7 +92,7 @@ describe('Datadog', () => {
 
   it('a Secret without a key is named, and may be mended', async () => {
     const query = { ...ask(), credentials: { datadog_api_key: 'x' } };
-    expect(failure((await answers({ json: ok() }, query)).answer)).toMatchObject({ permanent: false, message: 'the Secret "keys" has no "datadog_application_key"; MetricTemplate "mine" needs it' });
+    expect(failure((await answers({ json: ok() }, query)).answer)).toMatchObject({ permanent: false, message: 'the Secret "keys" has no "datadog_application_key"' });
   });
 
   it('no Secret is a mistake in the template', async () => {

@@ -21,12 +21,12 @@ export interface Subject {
 const TIMEOUT_MS = 400;
 
 /** One question to a server that answers so. */
-export async function askOnce(subject: Subject, answer: Answer | ((asked: Asked) => Answer), over: Partial<ProviderQuery> = {}) {
+export async function askOnce(subject: Subject, answer: Answer | ((asked: Asked) => Answer), over: Partial<ProviderQuery> = {}, timeoutMs = TIMEOUT_MS) {
   const server = await scriptedServer((asked) => subject.before?.(asked) ?? (typeof answer === 'function' ? answer(asked) : answer));
   const http = createHttp();
   const told: { server: string; ok: boolean }[] = [];
   try {
-    const provider = subject.create({ http, timeoutMs: TIMEOUT_MS, now: () => 1_700_000_060_000, onQuery: (query) => told.push(query) });
+    const provider = subject.create({ http, timeoutMs, now: () => 1_700_000_060_000, onQuery: (query) => told.push(query) });
     const asked = subject.question(server.url);
     const { address = asked.address } = over;
     const question = { ...asked, ...over, address, provider: { ...asked.provider, ...(asked.provider.address === undefined ? {} : { address }), ...over.provider } };
@@ -48,6 +48,7 @@ interface Case {
   /** What the message must say. */
   says: RegExp;
   permanent?: boolean;
+  timeoutMs?: number;
 }
 
 const HTML = '<!doctype html><html><body>Sign in to continue</body></html>';
@@ -67,14 +68,14 @@ const CASES: Record<string, Case> = {
   'a redirect': { answer: { status: 302, body: '', headers: { location: 'http://127.0.0.1:1/secret-place' } }, says: /302.*redirect/s },
   silence: { answer: 'hang', says: /did not answer within 0\.4 s/ },
   'a broken connection': { answer: 'reset', says: /closed the connection/ },
-  'more than anybody wants to read': { answer: { body: `[${' '.repeat(17 * 1024 * 1024)}]` }, says: /more than \d+ bytes/ },
+  'more than anybody wants to read': { answer: { body: `[${' '.repeat(17 * 1024 * 1024)}]` }, says: /more than \d+ bytes/, timeoutMs: 10_000 },
 };
 
 /** What must hold for every provider, however its server behaves. */
 export function behavesWhenServerDoesNot(subject: Subject): void {
   describe('a server that misbehaves', () => {
-    it.each(Object.entries(CASES))('%s is a failure in words', async (_name, { answer, says, permanent = false }) => {
-      const { result, told, question } = await askOnce(subject, answer);
+    it.each(Object.entries(CASES))('%s is a failure in words', async (_name, { answer, says, permanent = false, timeoutMs }) => {
+      const { result, told, question } = await askOnce(subject, answer, {}, timeoutMs);
       const { message, permanent: forGood } = failure(result);
       expect(message).toMatch(says);
       expect({ message, permanent: forGood }).toEqual({ message, permanent });

@@ -87,14 +87,17 @@ describe('the counts of both slots', () => {
     expect(answer.kind === 'Windows' && answer.windows.every(({ to }, index, all) => index === 0 || to - (all[index - 1]?.to ?? 0) === GRID_MS)).toBe(true);
     expect(world.asked).toMatchObject([{ windows: 119 }]);
     const other = world.builtin.windows('request-success-rate', world.request('other', 'default'));
-    await world.clock.pass(9_000);
+    await world.clock.pass(1_000);
     await other;
+    await world.clock.pass(8_000);
     const both = world.builtin.windows('request-success-rate', world.request('app', 'default', 10 * MINUTE));
     await world.clock.pass(1_000);
     await both;
     expect(world.asked.map(({ names, windows }) => [names.length, windows])).toEqual([
       [2, 119],
-      [2, 12],
+      // What the newcomer lacks, and the newest window for the other one, which will want it.
+      [2, 11],
+      [2, 1],
       [4, 1],
     ]);
   });
@@ -108,7 +111,7 @@ describe('the counts of both slots', () => {
       ],
     }));
     const counted = async (reporter: 'workload' | 'waypoint' | 'destination') => {
-      const answer = world.builtin.windows('request-success-rate', { ...world.request('app', 'default', 10_000), reporter });
+      const answer = world.builtin.windows('request-success-rate', { ...world.request('app', 'default', 15_000), reporter });
       await world.clock.pass(100);
       const found = await answer;
       return found.kind === 'Windows' ? found.windows[0]?.canary : found;

@@ -134,7 +134,7 @@ describe('the identity that Google is asked with', () => {
 
   it('of the pod is never shown to another address', async () => {
     const { ask: send, asked } = google({ json: vector() });
-    for (const more of [{ address: 'https://metrics.example.com' }, { insecureSkipVerify: true }]) {
+    for (const more of [{ address: 'https://metrics.example.com' }, { insecureSkipVerify: true }, { headers: { host: 'metrics.example.com' } }]) {
       const query = question({ type: 'stackdriver', stackdriver: { project: 'shop-1', language: 'promql', location: 'global' }, ...more });
       expect(failure(await send(query))).toMatchObject({ permanent: true, message: expect.stringContaining('shown to Google only') as string });
     }
@@ -146,7 +146,7 @@ describe('the identity that Google is asked with', () => {
     const provider = createStackdriverProvider({ http, timeoutMs: 1_000, now: () => TO });
     const answer = await provider.ask(question({ type: 'stackdriver', stackdriver: { project: 'shop-1', language: 'promql', location: 'global' } }));
     http.close();
-    expect(failure(answer)).toMatchObject({ permanent: true, message: expect.stringMatching(/metadata server.*--allow-link-local.*MetricTemplate "mine" names no Secret.*serviceAccountKey/s) as string });
+    expect(failure(answer)).toMatchObject({ permanent: true, message: expect.stringMatching(/metadata server.*--allow-link-local.*the template names no Secret.*serviceAccountKey/s) as string });
   });
 
   it('needs a project', async () => {

@@ -130,6 +130,53 @@ describe('the counters behind the built-in metrics', () => {
     expect(await measure(0, 5, 'request-duration')).toMatchObject({ kind: 'Value', value: 49.75, samples: 100 });
   });
 
+  it('give both slots window by window, through births and resets, as the sum over all windows does', async () => {
+    const stable = labels.replace('green', 'blue');
+    const seen = (second: number, series: string, value: number) => prometheus.ingest(`istio_requests_total{${series}} ${value}\n`, {}, T0 + second * 1000);
+    for (const [second, total, failed] of [
+      [0, 1_000, 3],
+      [5, 1_090, 3],
+      [10, 1_180, 7],
+      [15, 20, 7],
+      [20, 20, 7],
+    ] as const) {
+      seen(second, `${stable},response_code="200"`, total);
+      seen(second, `${stable},response_code="503"`, failed);
+      if (second >= 10) seen(second, `${labels},response_code="0"`, second / 5);
+    }
+    const answer = await source.windows({ ...QUESTION, server: prometheus.url, from: T0, to: T0 + 20_000 });
+    expect(answer).toMatchObject({
+      kind: 'Windows',
+      gridMs: 5_000,
+      bounds: [0],
+      windows: [
+        { to: T0 + 5_000, stable: { total: 90, bad: [0] }, canary: { total: 0, bad: [0] } },
+        { to: T0 + 10_000, stable: { total: 94, bad: [4] }, canary: { total: 2, bad: [2] } },
+        { to: T0 + 15_000, stable: { total: 20, bad: [0] }, canary: { total: 1, bad: [1] } },
+        { to: T0 + 20_000, stable: { total: 0, bad: [0] }, canary: { total: 1, bad: [1] } },
+      ],
+    });
+    expect(await source.measure({ ...QUESTION, service: 'reviews-blue', server: prometheus.url, from: T0, to: T0 + 20_000 })).toMatchObject({ samples: 204, value: (100 * 200) / 204 });
+  });
+
+  it('give the requests that were slower than each bound, of both slots', async () => {
+    const histogram = (second: number, slot: string, counts: Record<string, number>) => {
+      const rows = Object.entries(counts).map(([le, value]) => `istio_request_duration_milliseconds_bucket{${labels.replace('green', slot)},le="${le}"} ${value}`);
+      prometheus.ingest(`# TYPE istio_request_duration_milliseconds histogram\n${rows.join('\n')}\n`, {}, T0 + second * 1000);
+    };
+    for (const [second, factor] of [[0, 0], [5, 1], [10, 3]] as const) {
+      histogram(second, 'green', { '25': 5 * factor, '500': 20 * factor, '+Inf': 22 * factor });
+      histogram(second, 'blue', { '25': 100 * factor, '500': 100 * factor, '+Inf': 100 * factor });
+    }
+    expect(await source.windows({ ...QUESTION, metric: 'request-duration', server: prometheus.url, from: T0, to: T0 + 10_000 })).toMatchObject({
+      bounds: [25, 500],
+      windows: [
+        { canary: { total: 22, bad: [17, 2] }, stable: { total: 100, bad: [0, 0] } },
+        { canary: { total: 44, bad: [34, 4] }, stable: { total: 200, bad: [0, 0] } },
+      ],
+    });
+  });
+
   it('come with a query that this server understands and answers alike', async () => {
     for (let second = 0; second <= 60; second += 5) {
       count(second, second * 9);

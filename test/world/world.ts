@@ -160,6 +160,7 @@ export class World {
         warmup: '5s',
         // Drawn from the seed, as the subsets are.
         ...(this.setting.seed % 5 === 0 ? { canaryReplicas: 'proportional' } : {}),
+        ...(this.#compared ? { evaluate: '5s', verdict: { minSamples: 20, fast: this.setting.seed % 8 === 3 } } : {}),
         metrics: [
           { name: 'request-success-rate', thresholdRange: { min: 99 } },
           { name: 'request-duration', thresholdRange: { max: 500 } },
@@ -311,11 +312,16 @@ export class World {
     this.auditor.replanned();
     this.edit({ analysis: this.#planned() });
   }
-  /** A plan of one weight wants no control arm any more. */
+  /** Canary and stable are compared as well. */
+  get #compared(): boolean {
+    return this.setting.seed % 4 === 3 || (this.setting.control === true && this.setting.seed % 5 < 2);
+  }
+  /** A plan of one weight wants no control arm any more; without one, what matches cannot be compared. */
   #planned(): Record<string, unknown> {
     if (!this.setting.control) return { stepWeights: this.plan };
     const match = [{ headers: { 'end-user': { exact: 'jason' } } }];
-    return { steps: [{ weight: 0, match }, ...this.plan.map((weight) => ({ weight }))], control: this.plan.length > 1 };
+    const control = this.plan.length > 1;
+    return { steps: [...(control || !this.#compared ? [{ weight: 0, match }] : []), ...this.plan.map((weight) => ({ weight }))], control };
   }
   /** Somebody deletes a Service of Sluice's that nobody may miss. */
   removeControl(slot: SlotName): void {

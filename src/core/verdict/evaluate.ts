@@ -8,7 +8,7 @@ import { stepName, type PlanStep } from '../plan.js';
 import { clip } from '../text.js';
 import { iso, ms } from '../time.js';
 import { differenceInterval } from './interval.js';
-import { odds, optionsOf, outcomeOf, shareOf, streamWords, WRITE_BACK_ALPHA, type Outcome } from './outcome.js';
+import { odds, optionsOf, outcomeOf, streamWords, WRITE_BACK_ALPHA, type Outcome } from './outcome.js';
 import { comparedBy, incomparable } from './refusal.js';
 import { bandsOf, bucketFor, foldBaseline, foldRun, newStream, shorten, type Counted } from './streams.js';
 
@@ -57,7 +57,7 @@ function look(draft: Draft, verdict: VerdictStatus, rules: PlanStep, startedAt: 
   }
   delete verdict.error;
   const gridMs = Math.max(0, ...needs.map((need) => learn(draft, verdict, need, startedAt, spec)));
-  verdict.streams = verdict.streams.filter(({ metric }) => metrics.includes(metric)).map((stream) => withInterval(shorten(stream), spec));
+  verdict.streams = verdict.streams.filter(({ metric }) => metrics.includes(metric)).map((stream) => withInterval(shorten(stream)));
   verdict.next = nextOf(draft, verdict, gridMs);
   draft.wakeAt(ms(verdict.next));
   return outcomeOf(verdict.streams, metrics.length, optionsOf(spec));
@@ -151,8 +151,8 @@ function boundsOf(draft: Draft, metric: string, answer: Counted): (number | unde
   return bucket === undefined ? undefined : [bucket];
 }
 
-function withInterval(stream: VerdictStream, { alpha }: VerdictSpec): VerdictStream {
-  const interval = differenceInterval(stream, alpha);
+function withInterval(stream: VerdictStream): VerdictStream {
+  const interval = differenceInterval(stream);
   const points = (value: number): number => Math.round(value * 1000) / 1000;
   return interval ? { ...stream, low: points(interval.low), high: points(interval.high) } : stream;
 }
@@ -172,8 +172,7 @@ function conclusion(draft: Draft, verdict: VerdictStatus, { worse, strength }: O
   if (missing > 0) verdict.missing = missing;
   else delete verdict.missing;
   if (!worse || !draft.status.run) return;
-  const part = spec.alpha * shareOf(worse, verdict.streams, comparedMetrics(draft).length);
-  conclude(draft, 'Failed', 'Regression', `${streamWords(worse, part)}; chance would show this of a version that is not worse in ${odds(strength)} runs`);
+  conclude(draft, 'Failed', 'Regression', `${streamWords(worse)}; chance would show this of a version that is not worse in ${odds(strength)} runs`);
   draft.status.run.evidence = rounded(strength);
 }
 

@@ -6,17 +6,19 @@ export interface Interval {
   high: number;
 }
 
-/** Of the gamma distribution that mixes the rates: half a bad request seen in as many requests as a rate of 1 % needs for it. */
-const PRIOR = { shape: 0.5, requests: 50 };
+/** Of the beta distribution that mixes the rates: a rate of 1 or 2 %, known as well as from 20 requests. */
+const PRIOR = { bad: 0.5, good: 20 };
 /** Halvings of a bound: finer than any digit that is shown. */
 const HALVINGS = 60;
+/** Probability with which the true difference is ever outside of the interval that people see. */
+export const SHOWN_ALPHA = 0.05;
 
 /**
  * Canary minus stable, in percentage points: an interval that holds the true difference at all times at once with probability
- * 1 − alpha. Each side's rate has a confidence sequence (Poisson counts, mixed over a gamma distribution: Howard, Ramdas, McAuliffe,
+ * 1 − alpha. Each side's rate has a confidence sequence (binomial counts, mixed over a beta distribution: Howard, Ramdas, McAuliffe,
  * Sekhon, Annals of Statistics 2021, section 3); counts are divided by the dispersion first. Undefined while one side was asked nothing.
  */
-export function differenceInterval(evidence: Evidence, alpha: number): Interval | undefined {
+export function differenceInterval(evidence: Evidence, alpha = SHOWN_ALPHA): Interval | undefined {
   const { canary, stable } = evidence;
   if (canary.total <= 0 || stable.total <= 0) return undefined;
   const phi = dispersion(evidence.dispersion);
@@ -25,15 +27,17 @@ export function differenceInterval(evidence: Evidence, alpha: number): Interval 
 }
 
 /** Rates that so many bad requests do not refute. */
-function rateInterval({ bad, total }: Side, phi: number, alpha: number): Interval {
-  const [count, requests] = [bad / phi, total / phi];
-  const { shape, requests: prior } = PRIOR;
+function rateInterval(side: Side, phi: number, alpha: number): Interval {
+  const [bad, good] = [side.bad / phi, (side.total - side.bad) / phi];
   // The log of the mixture's likelihood of these counts; a rate is refuted when its own is less than alpha times that.
-  const mixed = logGamma(shape + count) - logGamma(shape) + shape * Math.log(prior) - (shape + count) * Math.log(prior + requests);
-  const held = (rate: number): boolean => mixed - (count > 0 ? count * Math.log(rate) : 0) + rate * requests < Math.log(1 / alpha);
-  const middle = Math.max(count / requests, Number.MIN_VALUE);
-  return { low: count > 0 ? edge(held, middle, 0) : 0, high: Math.min(1, edge(held, middle, 2)) };
+  const mixed = logBeta(PRIOR.bad + bad, PRIOR.good + good) - logBeta(PRIOR.bad, PRIOR.good);
+  const held = (rate: number): boolean => mixed - times(bad, Math.log(rate)) - times(good, Math.log1p(-rate)) < Math.log(1 / alpha);
+  const middle = bad / (bad + good);
+  return { low: bad > 0 ? edge(held, middle, 0) : 0, high: good > 0 ? edge(held, middle, 1) : 1 };
 }
+
+/** Zero times minus infinity is none of the evidence. */
+const times = (count: number, log: number): number => (count > 0 ? count * log : 0);
 
 /** Where `held`, which is true at `inside`, ends on the way to `outside`. */
 function edge(held: (rate: number) => boolean, inside: number, outside: number): number {
@@ -53,3 +57,5 @@ function logGamma(x: number): number {
   const inverse = 1 / (value * value);
   return (value - 0.5) * Math.log(value) - value + Math.log(2 * Math.PI) / 2 + (1 / 12 - inverse * (1 / 360 - inverse / 1260)) / value - shift;
 }
+
+const logBeta = (a: number, b: number): number => logGamma(a) + logGamma(b) - logGamma(a + b);

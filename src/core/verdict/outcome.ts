@@ -47,10 +47,10 @@ const group = (value: number): string => Math.round(value).toString().replace(/\
 const rate = ({ bad, total }: { bad: number; total: number }): string => `${number((100 * bad) / Math.max(1, total))} % of ${group(total)}`;
 
 /** `failed requests: canary 5.1 % of 412, stable 0.1 % of 3,708, a difference of 1.9 to 8.3 points`. */
-export function streamWords(stream: VerdictStream, alpha: number): string {
+export function streamWords(stream: VerdictStream): string {
   const label = LABELS[stream.metric] ?? `bad requests by ${stream.metric}`;
   const bound = stream.bound === undefined ? '' : ` (over ${number(stream.bound)} ms)`;
-  const interval = differenceInterval(stream, alpha);
+  const interval = differenceInterval(stream);
   const points = interval ? `, a difference of ${number(interval.low)} to ${number(interval.high)} points` : '';
   return `${label}${bound}: canary ${rate(stream.canary)}, stable ${rate(stream.stable)}${points}`;
 }

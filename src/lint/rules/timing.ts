@@ -38,12 +38,11 @@ export const lengths: CanaryRule = (context) => {
   const plan = compilePlan(spec.analysis);
   const total = planMs(plan);
   const deadline = deadlineOf(context);
-  const last = plan.at(-1)?.holdMs ?? 0;
   const judged = metricsOf(context);
   const late = (path: FieldPath, what: string, ms: number, why: string): Finding[] => {
     if (ms <= total) return [];
     // The last step may take its hold and the deadline; all before it have taken theirs.
-    if (ms > total - last + last + deadline) return [report('error', 'never-finishes', path, `${what} of ${span(ms)} ends after the deadline of the last step (${span(total)} of steps and ${spec.progressDeadlineSeconds} s, progressDeadlineSeconds): every release is taken back; make it shorter, or raise progressDeadlineSeconds`)];
+    if (ms > total + deadline) return [report('error', 'never-finishes', path, `${what} of ${span(ms)} ends after the deadline of the last step (${span(total)} of steps and ${spec.progressDeadlineSeconds} s, progressDeadlineSeconds): every release is taken back; make it shorter, or raise progressDeadlineSeconds`)];
     return [report('warning', 'longer-than-steps', path, `${what} of ${span(ms)} is longer than all steps together (${span(total)}), ${why}: the last step waits for it; make it shorter, or the steps longer`)];
   };
   const latency = judged.some(({ metric }) => metric.name === 'request-duration' && !metric.templateRef);
@@ -71,7 +70,7 @@ function patience(context: CanaryContext, plan: PlanStep[]): Finding[] {
   if (spec.analysis.metrics.length === 0 || threshold === 1) return [];
   if (ms > most)
     return [report('error', 'no-effect', path, `${threshold} failed checks, one each ${interval}, take ${span(ms)}, and a step that does not pass ends after ${span(most)} (its hold and progressDeadlineSeconds): the threshold is never reached; lower it, or shorten the interval`)];
-  if (ms <= planMs(plan)) return [];
+  if (ms <= planMs(plan) || spec.analysis.verdict) return [];
   return [report('warning', 'slow-rollback', path, `a version whose checks all fail serves for ${span(ms)} (${threshold} checks, one each ${interval}), longer than a good one takes to be promoted (${span(planMs(plan))}); lower threshold or interval, or compare by analysis.verdict, which ends a clear regression at once`)];
 }
 

@@ -1,7 +1,7 @@
 import { Failure, JsonApi } from '../json-api.js';
 import { accessToken } from '../oauth.js';
 import type { ProviderOptions, ProviderQuery } from '../provider.js';
-import { fromTemplate, secretName } from '../questions.js';
+import { fromTemplate, keepIdentity, secretName } from '../questions.js';
 import { identityToken, type Surroundings } from '../surroundings.js';
 import { Tokens, type Lent } from '../tokens.js';
 import type { Cloud } from './clouds.js';
@@ -42,7 +42,7 @@ export class AzureIdentity {
       const identity = [purpose.cloud.authority, purpose.audience, tenant, client, clientSecret];
       return await this.#tokens.get(identity, () => this.#exchange(query, purpose, tenant, { client_id: client, client_secret: clientSecret }));
     }
-    this.#ownHostOnly(query, purpose);
+    keepIdentity(query, isOwn(purpose), 'Azure', 'put a clientSecret into the Secret');
     return await this.#tokens.get([purpose.cloud.authority, purpose.audience, tenant, client, 'workload identity'], async () =>
       this.#exchange(query, purpose, tenant, {
         client_id: client,
@@ -52,25 +52,20 @@ export class AzureIdentity {
     );
   }
 
-  /** Whoever may write a MetricTemplate must not have the controller's token sent to a place of his own. */
-  #ownHostOnly(query: ProviderQuery, { cloud, url }: Purpose): void {
-    const own = url.origin === cloud.management || url.origin === cloud.logs || (url.protocol === 'https:' && url.hostname.endsWith(`.${cloud.prometheus}`));
-    if (own && !query.provider.insecureSkipVerify) return;
-    const ask = 'put a clientSecret into the Secret, or leave address and insecureSkipVerify out';
-    throw new Failure(`MetricTemplate "${query.template}": the identity of the controller is shown to Azure only; ${ask}`, true);
-  }
-
   async #exchange(query: ProviderQuery, { cloud, audience }: Purpose, tenant: string, proof: Record<string, string>): Promise<Lent<string>> {
-    const { ca, secrets, secretName: secret } = fromTemplate(query, [proof['client_secret'] ?? '', proof['client_assertion'] ?? '']);
+    const { secrets, secretName: secret } = fromTemplate(query, [proof['client_secret'] ?? '', proof['client_assertion'] ?? '']);
     const url = new URL(`${cloud.authority}/${tenant}/oauth2/v2.0/token`);
-    return await accessToken(this.#api, this.options.now, { url, ca, secrets, secretName: secret }, { grant_type: 'client_credentials', scope: `${audience}/.default`, ...proof });
+    return await accessToken(this.#api, this.options.now, { url, secrets, secretName: secret }, { grant_type: 'client_credentials', scope: `${audience}/.default`, ...proof });
   }
 }
+
+const isOwn = ({ cloud, url }: Purpose): boolean =>
+  url.origin === cloud.management || url.origin === cloud.logs || (url.protocol === 'https:' && url.hostname.endsWith(`.${cloud.prometheus}`));
 
 function missing(query: ProviderQuery): Failure {
   const secret = secretName(query);
   if (secret === undefined) {
-    return new Failure(`MetricTemplate "${query.template}": the controller has no workload identity in Azure; name a Secret with tenantId, clientId and clientSecret in spec.provider.secretRef`, true);
+    return new Failure('the controller has no workload identity in Azure; name a Secret with tenantId, clientId and clientSecret in spec.provider.secretRef', true);
   }
-  return new Failure(`the Secret "${secret}" needs tenantId, clientId and clientSecret; MetricTemplate "${query.template}" needs it`, false);
+  return new Failure(`the Secret "${secret}" needs tenantId, clientId and clientSecret`, false);
 }

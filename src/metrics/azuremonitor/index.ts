@@ -17,7 +17,7 @@ export function createAzureMonitorProvider(options: ProviderOptions, surrounding
     const settings = settingsOf(azuremonitorSettings, query);
     const { resource, workspace } = settings;
     if (resource !== undefined && workspace !== undefined) {
-      throw new Failure(`MetricTemplate "${query.template}": set azuremonitor.resource or azuremonitor.workspace, not both`, true);
+      throw new Failure('set spec.provider.azuremonitor.resource or .workspace, not both', true);
     }
     if (resource !== undefined) {
       const { purpose, aggregate } = metricsQuery(query, settings, resource);

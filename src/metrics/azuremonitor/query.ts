@@ -22,10 +22,9 @@ export function metricsQuery(query: ProviderQuery, { cloud: name }: AzureMonitor
   const cloud = CLOUDS[name];
   // People write a plus and mean it.
   const asked = new URLSearchParams(query.query.trim().replace(/^\?/, '').replaceAll('+', '%2B'));
-  const field = `MetricTemplate "${query.template}": spec.query`;
   const aggregate = AGGREGATES.find((one) => one === asked.get('aggregation')?.toLowerCase());
   if (!asked.get('metricnames') || !aggregate) {
-    throw new Failure(`${field} must be a query of the Metrics API with metricnames and one aggregation, such as metricnames=Http5xx&aggregation=Total`, true);
+    throw new Failure('spec.query must be a query of the Metrics API with metricnames and one aggregation, such as metricnames=Http5xx&aggregation=Total', true);
   }
   const url = endpoint(query, cloud.management, `${resource}/providers/Microsoft.Insights/metrics`);
   asked.set('timespan', timespan(query));
@@ -61,7 +60,7 @@ export const logsRequest = (query: ProviderQuery, { url }: Purpose, token: strin
 export function prometheusPurpose(query: ProviderQuery, { cloud: name }: AzureMonitorSettings): Purpose {
   if (query.address === '') {
     const choice = 'azuremonitor.resource (metrics of a resource), azuremonitor.workspace (KQL) or address (PromQL of an Azure Monitor workspace)';
-    throw new Failure(`MetricTemplate "${query.template}": spec.provider needs ${choice}`, true);
+    throw new Failure(`spec.provider needs ${choice}`, true);
   }
   const url = endpoint(query, '', '/api/v1/query');
   const ofHost = Object.values(CLOUDS).find((cloud: Cloud) => url.hostname.endsWith(`.${cloud.prometheus}`));

@@ -1,7 +1,7 @@
 import { cloudwatchSettings } from '../../api/metric-providers/cloudwatch.js';
 import { Failure, JsonApi } from '../json-api.js';
 import type { ProviderOptions, ProviderQuery } from '../provider.js';
-import { credential, fromTemplate, secretName, settingsOf } from '../questions.js';
+import { credential, fromTemplate, keepIdentity, secretName, settingsOf } from '../questions.js';
 import { identityToken, type Surroundings } from '../surroundings.js';
 import { Tokens, type Lent } from '../tokens.js';
 import { stsRefusal } from './errors.js';
@@ -50,12 +50,8 @@ export class AwsIdentity {
   }
 
   async #ambient(query: ProviderQuery, region: string, url: URL, roleArn: string | undefined): Promise<AwsKeys> {
-    const template = `MetricTemplate "${query.template}"`;
-    if (roleArn !== undefined) throw new Failure(`${template}: spec.provider.cloudwatch.roleArn needs the keys of a Secret; name it in spec.provider.secretRef`, true);
-    if (url.protocol !== 'https:' || !OWN_HOSTS.test(url.hostname) || query.provider.insecureSkipVerify) {
-      const ask = 'name a Secret with keys in spec.provider.secretRef, or leave address and insecureSkipVerify out';
-      throw new Failure(`${template}: the identity of the controller is shown to CloudWatch only; ${ask}`, true);
-    }
+    if (roleArn !== undefined) throw new Failure('spec.provider.cloudwatch.roleArn needs the keys of a Secret; name it in spec.provider.secretRef', true);
+    keepIdentity(query, url.protocol === 'https:' && OWN_HOSTS.test(url.hostname), 'CloudWatch', 'name a Secret with keys in spec.provider.secretRef');
     const { AWS_ROLE_ARN: role, AWS_WEB_IDENTITY_TOKEN_FILE: file, AWS_CONTAINER_CREDENTIALS_FULL_URI: agent, AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: agentFile } = this.surroundings.env;
     if (role && file) {
       return await this.#tokens.get(['web', role, file, region], async () => {
@@ -64,7 +60,7 @@ export class AwsIdentity {
       });
     }
     if (agent && agentFile && URL.canParse(agent)) return await this.#tokens.get(['pod', agent, agentFile], () => this.#podIdentity(new URL(agent), agentFile));
-    throw new Failure(`${template}: the controller has no identity in AWS; name a Secret with aws_access_key_id and aws_secret_access_key in spec.provider.secretRef`, true);
+    throw new Failure('the controller has no identity in AWS; name a Secret with aws_access_key_id and aws_secret_access_key in spec.provider.secretRef', true);
   }
 
   async #assume(region: string, form: Record<string, string>, by: { keys?: AwsKeys; secretName?: string | undefined; secrets: string[] }): Promise<Lent<AwsKeys>> {

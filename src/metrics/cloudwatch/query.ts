@@ -10,22 +10,22 @@ import { signed, type AwsKeys } from './sigv4.js';
 /** The region and the address that are asked. @throws Failure */
 export function cloudwatchPlace(query: ProviderQuery, env: Record<string, string | undefined>): { region: string; url: URL } {
   const region = settingsOf(cloudwatchSettings, query).region ?? env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'];
-  if (!region) throw new Failure(`MetricTemplate "${query.template}": spec.provider.cloudwatch.region is needed, such as eu-central-1`, true);
+  if (!region) throw new Failure('spec.provider.cloudwatch.region is needed, such as eu-central-1', true);
   return { region, url: endpoint(query, `https://monitoring.${region}.${domain(region)}`, '/') };
 }
 
 /** What the template asks. @throws Failure when it is not the JSON of `MetricDataQueries` */
-export function cloudwatchQueries({ template, query }: ProviderQuery): MetricDataQueries {
+export function cloudwatchQueries({ query }: ProviderQuery): MetricDataQueries {
   let json: unknown;
   try {
     json = JSON.parse(query);
   } catch {
-    throw new Failure(`MetricTemplate "${template}": spec.query is not JSON; it must be the MetricDataQueries of GetMetricData`, true);
+    throw new Failure('spec.query is not JSON; it must be the MetricDataQueries of GetMetricData', true);
   }
   const parsed = metricDataQueries.safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new Failure(`MetricTemplate "${template}": spec.query is not a list of MetricDataQueries (${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''})`, true);
+  throw new Failure(`spec.query is not a list of MetricDataQueries (${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''})`, true);
 }
 
 /** GetMetricData over the time of the evidence, signed with `keys`. */

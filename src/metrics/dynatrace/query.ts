@@ -9,7 +9,7 @@ export function dynatraceRequest(query: ProviderQuery): ApiRequest<DynatraceAnsw
   const { resolution, entitySelector } = settingsOf(dynatraceSettings, query);
   if (query.address === '') {
     const example = 'https://abc12345.live.dynatrace.com';
-    throw new Failure(`MetricTemplate "${query.template}": spec.provider.address is needed: that of the environment, such as ${example}`, true);
+    throw new Failure(`spec.provider.address is needed: that of the environment, such as ${example}`, true);
   }
   const url = endpoint(query, '', '/api/v2/metrics/query');
   url.searchParams.set('metricSelector', query.query.trim());

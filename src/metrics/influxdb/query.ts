@@ -19,7 +19,7 @@ export function influxqlRequest(query: ProviderQuery, settings: InfluxdbSettings
 /** Flux, of InfluxDB 2; `now()` is the end of the evidence. @throws Failure */
 export function fluxRequest(query: ProviderQuery, settings: InfluxdbSettings): ApiRequest<FluxAnswer> {
   const org = settings.org ?? query.credentials?.['org']?.trim();
-  if (!org) throw new Failure(`MetricTemplate "${query.template}": spec.provider.influxdb needs database (for InfluxQL) or org (for Flux); org may be in the Secret, too`, true);
+  if (!org) throw new Failure('spec.provider.influxdb needs database (for InfluxQL) or org (for Flux); org may be in the Secret, too', true);
   const url = endpoint(query, '', '/api/v2/query');
   url.searchParams.set('org', org);
   const body = { query: query.query, type: 'flux', now: new Date(query.to).toISOString(), dialect: { header: true, delimiter: ',', annotations: ['datatype', 'group', 'default'] } };

@@ -13,8 +13,8 @@ export function createKayentaProvider(options: ProviderOptions): MetricProvider 
   const running = new Map<string, Promise<string>>();
 
   async function start(analysis: Analysis): Promise<string> {
-    const { settings, query } = analysis;
-    const configId = await api.question(configsRequest(analysis), (configs) => configIdOf(configs, settings.canaryConfigName, query.template));
+    const { settings } = analysis;
+    const configId = await api.question(configsRequest(analysis), (configs) => configIdOf(configs, settings.canaryConfigName));
     return await api.question(startRequest(analysis, configId), ({ canaryExecutionId }) => canaryExecutionId);
   }
 

@@ -4,10 +4,10 @@ import type { ProviderAnswer } from '../provider.js';
 import type { ConfigList, Execution } from './schema.js';
 
 /** The id of the configuration with this name. @throws Failure when there is none */
-export function configIdOf(configs: ConfigList, name: string, template: string): string {
+export function configIdOf(configs: ConfigList, name: string): string {
   const found = configs.find((config) => config.name === name);
   if (found) return found.id;
-  throw new Failure(`MetricTemplate "${template}": spec.provider.kayenta.canaryConfigName: the application has no canary configuration "${name}"`, true);
+  throw new Failure(`spec.provider.kayenta.canaryConfigName: the application has no canary configuration "${name}"`, true);
 }
 
 /** The score as the one sample, with what the judge made of it as a label; NaN where the judge had no data. */

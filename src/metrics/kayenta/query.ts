@@ -18,18 +18,17 @@ export interface Analysis {
 /** @throws Failure when settings or query are not as they must be */
 export function analysisOf(query: ProviderQuery): Analysis {
   const settings = settingsOf(kayentaSettings, query);
-  const field = `MetricTemplate "${query.template}": spec.`;
-  if (query.address === '') throw new Failure(`${field}provider.address is needed: that of Kayenta`, true);
+  if (query.address === '') throw new Failure('spec.provider.address is needed: that of Kayenta', true);
   let json: unknown;
   try {
     json = JSON.parse(query.query);
   } catch {
-    throw new Failure(`${field}query is not JSON; it must be the scopes, such as {"default": {"controlScope": {"scope": …}, "experimentScope": {"scope": …}}}`, true);
+    throw new Failure('spec.query is not JSON; it must be the scopes, such as {"default": {"controlScope": {"scope": …}, "experimentScope": {"scope": …}}}', true);
   }
   const parsed = kayentaScopes.safeParse(json);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw new Failure(`${field}query is not the scopes of a canary analysis (${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''})`, true);
+    throw new Failure(`spec.query is not the scopes of a canary analysis (${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''})`, true);
   }
   return { query, settings, scopes: parsed.data };
 }

@@ -54,10 +54,10 @@ export const keyLabel = (metric: BuiltinMetric): string => SOURCES[metric].key;
 /** How far back the previous value of a counter is looked for: a proxy that missed some scrapes must not count from zero again. */
 const MEMORY = '5m';
 
-/** Whose counts are asked for: all services of the namespaces, or those with one of the names. */
+/** Whose counts are asked for: services with one of the names, in one of the namespaces. There may be some that nobody asked about. */
 export interface Subjects {
   namespaces: readonly string[];
-  names?: readonly string[] | undefined;
+  names: readonly string[];
 }
 
 /** The counts of several metrics in one query. Each is told by the label that its counts are kept apart by. */
@@ -79,7 +79,7 @@ function windowQuery(metric: BuiltinMetric, of: Subjects, windowMs: number, repo
 function increases(metric: BuiltinMetric, of: Subjects, windowMs: number, counted: Counted, more: string[] = []): string {
   const { series, key } = SOURCES[metric];
   const { by, namespace, name } = SUBJECTS[counted];
-  const matchers = [by, matcher(namespace, of.namespaces), ...(of.names ? [matcher(name, of.names)] : [])];
+  const matchers = [by, matcher(namespace, of.namespaces), matcher(name, of.names)];
   const selector = `${series}{${matchers.join(',')}}`;
   const grouping = [namespace, name, key, ...more].join(',');
   return `sum by (${grouping}) ((${selector} - last_over_time(${selector}[${MEMORY}] offset ${promDuration(windowMs)}) >= 0) or ${selector})`;

@@ -10,7 +10,7 @@ import { streamMessages } from './stream.js';
 export function splunkRequest(query: ProviderQuery): ApiRequest<SignalFlowAnswer> {
   const { realm, resolution } = settingsOf(splunkSettings, query);
   if (realm === undefined && query.address === '') {
-    throw new Failure(`MetricTemplate "${query.template}": spec.provider.splunk.realm or spec.provider.address is needed`, true);
+    throw new Failure('spec.provider.splunk.realm or spec.provider.address is needed', true);
   }
   const url = endpoint(query, `https://stream.${realm ?? ''}.signalfx.com`, '/v2/signalflow/execute');
   // Flagger's templates name the API's host, which computes nothing.

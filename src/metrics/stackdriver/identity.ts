@@ -2,7 +2,7 @@ import { createSign } from 'node:crypto';
 import { Failure, JsonApi } from '../json-api.js';
 import { accessToken } from '../oauth.js';
 import type { ProviderOptions, ProviderQuery } from '../provider.js';
-import { credential, fromTemplate, secretName } from '../questions.js';
+import { credential, fromTemplate, keepIdentity, secretName } from '../questions.js';
 import { Tokens, type Lent } from '../tokens.js';
 import { serviceAccountKey, type ServiceAccountKey } from './schema.js';
 
@@ -41,28 +41,25 @@ export class GoogleIdentity {
   /** @throws Failure */
   async token(query: ProviderQuery, key: ServiceAccountKey | undefined): Promise<string> {
     if (key) return await this.#tokens.get([key.token_uri, key.client_email, key.private_key], () => this.#forKey(query, key));
-    if (query.address !== '' || query.provider.insecureSkipVerify) {
-      const ask = 'name a Secret with a serviceAccountKey in spec.provider.secretRef, or leave address and insecureSkipVerify out';
-      throw new Failure(`MetricTemplate "${query.template}": the identity of the controller is shown to Google only; ${ask}`, true);
-    }
-    return await this.#tokens.get(['metadata'], () => this.#forPod(query));
+    keepIdentity(query, query.address === '', 'Google', 'name a Secret with a serviceAccountKey in spec.provider.secretRef');
+    return await this.#tokens.get(['metadata'], () => this.#forPod());
   }
 
   async #forKey(query: ProviderQuery, key: ServiceAccountKey): Promise<Lent<string>> {
     const assertion = assertionOf(key, this.options.now(), secretName(query) ?? '');
-    const { ca, secrets, secretName: secret } = fromTemplate(query, [assertion, key.private_key]);
-    return await accessToken(this.#exchange, this.options.now, { url: new URL(key.token_uri), ca, secrets, secretName: secret }, {
+    const { secrets, secretName: secret } = fromTemplate(query, [assertion, key.private_key]);
+    return await accessToken(this.#exchange, this.options.now, { url: new URL(key.token_uri), secrets, secretName: secret }, {
       grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
       assertion,
     });
   }
 
-  async #forPod(query: ProviderQuery): Promise<Lent<string>> {
+  async #forPod(): Promise<Lent<string>> {
     try {
       return await accessToken(this.#metadata, this.options.now, { url: new URL(METADATA), own: { 'Metadata-Flavor': 'Google' } });
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      const instead = `MetricTemplate "${query.template}" names no Secret, so the token comes from there; spec.provider.secretRef with a serviceAccountKey needs no such way`;
+      const instead = 'the template names no Secret, so the token comes from there; spec.provider.secretRef with a serviceAccountKey needs no such way';
       throw new Failure(`${error.message}. ${instead}`, error.permanent);
     }
   }

@@ -11,7 +11,7 @@ const ADDRESS = 'https://monitoring.googleapis.com';
 export function projectOf(query: ProviderQuery, settings: StackdriverSettings, key: ServiceAccountKey | undefined): string {
   const project = settings.project ?? query.credentials?.['project']?.trim() ?? key?.project_id;
   if (project && /^[-a-z0-9.:]+$/.test(project)) return project;
-  throw new Failure(`MetricTemplate "${query.template}": spec.provider.stackdriver.project is needed: the id of a project`, true);
+  throw new Failure('spec.provider.stackdriver.project is needed: the id of a project', true);
 }
 
 /** PromQL at the end of the evidence. */

@@ -7,7 +7,7 @@ export type Template = NonNullable<MeasureRequest['template']>;
 
 /** The question that a text of the template asks for one side. */
 export function questionOf(template: Template, request: MeasureRequest, field: string, text: string, values: Placeholders): Rendered<ProviderQuery> {
-  const query = render(text, values);
+  const query = render(text, values, escapeOf(template.spec.provider));
   if ('problem' in query) return { problem: `${field}: ${query.problem}` };
   const provider = settingsOf(template.spec.provider, values);
   if ('problem' in provider) return { problem: `spec.provider.${template.spec.provider.type}: ${provider.problem}` };
@@ -27,6 +27,9 @@ export function questionOf(template: Template, request: MeasureRequest, field: s
     },
   };
 }
+
+/** What is part of a URL must not become another part of it. */
+const escapeOf = ({ azuremonitor }: MetricProviderSpec): ((value: string) => string) | undefined => (azuremonitor?.resource === undefined ? undefined : encodeURIComponent);
 
 /** Only Prometheus has a server of its own in every installation. */
 export function addressOf({ spec: { provider } }: Template, { server }: MeasureRequest): string {

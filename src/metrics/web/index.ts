@@ -20,7 +20,7 @@ function stepsOf(query: ProviderQuery): Step[] {
   try {
     return parsePath(query.query);
   } catch (error) {
-    if (error instanceof PathError) throw new Failure(`MetricTemplate "${query.template}": spec.query: ${error.message}`, true);
+    if (error instanceof PathError) throw new Failure(`spec.query: ${error.message}`, true);
     throw error;
   }
 }

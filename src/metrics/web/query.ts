@@ -17,7 +17,7 @@ const HEADER = 'header.';
 export function webRequest(query: ProviderQuery, { method, path = '', body }: WebSettings, steps: readonly unknown[]): ApiRequest<unknown> {
   const url = endpoint(query, '', '');
   const target = within(url, path);
-  if (!target) throw new Failure(`MetricTemplate "${query.template}": spec.provider.web.path leads to another address; it begins with "/" or "?"`, true);
+  if (!target) throw new Failure('spec.provider.web.path leads to another address; it begins with "/" or "?"', true);
   return {
     url: target,
     ...(method === 'POST' ? { body: body ?? '' } : {}),

@@ -96,6 +96,16 @@ it.each([
   expect(requests.map(({ reporter }) => (reporter ? { reporter } : {}))).toEqual([expected]);
 });
 
+it('the stable side of a step with a control arm is the arm, of checks and of comparisons', async () => {
+  const requests: MeasureRequest[] = [];
+  const keep = (request: MeasureRequest) => Promise.resolve((requests.push(request), { kind: 'NoData', query: '', message: '' } as const));
+  const options = { cache: { services: { get: () => undefined } }, metricsServer: 'http://prometheus', metrics: { measure: keep, windows: keep } } as unknown as EvidenceOptions;
+  const subject = canary({}, 'reviews', { iterations: 1, control: true, match: [{ headers: { 'x-tester': { exact: 'yes' } } }] });
+  const need = { metric: 'request-success-rate', from: 0, to: 1 };
+  await gather(options, subject, { metrics: [need, { ...need, control: true }], windows: [{ ...need, of: 'run' }, { ...need, of: 'run', control: true }], hooks: [] });
+  expect(requests.map(({ service, stableService }) => `${service} ${stableService}`)).toEqual(['reviews-green reviews-blue', 'reviews-green reviews-blue-control', 'reviews-green reviews-blue', 'reviews-green reviews-blue-control']);
+});
+
 it('without sidecars there is nothing to judge copies by, and the answer says so', async () => {
   const metrics = source();
   const measured = await metrics.measure(ask(await prometheus(() => []), { reporter: 'destination' }));

@@ -108,7 +108,8 @@ describe('requests in the examples', () => {
   it('4: of one user, with a control arm, are halved between the new version and the arm; others never go to either', () => {
     const example = new Example('04', { control: true }).step(1);
     for (const headers of [jason.headers, { ...jason.headers, 'x-tester': 'yes' }]) expect(example.goes({ headers })).toBe('blue-control 50, green 50');
-    for (const others of [{ headers: { 'end-user': 'anna' } }, { headers: { 'x-tester': 'yes' } }, {}]) expect(example.goes(others)).toBe('blue 100');
+    const others: Caller[] = [{ headers: { 'end-user': 'anna' } }, { headers: { 'x-tester': 'yes' } }, {}];
+    for (const caller of others) expect(example.goes(caller)).toBe('blue 100');
     expect(example.step(0).goes(jason)).toBe('blue 100');
   });
 

@@ -1,3 +1,5 @@
+import { groupedQuery } from '../../../src/metrics/prometheus/queries.js';
+
 /** One question of the recorded comparison. Times are milliseconds after the first scrape. */
 export interface Question {
   query: string;
@@ -289,6 +291,12 @@ const ORDERED = [
   'bottomk(4, odd)',
 ];
 
+/** What the controller asks of the windows that it lacks: requests, tries and latency of several services together. */
+const GROUPED = (['workload', 'destination'] as const).map((reporter) => {
+  const of = { namespaces: ['default', 'other'], names: ['reviews-v1', 'reviews-v2'] };
+  return groupedQuery(new Map([['request-success-rate', of], ['request-duration', { ...of, names: ['reviews-v2'] }]]), 2_000, reporter);
+});
+
 /** Everything that the comparison asks, at times between and exactly on scrapes. */
 export const QUESTIONS: Question[] = [
   // Looking back five minutes; first, since the recorded server goes on scraping.
@@ -324,4 +332,5 @@ export const QUESTIONS: Question[] = [
     'temperature[5s]',
     '"a"',
   ].map((query): Question => ({ query, scrape: 17, offsetMs: 137, range: { backMs: 12_000, stepMs: 1500 } })),
+  ...GROUPED.map((query): Question => ({ query, scrape: 17, offsetMs: 137, range: { backMs: 16_000, stepMs: 2_000 } })),
 ];

@@ -54,6 +54,25 @@ export function parseSeed(text: string): number {
   return Number(text);
 }
 
+/** An instant, in unix milliseconds, or how many milliseconds ago. */
+export type When = { at: number } | { ago: number };
+
+export function parseWhen(text: string): When {
+  if (DURATION_PATTERN.test(text)) return { ago: durationMs(text) };
+  const at = /^\d{4}-\d{2}-\d{2}T[0-9:.]+(Z|[+-]\d{2}:\d{2})$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(at)) throw new InvalidArgumentError('Expected an instant such as 2026-03-02T12:00:00Z, or how long ago, such as 90m.');
+  return { at };
+}
+
+/** `NAME:VALUE` of an HTTP header, after those that were given before. */
+export function parseHeader(text: string, before: [string, string][]): [string, string][] {
+  const at = text.indexOf(':');
+  const [name, value] = [text.slice(0, at).trim(), text.slice(at + 1).trim()];
+  if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(name) || at < 1) throw new InvalidArgumentError('Expected NAME:VALUE, such as X-Scope-OrgID:shop.');
+  if (/^(proxy-)?authorization$|^cookie$/i.test(name)) throw new InvalidArgumentError('Credentials in flags can be seen by others; set SLUICE_METRICS_TOKEN.');
+  return [...before, [name, value]];
+}
+
 /** An absolute http or https address. */
 export function parseHttpUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;

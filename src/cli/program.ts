@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { registerActions } from './commands/actions.js';
+import { registerBacktest } from './commands/backtest.js';
 import { registerController } from './commands/controller.js';
 import { registerCrds } from './commands/crds.js';
 import { registerDemo } from './commands/demo.js';
@@ -53,6 +54,7 @@ async function createProgram(cli: Cli): Promise<Command> {
   registerDemo(program, cli);
   registerLint(program, cli);
   registerSimulate(program, cli);
+  registerBacktest(program, cli);
   registerCrds(program, cli);
   registerUninstall(program, cli);
   return program;

@@ -118,6 +118,12 @@ export const MUTANTS: Mutant[] = [
     first: 2,
   },
   {
+    name: 'a version is taken back by a comparison that shows nothing',
+    truth: 9,
+    edits: [{ file: core('verdict/outcome'), find: 'strength >= Math.log(1 / options.alpha)', replace: 'strength > -9' }],
+    first: 1,
+  },
+  {
     name: 'NaN passes',
     truth: 9,
     edits: [{ file: core('checks'), find: 'if (Number.isNaN(value)) {', replace: 'if (value === undefined) {' }],

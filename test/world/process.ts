@@ -89,8 +89,9 @@ export class Process {
       clock: this.#clock(),
       random: this.world.latency.number,
     });
+    let terms = 0;
     await elector.run(signal, {
-      onStartedLeading: (leaseSignal) => this.#lead(leaseSignal, () => elector.assertLeading(), `${elector.transitions()}.${this.id}`),
+      onStartedLeading: (leaseSignal) => this.#lead(leaseSignal, () => elector.assertLeading(), `${elector.transitions()}.${this.id}.${(terms += 1)}`),
       onStoppedLeading: () => undefined,
     });
   }

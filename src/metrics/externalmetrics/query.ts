@@ -7,7 +7,8 @@ export interface ExternalQuery {
 
 /** Reads `METRIC`, `METRIC?labelSelector=app=x` and, as Flagger has it, `NAMESPACE/METRIC?…`; or says what is wrong with it. */
 export function externalQuery(text: string, namespace: string): ExternalQuery | { problem: string } {
-  const [name = '', ...rest] = text.trim().split('?');
+  // Half of a character has no form in an address.
+  const [name = '', ...rest] = text.trim().replace(/\p{Cs}/gu, ' ').split('?');
   const parts = name.split('/');
   const metric = parts.at(-1) ?? '';
   if (parts.length > 2 || metric === '' || /\s/.test(name)) return { problem: 'it must be METRIC, METRIC?labelSelector=KEY=VALUE or NAMESPACE/METRIC' };

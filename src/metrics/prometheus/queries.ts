@@ -69,7 +69,7 @@ export const groupedQuery = (of: ReadonlyMap<BuiltinMetric, Subjects>, windowMs:
  * counts from zero, and one that was reset counts its new value: `or` fills in both where the difference has nothing or less
  * than nothing. The metric name does not take part in any of these matches.
  */
-function windowQuery(metric: BuiltinMetric, of: Subjects, windowMs: number, reporter: Reporter = 'source'): string {
+function windowQuery(metric: BuiltinMetric, of: Subjects, windowMs: number, reporter: Reporter): string {
   if (!holdsTries(metric, reporter)) return increases(metric, of, windowMs, reporter);
   // Both are known by the same labels, so who counted has to tell them apart.
   const more = reporter === 'workload' ? ['reporter'] : [];

@@ -6,7 +6,7 @@ export type Rendered<T> = { done: T } | { problem: string };
 const PLACEHOLDER = /\{\{(.*?)\}\}/gs;
 
 /** A quote or a brace would let a value end its place in the query and change what is asked. */
-const UNSAFE = /["'`{}\\\p{Cc}]/u;
+const UNSAFE = /["'`{}\\\p{Cc}\p{Cs}]/u;
 
 /**
  * Fills the placeholders of a text, or says which one cannot be filled and why.

@@ -172,6 +172,7 @@ export const readyStatus = z.object({
   observedGeneration: z.int().optional(),
   conditions: conditions().optional(),
 });
+export type ReadyStatus = z.infer<typeof readyStatus>;
 export type AlertProviderSpec = z.infer<typeof alertProviderSpec>;
 export type CanaryActionSpec = z.infer<typeof canaryActionSpec>;
 export type CanaryActionStatus = z.infer<typeof canaryActionStatus>;

@@ -8,6 +8,7 @@ import type {
   CanaryActionStatus,
   GitSourceSpec,
   GitSourceStatus,
+  ReadyStatus,
 } from './others.js';
 import type { MetricTemplateSpec } from './metric-template.js';
 
@@ -21,7 +22,7 @@ interface Typed<K extends string, S, T = undefined> extends KubeObject {
 export type Canary = Typed<'Canary', CanarySpec, CanaryStatus>;
 export type CanaryAction = Typed<'CanaryAction', CanaryActionSpec, CanaryActionStatus>;
 export type GitSource = Typed<'GitSource', GitSourceSpec, GitSourceStatus>;
-export type MetricTemplate = Typed<'MetricTemplate', MetricTemplateSpec>;
+export type MetricTemplate = Typed<'MetricTemplate', MetricTemplateSpec, ReadyStatus>;
 export type AlertProvider = Typed<'AlertProvider', AlertProviderSpec>;
 
 const own = <T extends KubeObject>(plural: string, kind: string): Resource<T> => ({ group: GROUP, version: VERSION, plural, kind, namespaced: true });

@@ -5,6 +5,7 @@ import { createCache, type Cache } from '../engine/cache.js';
 import type { LinkTemplate } from '../engine/links.js';
 import { Receipts } from '../engine/outbox.js';
 import { sweepActions } from '../engine/sweep.js';
+import { reportTemplates } from '../engine/template-status.js';
 import { Writer } from '../engine/writer.js';
 import type { HookCaller, Notifier } from '../engine/ports.js';
 import { createHookCaller } from '../hooks/index.js';
@@ -152,10 +153,12 @@ async function lead(work: Work, signal: AbortSignal, { assertLeading, epoch }: T
     onReconcileFailed: () => controllerMetrics.reconcileFailed(),
   });
   await git.start(engine);
+  const stopReporting = reportTemplates({ cache, writer, now, onError: (error) => logger.debug({ error: String(error) }, 'the state of a MetricTemplate was not written; it is tried again') });
   const stopSweeping = sweepActions({ cache, writer, now, onError: (error) => logger.debug({ error: String(error) }, 'an old action was not removed') });
   await aborted(signal);
   engine.stop();
   stopSweeping();
+  stopReporting();
   await git.stop();
   metrics.close();
   for (const receiver of Object.values(receivers)) receiver.close();

@@ -19,7 +19,7 @@ export interface CanaryContext extends Surroundings {
   namespace: string;
   spec: CanarySpec;
   /** By NAMESPACE/NAME; undefined when the files do not hold it, null when it cannot be read. */
-  template(metric: MetricSpec): MetricTemplateSpec | null | undefined;
+  template: (metric: MetricSpec) => MetricTemplateSpec | null | undefined;
 }
 
 export type CanaryRule = (context: CanaryContext) => Finding[];

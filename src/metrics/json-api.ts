@@ -3,6 +3,7 @@ import { shortened } from '../core/text.js';
 import { TransportError, type HttpResponse } from '../net/http.js';
 import { retryAfterSeconds } from '../net/retry-after.js';
 import type { MetricProvider, ProviderAnswer, ProviderOptions, ProviderQuery } from './provider.js';
+import { secretsOf, withoutSecrets } from './secrets.js';
 
 /** Why there is no answer; `permanent` when asking again cannot help. No message holds credentials. */
 export class Failure extends Error {
@@ -53,8 +54,6 @@ export interface ApiRequest<T> {
 /** How much of a server's words is repeated, in characters. */
 const MAX_QUOTE = 400;
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
-/** A shorter text than this is no secret, and blotting it out would make messages unreadable. */
-const MIN_SECRET = 4;
 
 /** The APIs of metrics services, which differ in their forms and are alike in how they fail. */
 export class JsonApi {
@@ -69,9 +68,10 @@ export class JsonApi {
     return {
       ask: async (query) => {
         try {
-          return await answer(query);
+          const result = await answer(query);
+          return result.kind === 'samples' ? result : { ...result, message: withoutSecrets(result.message, secretsOf(query)) };
         } catch (error) {
-          if (error instanceof Failure) return { kind: 'failed', message: error.message, permanent: error.permanent };
+          if (error instanceof Failure) return { kind: 'failed', message: withoutSecrets(error.message, secretsOf(query)), permanent: error.permanent };
           // Nothing of an unforeseen error's text: it might hold anything.
           const name = error instanceof Error ? error.name : 'an unknown error';
           return { kind: 'failed', message: `${this.service} could not be asked (${name})`, permanent: false };
@@ -133,7 +133,7 @@ export class JsonApi {
   #refused<T>(request: ApiRequest<T>, { status, headers }: HttpResponse, body: unknown): Failure | undefined {
     const place = `${this.service} at ${request.url.host}`;
     const refusal = body === undefined ? undefined : request.refusal?.(body);
-    const words = refusal?.message ? `: ${shortened(withoutSecrets(refusal.message, request.secrets), MAX_QUOTE)}` : '';
+    const words = refusal?.message ? `: ${shortened(withoutSecrets(refusal.message, request.secrets ?? []), MAX_QUOTE)}` : '';
     if (status === 401 || status === 403 || refusal?.denied) {
       return new Failure(`${place} answered ${status}${words}; ${remedy(request.secretName)}`, false, status);
     }
@@ -144,9 +144,11 @@ export class JsonApi {
   }
 
   #wait(headers: Record<string, string>): string {
-    const seconds = retryAfterSeconds(headers['retry-after'] ?? headers['x-ratelimit-reset'], this.options.now());
-    // Some services give the moment at which they answer again, in unix seconds, instead of the time until then.
-    const left = seconds !== undefined && seconds > 1e9 ? Math.max(0, seconds - Math.floor(this.options.now() / 1000)) : seconds;
+    const now = this.options.now();
+    const reset = headers['x-ratelimit-reset'];
+    // Some services give the time until they answer again there, others the moment in unix seconds.
+    const moment = /^\d{10}$/.test(reset ?? '') ? Math.max(0, Number(reset) - Math.floor(now / 1000)) : undefined;
+    const left = retryAfterSeconds(headers['retry-after'], now) ?? moment ?? retryAfterSeconds(reset, now);
     return left === undefined ? '' : `; it wants to be left alone for ${left} s`;
   }
 
@@ -167,11 +169,6 @@ function decoded<T>(request: ApiRequest<T>, body: string): unknown {
 
 const remedy = (secretName: string | undefined): string =>
   secretName === undefined ? 'give credentials with provider.secretRef, or look at the rights of the identity that the controller has' : `look at the Secret "${secretName}"`;
-
-function withoutSecrets(text: string, secrets: Iterable<string> = []): string {
-  const longestFirst = [...secrets].filter((secret) => secret.length >= MIN_SECRET).toSorted((a, b) => b.length - a.length);
-  return longestFirst.reduce((result, secret) => result.replaceAll(secret, '***'), text);
-}
 
 const lowerCase = (headers: Record<string, string>): Record<string, string> =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { Failure, type ApiRequest } from './json-api.js';
 import type { ProviderQuery } from './provider.js';
+import { secretsOf } from './secrets.js';
 
 /** Settings of a provider with its defaults; an absent object is an empty one. @throws Failure */
 export function settingsOf<T>(schema: z.ZodType<T>, query: ProviderQuery): T {
@@ -65,13 +66,11 @@ export function keepIdentity(query: ProviderQuery, own: boolean, cloud: string, 
 
 /** What every request takes over from the template. `secrets`: all that it holds, and what was exchanged for it. */
 export function fromTemplate(query: ProviderQuery, exchanged: string[] = []): Pick<ApiRequest<unknown>, 'headers' | 'insecureSkipVerify' | 'ca' | 'secretName' | 'secrets'> {
-  const { 'ca.crt': ca, ...secret } = query.credentials ?? {};
-  const held = [...Object.values(secret), ...Object.values(query.provider.headers ?? {})];
   return {
     headers: query.provider.headers,
     insecureSkipVerify: query.provider.insecureSkipVerify,
-    ca,
+    ca: query.credentials?.['ca.crt'],
     secretName: secretName(query),
-    secrets: [...held, ...held.map((text) => text.trim()), ...exchanged],
+    secrets: [...secretsOf(query), ...exchanged],
   };
 }

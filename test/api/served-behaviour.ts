@@ -187,4 +187,4 @@ export function itServesTheKinds(served: () => Served): void {
 }
 
 /** Tells names apart; nothing depends on which number it is. */
-const hashOf = (text: string): number => [...text].reduce((hash, char) => (hash * 31 + (char.codePointAt(0) ?? 0)) | 0, 7);
+const hashOf = (text: string): number => Array.from(text).reduce((hash, char) => (hash * 31 + (char.codePointAt(0) ?? 0)) | 0, 7);

@@ -13,7 +13,7 @@ async function call(...argv: string[]): Promise<{ code: number; out: string; err
   return { code: await running.code, out: running.out, err: running.err };
 }
 
-const COMMANDS = ['status', 'explain', 'wait', 'approve', 'hold', 'resume', 'abort', 'promote', 'retry', 'controller', 'crds', 'uninstall', 'sandbox', 'demo'];
+const COMMANDS = ['status', 'explain', 'wait', 'approve', 'hold', 'resume', 'abort', 'promote', 'retry', 'controller', 'lint', 'simulate', 'backtest', 'crds', 'uninstall', 'sandbox', 'demo'];
 
 describe('the command line', () => {
   it.each(COMMANDS)('%s has help with examples', async (command) => {
@@ -43,6 +43,12 @@ describe('the command line', () => {
     [['controller', '--metrics-grid', '0s'], '--metrics-grid'],
     [['controller', '--concurrency', '0'], '--concurrency'],
     [['controller', '--log-level', 'loud'], '--log-level'],
+    [['lint', 'a.yaml', '--scrape-interval', '0s'], '--scrape-interval'],
+    [['simulate', 'a.yaml', '--error-rate', '101%'], '--error-rate'],
+    [['simulate', 'a.yaml', '--rps', '0'], '--rps'],
+    [['simulate', 'a.yaml', '--seed', '-1'], '--seed'],
+    [['backtest', 'a.yaml', '--from', '2h', '--to', '1h'], '--metrics-server'],
+    [['backtest', 'a.yaml', '--metrics-server', 'http://p', '--from', 'yesterday', '--to', '1h'], '--from'],
   ])('%j is a mistake that names its place', async (argv, words) => {
     const { code, err } = await call(...argv);
     expect(code).toBe(2);

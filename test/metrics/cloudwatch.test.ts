@@ -64,6 +64,13 @@ describe('CloudWatch', () => {
     expect(samples(await at(1))[0]?.value).toBeNaN();
   });
 
+  it('takes a minute for the length of a point where the query says nothing', async () => {
+    const query = JSON.stringify([{ Id: 'rate', Expression: "SEARCH('RequestCount', 'Sum')" }]);
+    const at = (offset: number) => cloudwatch({ json: ok(result([1], [FROM / 1000 + offset])) }).ask(ask({ query }));
+    expect(samples(await at(0))[0]?.value).toBe(1);
+    expect(samples(await at(1))[0]?.value).toBeNaN();
+  });
+
   it('gives every result, the same id with other labels as well', async () => {
     const json = ok(result([1]), result([2], undefined, { Label: 'pod-b' }));
     expect(samples(await cloudwatch({ json }).ask(ask())).map(({ labels, value }) => [labels['label'], value])).toEqual([

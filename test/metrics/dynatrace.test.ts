@@ -50,7 +50,9 @@ describe('Dynatrace', () => {
   });
 
   it('takes the distance of the points where the answer does not say how long they are', async () => {
-    expect(samples((await answers({ json: ok([series([1, 2, null])], { resolution: null }) })).answer)[0]?.value).toBe(2);
+    const at = (...ends: number[]) => answers({ json: ok([series([1, null], {}, ends)], { resolution: null }) });
+    expect(samples((await at(FROM + 20_000, FROM + 40_000)).answer)[0]?.value).toBe(1);
+    expect(samples((await at(FROM + 19_999, FROM + 39_999)).answer)[0]?.value).toBeNaN();
   });
 
   it('an aggregate of the whole interval is taken as it is', async () => {

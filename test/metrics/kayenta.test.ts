@@ -51,6 +51,13 @@ describe('Kayenta', () => {
     });
   });
 
+  it('takes the time that a scope says itself', async () => {
+    const start = '2023-11-14T00:00:00Z';
+    const { ask: send, begun } = kayenta(() => ({ json: running }));
+    await send(ask({ query: JSON.stringify({ default: { controlScope: { scope: 'a', start }, experimentScope: { scope: 'b', start } } }) }));
+    expect(JSON.parse(begun()[0]?.body ?? '')).toMatchObject({ scopes: { default: { controlScope: { start }, experimentScope: { start } } } });
+  });
+
   it('is pending while it judges, and gives the score when it is there', async () => {
     let state: unknown = running;
     const { ask: send, begun } = kayenta(() => ({ json: state }));
@@ -83,6 +90,11 @@ describe('Kayenta', () => {
     expect(failure(await send())).toMatchObject({ permanent: false, message: 'canary execution E1 of Kayenta ended without a score (Unable to fetch metrics)' });
     await send();
     expect(begun()).toHaveLength(2);
+  });
+
+  it('what Kayenta repeats of a credential is not told', async () => {
+    const json = { complete: true, status: 'terminal', exception: { details: { errors: ['401 for Bearer gateway-token'] } } };
+    expect(failure(await kayenta(() => ({ json })).ask(ask({}, {}, { token: 'gateway-token' }))).message).toContain('401 for Bearer ***');
   });
 
   it('an analysis that Kayenta knows no more is begun again; one that it cannot tell of at the moment is not', async () => {

@@ -66,6 +66,15 @@ describe('New Relic', () => {
     ]);
   });
 
+  it('a facet may be a number, and is no value', async () => {
+    expect(samples((await answers({ json: ok([{ facet: 500, statusCode: 500, count: 3 }], ['statusCode']) })).answer)).toEqual([{ labels: { statusCode: '500' }, value: 3 }]);
+  });
+
+  it('says how long it wants to be left alone, where it gives the moment of the end', async () => {
+    const reply = { status: 429, body: 'slow down', headers: { 'x-ratelimit-reset': String(TO / 1000 + 42) } };
+    expect(failure((await answers(reply)).answer).message).toContain('left alone for 42 s');
+  });
+
   it('gives the newest bucket of a TIMESERIES that lies in the evidence', async () => {
     const bucket = (at: number, count: number | null) => ({ beginTimeSeconds: at, endTimeSeconds: at + 20, count });
     const begin = FROM / 1000;

@@ -63,6 +63,11 @@ describe('Google Cloud Monitoring', () => {
     ]);
   });
 
+  it('the project is no secret, although it is in one', async () => {
+    const { ask: send } = google(googleError(403, 'PERMISSION_DENIED', 'Permission denied on project of-secret'));
+    expect(failure(await send(ask({}, secret(KEY, { project: 'of-secret' })))).message).toContain('on project of-secret;');
+  });
+
   it.each<[string, Reply, boolean, RegExp]>([
     ['a query that does not parse', { status: 400, json: { status: 'error', errorType: 'bad_data', error: 'parse error: unexpected <EOF>' } }, true, /refused the query: parse error/],
     ['a metric that it does not know', googleError(400, 'INVALID_ARGUMENT', 'could not find metric'), true, /could not find metric/],

@@ -76,7 +76,7 @@ capabilities:
   resources: [canaries/status]
   verbs: [update]
 - apiGroups: [sluice.dev]
-  resources: [canaryactions/status, gitsources/status]
+  resources: [canaryactions/status, gitsources/status, metrictemplates/status]
   verbs: [patch]
 # Actions that were answered a day ago.
 - apiGroups: [sluice.dev]

@@ -15,4 +15,3 @@ export const cloudwatchSettings = z.object({
     .optional()
     .describe('Role to assume with the keys of the Secret before CloudWatch is asked, for metrics of another account.'),
 });
-export type CloudWatchSettings = z.infer<typeof cloudwatchSettings>;

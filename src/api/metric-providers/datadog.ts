@@ -9,4 +9,3 @@ export const datadogSettings = z.object({
     .default('datadoghq.com')
     .describe('Site of the organization, such as `datadoghq.eu` or `us5.datadoghq.com`; not used where `provider.address` is set.'),
 });
-export type DatadogSettings = z.infer<typeof datadogSettings>;

@@ -10,4 +10,3 @@ export const dynatraceSettings = z.object({
     .describe('Length of one point, such as `1m`; `Inf` makes one point of the whole interval. A number alone is how many points are wished for.'),
   entitySelector: z.string().max(2000).optional().describe('Entities that are measured, where the metric selector does not say it.'),
 });
-export type DynatraceSettings = z.infer<typeof dynatraceSettings>;

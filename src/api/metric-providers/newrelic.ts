@@ -10,4 +10,3 @@ export const newrelicSettings = z.object({
     .optional()
     .describe('The account that is asked; `newrelic_account_id` of the Secret where it is absent.'),
 });
-export type NewRelicSettings = z.infer<typeof newrelicSettings>;

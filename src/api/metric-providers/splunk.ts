@@ -11,4 +11,3 @@ export const splunkSettings = z.object({
     .describe('Realm of the organization, such as `us1` or `eu0`; required where `provider.address` is not set.'),
   resolution: z.string().max(32).regex(DURATION_PATTERN).optional().describe('Length of one point. Default is what the data of the program have.'),
 });
-export type SplunkSettings = z.infer<typeof splunkSettings>;

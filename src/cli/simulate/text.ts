@@ -39,7 +39,8 @@ function many(io: Io, { rows, stable }: Simulation): string {
     spread(row.badRequests, group),
     Object.keys(row.reasons).join(', '),
   ]);
-  return `${table(io, [head, ...lines])}${resolution(io, rows)}`;
+  const legend = paint(io, 'dim', '(the middle of the runs; in brackets, what 8 of 10 of them stay within)\n');
+  return `${table(io, [head, ...lines])}${legend}${resolution(io, rows)}`;
 }
 
 function one(io: Io, row: Row, { latency }: Simulation): string {

@@ -28,26 +28,40 @@ function possible({ metric, template }: Judged): Possible {
 export const ranges: CanaryRule = (context) => metricsOf(context).flatMap((judged) => rangeFindings(judged, reporter(context.written), context.spec.analysis.verdict !== undefined));
 
 type Report = ReturnType<typeof reporter>;
+type Say = (severity: Severity, rule: string, bound: 'min' | 'max', message: string) => Finding[];
 
 function rangeFindings(judged: Judged, report: Report, compared: boolean): Finding[] {
-  const { metric, path, template } = judged;
-  const { thresholdRange: range } = metric;
-  if (!range) return boundless(judged, report, compared);
-  const say = (severity: Severity, rule: string, field: 'min' | 'max' | undefined, message: string): Finding[] => [
-    report(severity, rule, [...path, 'thresholdRange', ...(field === undefined ? [] : [field])], message),
-  ];
-  const { min, max } = range;
+  const { metric, path } = judged;
+  if (!metric.thresholdRange) return boundless(judged, report, compared);
+  const say: Say = (severity, rule, bound, message) => [report(severity, rule, [...path, 'thresholdRange', bound], message)];
+  const wrong = [unreachable(judged, say), unbreakable(judged, say), inverted(judged, say)].find((findings) => findings.length > 0);
+  return wrong ?? fraction(judged, report);
+}
+
+function unreachable(judged: Judged, say: Say): Finding[] {
+  const { metric } = judged;
+  const { min, max } = metric.thresholdRange ?? {};
+  const { low, high, words } = possible(judged);
   if (min !== undefined && max !== undefined && min > max) return say('error', 'cannot-pass', 'min', `min ${min} is above max ${max}: no value passes; exchange them, or leave one out`);
-  const { low, high, good, words } = possible(judged);
-  if (min !== undefined && min > high) return say('error', 'cannot-pass', 'min', `no value reaches ${min}: ${words}; ${metric.name === 'request-success-rate' ? 'write 99 for 99 %' : 'write a smaller bound'}`);
-  if (max !== undefined && (max < low || (max === low && metric.name === 'request-duration'))) return say('error', 'cannot-pass', 'max', `no value is as low as ${max}: ${words}; write a larger bound`);
-  const open = { low: min === undefined || min <= low, high: max === undefined || max >= high };
-  if (open.low && open.high && template !== null) return say('error', 'cannot-fail', min === undefined ? 'max' : 'min', `every value passes: ${words}; write a bound that a bad version breaks`);
-  const healthy = good === 'high' ? max !== undefined && max < high : good === 'low' && min !== undefined && min > low;
-  if (!healthy) return fraction(judged, report);
-  return good === 'high'
-    ? say('warning', 'fails-good-versions', 'max', `a version whose requests all succeed has 100 and fails by max ${max}; write min, and leave max out`)
-    : say('warning', 'fails-good-versions', 'min', `a version without bad or slow requests has ${low} and fails by min ${min}; write max, and leave min out`);
+  if (min !== undefined && min > high) return say('error', 'cannot-pass', 'min', `no value reaches ${min}: ${words}; write a smaller bound`);
+  const never = max !== undefined && (max < low || (max === low && metric.name === 'request-duration'));
+  return never ? say('error', 'cannot-pass', 'max', `no value is as low as ${max}: ${words}; write a larger bound`) : [];
+}
+
+function unbreakable(judged: Judged, say: Say): Finding[] {
+  const { min, max } = judged.metric.thresholdRange ?? {};
+  const { low, high, words } = possible(judged);
+  if ((min !== undefined && min > low) || (max !== undefined && max < high) || judged.template === null) return [];
+  return say('error', 'cannot-fail', min === undefined ? 'max' : 'min', `every value passes: ${words}; write a bound that a bad version breaks`);
+}
+
+/** Bounds on the side on which good versions are. */
+function inverted(judged: Judged, say: Say): Finding[] {
+  const { min, max } = judged.metric.thresholdRange ?? {};
+  const { low, high, good } = possible(judged);
+  if (good === 'high' && max !== undefined && max < high) return say('warning', 'fails-good-versions', 'max', `a version whose requests all succeed has 100 and fails by max ${max}; write min, and leave max out`);
+  if (good === 'low' && min !== undefined && min > low) return say('warning', 'fails-good-versions', 'min', `a version without bad or slow requests has ${low} and fails by min ${min}; write max, and leave min out`);
+  return [];
 }
 
 /** 0.99 is written where 99 was meant. */

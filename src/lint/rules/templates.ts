@@ -7,11 +7,11 @@ import type { Finding } from '../finding.js';
 
 /** Placeholders by which a query tells one release from another. */
 const OWN = new Set(['name', 'target', 'service', 'revision', 'commit']);
-/** What a template asks that has no query of this kind. */
-const OTHER_WAYS = new Set(['job', 'kayenta']);
 
 /** What is wrong with a MetricTemplate that no server has to be asked for. */
 export function templateFindings(written: Written, spec: MetricTemplateSpec): Finding[] {
+  // That there is none has been said of its schema.
+  if (spec.query === undefined && spec.counts === undefined) return [];
   const report = reporter(written);
   const problem = templateProblem(spec);
   if (problem) {
@@ -20,6 +20,6 @@ export function templateFindings(written: Written, spec: MetricTemplateSpec): Fi
   }
   const used = new Set(placeholdersOf(JSON.stringify([spec.query, spec.counts, spec.provider])));
   const specific = [...used].some((name) => OWN.has(name) || name.startsWith('variables.'));
-  if (specific || OTHER_WAYS.has(spec.provider.type)) return [];
+  if (specific) return [];
   return [report('warning', 'not-about-the-canary', spec.counts ? ['spec', 'counts'] : ['spec', 'query'], 'the query is the same for every version and every Canary: it cannot tell a bad canary from a bad day; use {{ service }}, {{ target }} or {{ revision }} in it')];
 }

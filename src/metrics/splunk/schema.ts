@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** What SignalFlow sends of a computation, one message after the other. Other kinds of messages are passed over. */
-export const signalflowMessage = z.discriminatedUnion('event', [
+const signalflowMessage = z.discriminatedUnion('event', [
   z.object({ event: z.literal('control-message'), data: z.object({ event: z.string() }) }),
   z.object({
     event: z.literal('metadata'),

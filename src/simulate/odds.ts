@@ -83,13 +83,13 @@ export function playOnce(given: CanarySpec, declared: Declared, draws: Draws): P
 /**
  * Plays as many releases as asked for.
  * @param seed the same seed plays the same releases
- * @param pause called after every release: lets others have their turn
+ * @param pause called after every release with their number: lets others have their turn
  */
-export async function oddsOf(spec: CanarySpec, declared: Declared, runs: number, seed: number, pause: () => Promise<void> = async () => {}): Promise<Odds> {
+export async function oddsOf(spec: CanarySpec, declared: Declared, runs: number, seed: number, pause: (done: number) => Promise<void> = async () => {}): Promise<Odds> {
   const played: Played[] = [];
   for (let run = 0; run < runs; run += 1) {
     played.push(playOnce(spec, declared, Draws.seeded(seed, run)));
-    await pause();
+    await pause(run + 1);
   }
   return summarise(played, declared.stable.errorRate);
 }

@@ -41,6 +41,11 @@ export class Draws {
     return count;
   }
 
+  /** 1, 2, 3, … with this mean. */
+  geometric(mean: number): number {
+    return mean <= 1 ? 1 : 1 + Math.floor(Math.log(1 - this.uniform()) / Math.log(1 - 1 / mean));
+  }
+
   #gap(perFailure: number): number {
     return Math.floor(Math.log(1 - this.uniform()) / perFailure);
   }

@@ -25,6 +25,8 @@ export interface Declared {
   canary: Behaviour;
   /** Share of the requests for which the `match` of a step holds. */
   matching: number;
+  /** How many requests fail together, on average; 1: each by itself. */
+  clusters: number;
 }
 
 /** Where the requests go, from an instant on. */
@@ -135,8 +137,16 @@ export class SimulatedTraffic {
 
   #requests(mean: number, version: 'canary' | 'stable'): Drawn {
     const total = this.draws.poisson(mean);
-    const failed = this.draws.binomial(total, this.declared[version].errorRate);
+    const failed = this.#failed(total, this.declared[version].errorRate);
     return { total, failed, slow: this.latency ? this.#slowOf(total, this.#slow[version]) : [] };
+  }
+
+  #failed(total: number, rate: number): number {
+    const { clusters } = this.declared;
+    if (clusters <= 1) return this.draws.binomial(total, rate);
+    let sum = 0;
+    for (let left = this.draws.poisson((total * rate) / clusters); left > 0; left -= 1) sum += this.draws.geometric(clusters);
+    return Math.min(total, sum);
   }
 
   /** Of those slower than one bound, so many are slower than the next. */

@@ -62,15 +62,14 @@ describe.concurrent('a MetricTemplate', () => {
     expect(await shop.ended(1)).toMatchObject({ result: 'Succeeded' });
   });
 
-  const malformed: [what: string, query: string, answer: Lie | undefined, message: RegExp][] = [
-    ['does not parse', 'sum(rate(', { status: 400, body: { status: 'error', errorType: 'bad_data', error: 'parse error: unclosed left parenthesis' } }, /MetricTemplate "errors": .*parse error: unclosed left parenthesis; mend the MetricTemplate or spec\.analysis\.metrics of Canary reviews/],
+  const malformed: [what: string, query: string, answer: Lie, message: RegExp][] = [
+    ['the server does not take', 'up', { status: 400, body: { status: 'error', errorType: 'bad_data', error: 'parse error: unclosed left parenthesis' } }, /MetricTemplate "errors": .*parse error: unclosed left parenthesis; mend the MetricTemplate or spec\.analysis\.metrics of Canary reviews/],
     ['gives several series', 'up', { series: [[{ a: '1' }, '1'], [{ a: '2' }, '2']] }, /MetricTemplate "errors": the query gives 2 series; it must give one number/],
-    ['has an unknown variable', 'rate({{ canary }})', undefined, /MetricTemplate "errors": spec\.query: "\{\{ canary \}\}" is not known; known are \{\{ name \}\}/],
   ];
   it.each(malformed)('whose query %s stalls the run at its weight until it is mended', async (_what, query, answer, message) => {
     const shop = await world.shop();
     const metrics = await MetricsServer.start();
-    if (answer) metrics.template = () => answer;
+    metrics.template = () => answer;
     shop.put(metricTemplate(query));
     const subject = using();
     await shop.adopted({ ...subject, spec: { ...(subject['spec'] as object), metricsServer: metrics.url } });
@@ -81,6 +80,29 @@ describe.concurrent('a MetricTemplate', () => {
     expect(shop.weights).toEqual({ 'reviews-blue': 80, 'reviews-green': 20 });
     expect(shop.condition('Ready')).toMatchObject({ status: 'True' });
     metrics.template = () => ({ series: [[{}, '0']] });
+    shop.put(metricTemplate('vector(0)'));
+    expect(await shop.ended(1)).toMatchObject({ result: 'Succeeded' });
+    expect(shop.condition('Stalled')).toMatchObject({ status: 'False' });
+    await metrics.stop();
+  });
+
+  const typos: [what: string, query: string, message: RegExp][] = [
+    ['does not parse', 'sum(rate(x[1m])', /MetricTemplate shop-\d+\/errors: spec\.query at 1:16: parse error: unclosed left parenthesis/],
+    ['has an unknown placeholder', 'rate({{ canary }})', /MetricTemplate shop-\d+\/errors: spec\.query: "\{\{ canary \}\}" is not known; known are \{\{ name \}\}/],
+  ];
+  it.each(typos)('whose query %s is found before the release, and the release begins when it is mended', async (_what, query, message) => {
+    const shop = await world.shop();
+    const metrics = await MetricsServer.start();
+    metrics.template = () => ({ series: [[{}, '0']] });
+    shop.put(metricTemplate('vector(0)'));
+    const subject = using();
+    await shop.adopted({ ...subject, spec: { ...(subject['spec'] as object), metricsServer: metrics.url } });
+    shop.put(metricTemplate(query));
+    expect((await shop.reason('Stalled', 'InvalidQuery')).message).toMatch(message);
+    shop.release('v2');
+    expect((await shop.reason('Progressing', 'InvalidQuery')).message).toMatch(message);
+    expect(shop.weights).toEqual({ 'reviews-blue': 100, 'reviews-green': 0 });
+    expect(shop.condition('Ready')).toMatchObject({ status: 'True' });
     shop.put(metricTemplate('vector(0)'));
     expect(await shop.ended(1)).toMatchObject({ result: 'Succeeded' });
     expect(shop.condition('Stalled')).toMatchObject({ status: 'False' });

@@ -11,6 +11,7 @@ interface Given {
   canary?: number;
   canaryP99?: number;
   matching?: number;
+  clusters?: number;
   runs?: number;
 }
 
@@ -18,7 +19,7 @@ const METRICS = [{ name: 'request-success-rate', thresholdRange: { min: 99 } }];
 const VERDICT = { method: 'sequential' as const, alpha: 0.01, maxRegression: { ratio: 1.5, difference: 0.1 }, minSamples: 50, beta: 0.05 };
 const STABLE = { errorRate: 0.001, p99: 200 };
 
-const declared = ({ rps = 100, canary = 0.001, canaryP99 = 200, matching = 0.1 }: Given): Declared => ({ rps, matching, stable: STABLE, canary: { errorRate: canary, p99: canaryP99 } });
+const declared = ({ rps = 100, canary = 0.001, canaryP99 = 200, matching = 0.1, clusters = 1 }: Given): Declared => ({ rps, matching, clusters, stable: STABLE, canary: { errorRate: canary, p99: canaryP99 } });
 const given = ({ analysis }: Given) => spec({ progressDeadlineSeconds: 600, analysis: { interval: '1m', threshold: 5, stepWeights: [10, 20, 30, 40, 50], metrics: METRICS, ...analysis } });
 const odds = (one: Given): Promise<Odds> => oddsOf(given(one), declared(one), one.runs ?? 30, 1);
 
@@ -51,6 +52,13 @@ describe('the odds of a release', () => {
   it('are as good as before for a healthy version with a verdict', async () => {
     const { promoted } = await odds({ analysis: { verdict: VERDICT }, runs: 60 });
     expect(promoted).toBeGreaterThanOrEqual(59);
+  });
+
+  it('are still good where ten requests fail at a time', async () => {
+    const { promoted, badRequests } = await odds({ clusters: 10, analysis: { verdict: VERDICT }, runs: 60 });
+    expect(promoted).toBeGreaterThanOrEqual(58);
+    // As many as before on average, and in some runs many more.
+    expect(badRequests.p90).toBeGreaterThan(15);
   });
 
   it('are sooner with fast', async () => {

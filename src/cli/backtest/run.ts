@@ -12,7 +12,7 @@ import { segmentsOf, type Segment } from '../../simulate/segments.js';
 import { CliError, Exit, UsageError } from '../errors.js';
 import { readCanaryFile, type CanaryFile } from '../files.js';
 import { json } from '../format.js';
-import type { Io } from '../io.js';
+import { aborted, type Io } from '../io.js';
 import type { When } from '../options.js';
 import { BUILT_IN, isReplayed, readRecord, requestOf, slotsOf, type RecordOptions, type Versions } from './record.js';
 import { text } from './text.js';
@@ -69,8 +69,9 @@ export async function backtest(io: Io, file: string, flags: BacktestFlags): Prom
   const times = timesOf(io, flags);
   const source = createMetricsSource({ gridMs: flags.metricsGrid, timeoutMs: flags.timeout, axios: axios.create({ headers: headersOf(io, flags) }), clock: io });
   try {
-    const result = await replayFrom(source, found, flags, times);
-    if (io.signal.aborted) return Exit.interrupted;
+    const interrupted = aborted(io.signal).then(() => undefined);
+    const result = await Promise.race([replayFrom(source, found, flags, times), interrupted]);
+    if (!result) return Exit.interrupted;
     io.out(flags.output === 'json' ? json(result) : text(io, result));
     return Exit.ok;
   } finally {

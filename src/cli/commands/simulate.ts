@@ -21,6 +21,7 @@ export function registerSimulate(program: Command, { io, exit }: Cli): void {
     .addOption(new Option('--p99 <duration>', 'latency of the stable version that 99 % of its requests stay below; default is half of what request-duration allows, 200ms at most').argParser(parseDuration))
     .addOption(new Option('--canary-p99 <duration>', 'the same of the canary; default is that of the stable version').argParser(parseDuration))
     .addOption(new Option('--matching <percent>', 'of the requests, how many have what a match asks for').argParser(parsePercent).default(0.1, '10%'))
+    .addOption(new Option('--clusters <number>', 'how many requests fail together, on average').argParser(parseCount).default(1))
     .addOption(new Option('--runs <number>', 'releases that are played for each canary').argParser(parseCount).default(500))
     .addOption(new Option('--seed <number>', 'the same seed plays the same releases').argParser(parseSeed).default(1))
     .addOption(outputOption('text'))

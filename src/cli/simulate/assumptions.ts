@@ -6,13 +6,13 @@ import type { Declared } from '../../simulate/traffic.js';
 import { percent } from '../percent.js';
 
 /** What a simulation takes for granted, one sentence each: the odds are those of a world like this. */
-export function assumptions(spec: CanarySpec, { matching, stable }: Pick<Declared, 'matching' | 'stable'>, hasLatency: boolean): string[] {
+export function assumptions(spec: CanarySpec, { matching, clusters, stable }: Pick<Declared, 'matching' | 'clusters' | 'stable'>, hasLatency: boolean): string[] {
   const { analysis } = spec;
   const plan = compilePlan(analysis);
   const passing = unsimulated(spec);
   const hooks = (analysis.webhooks ?? []).map(({ name }) => name);
   return [
-    'Requests come one by one (Poisson), as many at night as by day, and fail one by one: errors that come in clusters make both false alarms and late ones likelier.',
+    `Requests come one by one (Poisson), as many at night as by day. ${clusters > 1 ? `They fail about ${clusters} at a time` : 'They fail one by one (--clusters: several at a time, which is harder to tell from a regression)'}; as often in one minute as in another.`,
     'Pods are ready at once, weights are in force as soon as they are written, and counts are complete every 5 s.',
     ...(hasLatency ? [`Latencies are log-normal (sigma ${LATENCY_SIGMA}), p99 ${stable.p99} ms on the stable version, counted in Istio's buckets.`] : []),
     ...(passing.length > 0 ? [`Not simulated, taken to pass every time: ${passing.join(', ')}.`] : []),

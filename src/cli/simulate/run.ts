@@ -7,6 +7,7 @@ import { CliError, Exit } from '../errors.js';
 import { readCanaryFile, type CanaryFile } from '../files.js';
 import { json } from '../format.js';
 import type { Io } from '../io.js';
+import { percent } from '../percent.js';
 import { assumptions } from './assumptions.js';
 import { text } from './text.js';
 
@@ -20,6 +21,7 @@ export interface SimulateFlags {
   p99?: number;
   canaryP99?: number;
   matching: number;
+  clusters: number;
   runs: number;
   seed: number;
 }
@@ -66,18 +68,19 @@ function refuse({ written, spec, others }: CanaryFile): void {
 }
 
 async function simulationOf(io: Io, { written, spec }: CanaryFile, flags: SimulateFlags): Promise<Simulation> {
-  const { rps, errorRate, matching, runs, seed } = flags;
+  const { rps, errorRate, matching, clusters, runs, seed } = flags;
   const p99 = flags.p99 ?? Math.min(USUAL_P99, (latencyBound(spec) ?? Number.POSITIVE_INFINITY) * HEALTHY_SHARE);
   const stable = { errorRate, p99 };
   const canaryP99 = flags.canaryP99 ?? p99;
   const rows: Row[] = [];
   for (const canaryErrorRate of ratesOf(flags)) {
-    const declared: Declared = { rps, matching, stable, canary: { errorRate: canaryErrorRate, p99: canaryP99 } };
-    const odds = await oddsOf(spec, declared, runs, seed, () => pause(io));
+    const declared: Declared = { rps, matching, clusters, stable, canary: { errorRate: canaryErrorRate, p99: canaryP99 } };
+    const odds = await oddsOf(spec, declared, runs, seed, (done) => pause(io, `${percent(canaryErrorRate)}: ${done} of ${runs}`));
     rows.push({ canaryErrorRate, canaryP99, ...odds });
   }
+  if (io.isTTY) io.err(CLEAR);
   const latency = spec.analysis.metrics.some(({ name }) => isLatency(name));
-  return { canary: nameOf(written.manifest), file: written.file, rps, stable, seed, latency, assumptions: assumptions(spec, { matching, stable }, latency), rows };
+  return { canary: nameOf(written.manifest), file: written.file, rps, stable, seed, latency, assumptions: assumptions(spec, { matching, clusters, stable }, latency), rows };
 }
 
 /** The one that was asked for, or some that people have: as good as stable, twice as bad, a little, clearly and half broken. */
@@ -86,8 +89,12 @@ function ratesOf({ errorRate, canaryErrorRate }: SimulateFlags): number[] {
   return [...new Set([errorRate, Math.min(1, 2 * errorRate), 0.01, 0.05, 0.5])].filter((rate) => rate >= errorRate).toSorted((a, b) => a - b);
 }
 
-/** Signals get their turn. */
-async function pause({ signal }: Io): Promise<void> {
+/** Back to the begin of the line, which is empty then. */
+const CLEAR = '\r\u001b[K';
+
+/** Signals get their turn, and people see that something goes on. */
+async function pause({ signal, isTTY, err }: Io, progress: string): Promise<void> {
+  if (isTTY) err(`${CLEAR}a canary that fails ${progress}`);
   await new Promise((resolve) => setImmediate(resolve));
   if (signal.aborted) throw new CliError('interrupted', Exit.interrupted);
 }

@@ -10,7 +10,7 @@ export const WRITE_BACK_ALPHA = 0.001;
 export interface Outcome {
   /** The stream that shows a regression most clearly, if one does. */
   worse?: VerdictStream;
-  /** Every stream shows that the canary is not worse by half a point, since the step began. */
+  /** Every metric shows that the canary is not worse by half a point, since the step began. */
   healthy: boolean;
   /** Log evidence beyond what an `alpha` of 1 would ask of the worst stream: at least ln(1/alpha) when a regression is found. */
   strength: number;
@@ -36,8 +36,14 @@ export function outcomeOf(streams: readonly VerdictStream[], metrics: number, op
   return {
     strength,
     ...(worst && strength >= Math.log(1 / options.alpha) ? { worse: worst } : {}),
-    healthy: streams.length > 0 && new Set(streams.map(({ metric }) => metric)).size >= metrics && streams.every(({ health }) => health >= enough),
+    healthy: isHealthy(streams, metrics, enough),
   };
+}
+
+/** Of a metric with several bounds, the largest one counts: half a point of what every other request is would take days to see. */
+function isHealthy(streams: readonly VerdictStream[], metrics: number, enough: number): boolean {
+  const telling = new Map(streams.toSorted((a, b) => (a.bound ?? 0) - (b.bound ?? 0)).map((stream) => [stream.metric, stream]));
+  return telling.size > 0 && telling.size >= metrics && [...telling.values()].every(({ health }) => health >= enough);
 }
 
 const LABELS: Record<string, string> = { 'request-success-rate': 'failed requests', 'request-duration': 'slow requests' };

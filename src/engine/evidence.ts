@@ -135,11 +135,11 @@ async function windowsOf(options: EvidenceOptions, canary: Canary, { metric, fro
   return await options.metrics.windows(asked);
 }
 
-/** Metrics of templates that give counts. */
+/** Metrics of templates that give counts, by an answer that has windows. */
 export function countedMetrics(options: EvidenceOptions, canary: Canary): string[] {
   return canary.spec.analysis.metrics.flatMap((metric) => {
     const template = templateOf(options, canary, metric);
-    return template && !isProblem(template) && template.spec.counts ? [metric.name] : [];
+    return template && !isProblem(template) && template.spec.counts && template.spec.provider.type === 'prometheus' ? [metric.name] : [];
   });
 }
 

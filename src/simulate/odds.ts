@@ -59,8 +59,9 @@ function answerFrom(spec: CanarySpec, traffic: SimulatedTraffic, { now, needs }:
   };
 }
 
-/** When every simulated release begins: any time will do, as long as it is none of the grid. */
-const BEGIN = Date.UTC(2030, 0, 1, 0, 0, 1);
+/** When simulated releases begin, at any millisecond of a minute: how that lies to the grid of the windows is a matter of chance, too. */
+const BEGIN = Date.UTC(2030, 0, 1);
+const MINUTE_MS = 60_000;
 /** Without a bound of its own, an answer is slow after this many milliseconds. */
 const SLOW_MS = 1_000;
 
@@ -69,14 +70,15 @@ export function playOnce(given: CanarySpec, declared: Declared, draws: Draws): P
   const spec = playable(given);
   const latency = spec.analysis.metrics.some(({ name }) => isLatency(name));
   const traffic = new SimulatedTraffic(declared, draws, latency);
-  const release = new PlayedRelease(spec, BEGIN, (at, weight, extras) => traffic.route(at, weight, extras));
+  const begin = BEGIN + draws.below(MINUTE_MS);
+  const release = new PlayedRelease(spec, begin, (at, weight, extras) => traffic.route(at, weight, extras));
   const playing = release.play();
   for (let turn = playing.next(); ; turn = playing.next(answerFrom(spec, traffic, turn.value))) {
     if (!turn.done) continue;
     const ended = turn.value;
     // What comes after the promotion is no longer a canary's; what was taken back has had the begin of its last window.
-    const until = BEGIN + ended.decidedAfter + (ended.result === 'Succeeded' ? 0 : GRID_MS);
-    return { ...ended, served: traffic.served(BEGIN, until, latencyBound(spec) ?? SLOW_MS) };
+    const until = begin + ended.decidedAfter + (ended.result === 'Succeeded' ? 0 : GRID_MS);
+    return { ...ended, served: traffic.served(begin, until, latencyBound(spec) ?? SLOW_MS) };
   }
 }
 

@@ -12,6 +12,11 @@ export class Draws {
     return new Draws(seededRandom(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(run + 1, 0x85ebca6b)));
   }
 
+  /** A whole number below that, each as likely as any other. */
+  below(count: number): number {
+    return Math.floor(this.uniform() * count);
+  }
+
   normal(): number {
     return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
   }

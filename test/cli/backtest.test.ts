@@ -18,23 +18,28 @@ interface Version {
   /** Requests per second at an instant. */
   rps: (at: number) => number;
   errorRate: number;
+  /** Share of the requests that take longer than 250 ms; none longer than 1 s. */
+  slow: number;
 }
 
 /** What a Prometheus has scraped of two versions, from half an hour before the release until its end. */
-function record(prometheus: Prometheus, namespace: string, versions: Version[], until: number): void {
+function record(prometheus: Prometheus, namespace: string, versions: Version[], until: number, scrapeMs = SCRAPE_MS): void {
   const draws = Draws.seeded(7, 0);
-  const counters = versions.map(() => ({ good: 0, bad: 0 }));
-  for (let at = BEGIN - 15 * 60_000; at <= until; at += SCRAPE_MS)
-    for (const [index, { service, rps, errorRate }] of versions.entries()) {
+  const counters = versions.map(() => ({ good: 0, bad: 0, slow: 0 }));
+  for (let at = BEGIN - 15 * 60_000; at <= until; at += scrapeMs)
+    for (const [index, { service, rps, errorRate, slow }] of versions.entries()) {
       const counter = counters[index];
       if (!counter) continue;
-      const total = draws.poisson((rps(at - 1) * SCRAPE_MS) / 1000);
+      const total = draws.poisson((rps(at - 1) * scrapeMs) / 1000);
       const bad = draws.binomial(total, errorRate);
       counter.good += total - bad;
       counter.bad += bad;
+      counter.slow += draws.binomial(total, slow);
       if (counter.good + counter.bad === 0) continue;
       const labels = { reporter: 'source', destination_service_name: service, destination_service_namespace: namespace };
-      prometheus.ingest(`istio_requests_total{response_code="200"} ${counter.good}\nistio_requests_total{response_code="503"} ${counter.bad}\n`, labels, at);
+      const all = counter.good + counter.bad;
+      const buckets = [`{le="250"} ${all - counter.slow}`, `{le="1000"} ${all}`, `{le="+Inf"} ${all}`].map((bucket) => `istio_request_duration_milliseconds_bucket${bucket}\n`);
+      prometheus.ingest(`istio_requests_total{response_code="200"} ${counter.good}\nistio_requests_total{response_code="503"} ${counter.bad}\n${buckets.join('')}`, labels, at);
     }
 }
 
@@ -66,11 +71,13 @@ const file = (name: string, text: string): string => {
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sluice-backtest-'));
   prometheus = await startPrometheus({ scrapeIntervalMs: 0, targets: () => [], now: () => NOON });
-  const ofSlots = (stable: string, canary: string, errorRate: number): Version[] => [
-    { service: stable, rps: (at) => 100 * (1 - share(at)), errorRate: 0.001 },
-    { service: canary, rps: (at) => 100 * share(at), errorRate },
+  const ofSlots = (stable: string, canary: string, errorRate: number, slow = 0.005): Version[] => [
+    { service: stable, rps: (at) => 100 * (1 - share(at)), errorRate: 0.001, slow: 0.005 },
+    { service: canary, rps: (at) => 100 * share(at), errorRate, slow },
   ];
   record(prometheus, 'shop', [...ofSlots('reviews-green', 'reviews-blue', 0.05), ...ofSlots('ratings-blue', 'ratings-green', 0.001)], END + 60_000);
+  record(prometheus, 'shop', ofSlots('slow-blue', 'slow-green', 0.001, 0.2), END + 60_000);
+  record(prometheus, 'shop', ofSlots('seldom-blue', 'seldom-green', 0.05), END + 60_000, 15_000);
 });
 afterAll(async () => {
   await prometheus.stop();
@@ -149,6 +156,43 @@ describe('a release in the record', () => {
     expect(out).toMatch(/Bad requests of the canary until then: \d+ of \d+ in the record; \d+ spared/);
     expect(out).toMatch(/[▁▂▃▄▅▆▇]█/);
     expect(out).toContain('Weights are those of the record');
+  });
+
+  it('is told by its latency, which counts after the warm-up', async () => {
+    const analysis = 'verdict: {}\n    warmup: 30s';
+    const text = CANARY(analysis, 'slow').replace('{min: 99}}]', '{min: 99}}, {name: request-duration}]');
+    const { at, reason, looks } = await json(...against(file('slow.yaml', text)));
+    expect(reason).toBe('Regression');
+    expect(looks.at(-1)).toMatchObject({ metric: 'request-duration', bound: 250 });
+    const after = (Date.parse(at ?? '') - BEGIN) / 1000;
+    expect(after).toBeGreaterThan(30);
+    expect(after).toBeLessThan(90);
+  });
+
+  it('is told where scrapes are far apart', async () => {
+    const path = file('seldom.yaml', CANARY('verdict: {}', 'seldom'));
+    for (const grid of ['5s', '15s', '30s']) {
+      const { at, reason } = await json(...against(path, '--metrics-grid', grid));
+      expect(reason).toBe('Regression');
+      expect((Date.parse(at ?? '') - BEGIN) / 1000).toBeLessThan(120);
+    }
+  });
+
+  it('is judged by templates of the same file: by their value, and by their counts', async () => {
+    const metrics = (extra: string): string => CANARY(`verdict: {}\n    threshold: 2`).replace('[{name: request-success-rate, thresholdRange: {min: 99}}]', `[${extra}]`);
+    const template = (spec: string): string => `---\napiVersion: sluice.dev/v1beta1\nkind: MetricTemplate\nmetadata: {name: failed, namespace: shop}\nspec:\n  provider: {type: prometheus, address: "http://nowhere.invalid"}\n${spec}`;
+    const of = (more: string): string => `sum(increase(istio_requests_total{destination_service_name="{{ service }}"${more}}[{{ interval }}]))`;
+    const value = metrics('{name: request-success-rate}, {name: failed, templateRef: {name: failed}, thresholdRange: {max: 1}}').replace('verdict: {}', 'warmup: 0s');
+    const byValue = await json(...against(file('value.yaml', value + template(`  query: '100 * ${of(',response_code="503"')} / ${of('')}'`))));
+    expect(byValue).toMatchObject({ rolledBack: true, reason: 'ChecksFailed' });
+    expect((Date.parse(byValue.at ?? '') - BEGIN) / 1000).toBeCloseTo(120, -1);
+    const counts = metrics('{name: failed, templateRef: {name: failed}}') + template(`  counts:\n    bad: '${of(',response_code="503"')}'\n    total: '${of('')}'`);
+    const tooShort = await json(...against(file('counts.yaml', counts)));
+    expect(tooShort.rolledBack).toBe(false);
+    expect(tooShort.notes[0]).toMatch(/could not be compared by failed: .*must not be shorter than two scrapes/);
+    const byCounts = await json(...against(file('counts.yaml', counts), '--metrics-grid', '10s'));
+    expect(byCounts).toMatchObject({ rolledBack: true, reason: 'Regression' });
+    expect(byCounts.looks.at(-1)).toMatchObject({ metric: 'failed' });
   });
 
   it('is found by the names of other Services', async () => {

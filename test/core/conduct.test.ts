@@ -3,6 +3,7 @@ import { metricTemplateSpec, type MetricSpec } from '../../src/api/index.js';
 import { judge } from '../../src/core/checks.js';
 import { withTemplateDefaults } from '../../src/core/conduct.js';
 import type { Measurement } from '../../src/core/evidence.js';
+import { comparedBy } from '../../src/core/verdict/refusal.js';
 import { blue, spec, T0, type Situation } from './builders.js';
 import { sentences } from './sentences.js';
 
@@ -120,6 +121,10 @@ sentences('a metric with count', {
     canary.decide().later(5).decide();
     expect(canary.status.run?.judged).toBeUndefined();
   },
+});
+
+it('what does not count is not compared with the stable version either', () => {
+  expect(comparedBy(spec({ analysis: { metrics: [RATE, queue({}), queue({ name: 'dry', dryRun: true })] } }), ['queue', 'dry'])).toEqual(['request-success-rate', 'queue']);
 });
 
 describe('what a template says of its metric', () => {

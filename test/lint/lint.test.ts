@@ -155,6 +155,17 @@ describe('verdicts', () => {
   });
 });
 
+describe('verdicts, and other gates beside them', () => {
+  it('cannot compare counts of other services than Prometheus', () => {
+    const more = template({ ...COUNTS, provider: { type: 'datadog' } });
+    expect(found({ analysis: { verdict: {}, metrics: [{ name: 'request-success-rate' }, templated({ max: 5 })] }, more })).toContain('error not-comparable spec.analysis.metrics[1]');
+  });
+
+  it('make an open range harmless', () => {
+    expect(found({ analysis: { verdict: {}, metrics: [{ name: 'request-success-rate', thresholdRange: { min: 0 } }] } })).toEqual([`warning no-effect ${RANGE}.min`]);
+  });
+});
+
 describe('names', () => {
   it('that come twice', () => {
     const hook = { name: 'test', url: 'http://test/' };

@@ -131,7 +131,8 @@ describe('T4: proxies are 10 s late', () => {
   });
 
   it('does lose requests when the drain is shorter than that: the world can tell', async () => {
-    const world = await adopted(late, { revisions: { drainFor: '2s', warmFor: '2s', settle: '1s' } });
+    const world = await adopted(late, slow);
+    world.edit({ revisions: { drainFor: '2s', warmFor: '2s', settle: '1s' } });
     world.git.commit({ image: 'b2' });
     await reach(world, () => weights(world).green === 50);
     world.act('abort');

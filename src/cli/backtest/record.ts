@@ -52,19 +52,22 @@ export function requestOf({ server, namespace, name, spec, templates }: RecordOp
 }
 
 /**
- * Counts of both versions from the metrics server, of every metric that gives counts.
+ * Counts of both versions from the metrics server, of every metric that gives counts; and those of which there are none, with the reason.
  * @throws CliError when the server cannot be asked
  */
-export async function readRecord(options: RecordOptions, versions: Versions, metrics: readonly string[]): Promise<Recording> {
+export async function readRecord(options: RecordOptions, versions: Versions, metrics: readonly string[]): Promise<{ recording: Recording; empty: Map<string, string> }> {
   const { source, gridMs, from, to } = options;
   const recording = new Recording(gridMs);
+  const empty = new Map<string, string>();
   for (const metric of new Set([ERRORS, ...metrics]))
     for (let start = from; start < to; start += CHUNK * gridMs) {
       const answer = await source.windows(requestOf(options, versions, metric, start, Math.min(to, start + CHUNK * gridMs)));
       if (answer.kind === 'Error') throw new CliError(`${metric}: ${answer.message}`);
       if (answer.kind === 'Windows') recording.add(metric, answer.bounds, answer.windows);
+      else if (answer.kind === 'NoData') empty.set(metric, answer.message);
     }
-  return recording;
+  for (const metric of empty.keys()) if (recording.has(metric)) empty.delete(metric);
+  return { recording, empty };
 }
 
 /** The Services of a Canary by its own names: which of them was the stable one is for the record to say. */

@@ -109,12 +109,12 @@ async function replayFrom(source: MetricsSource, { written, spec, others }: Cana
   const counted = replayed.filter(({ templateRef }) => templateRef && templates.get(templateRef.name)?.counts).map(({ name }) => name);
   const counting = [...replayed.filter(({ name, templateRef }) => !templateRef && BUILT_IN.includes(name)).map(({ name }) => name), ...counted];
   const versions = await versionsOf(options, flags, from);
-  const recording = await readRecord(options, versions, counting);
+  const { recording, empty } = await readRecord(options, versions, counting);
   const segments = released(recording, flags.metricsGrid, from, versions, options);
   const asPlayed = recorded(spec, segments, replayed.map(({ name }) => name));
   const release = new ReplayedRelease(asPlayed, segments, counted);
   const result = await answering(release.play(), recording, options, versions);
-  const notes = notesOf(spec, asPlayed, segments, counted);
+  const notes = [...[...empty].map(([metric, why]) => `The versions could not be compared by ${metric}: ${why}.`), ...notesOf(spec, asPlayed, segments, counted)];
   return report(nameOf(written.manifest), versions, segments, recording, result, notes);
 }
 

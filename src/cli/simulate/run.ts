@@ -93,8 +93,9 @@ function ratesOf({ errorRate, canaryErrorRate }: SimulateFlags): number[] {
 const CLEAR = '\r\u001b[K';
 
 /** Signals get their turn, and people see that something goes on. */
-async function pause({ signal, isTTY, err }: Io, progress: string): Promise<void> {
-  if (isTTY) err(`${CLEAR}a canary that fails ${progress}`);
+async function pause(io: Io, progress: string): Promise<void> {
+  const { signal, isTTY } = io;
+  if (isTTY) io.err(`${CLEAR}a canary that fails ${progress}`);
   await new Promise((resolve) => setImmediate(resolve));
   if (signal.aborted) throw new CliError('interrupted', Exit.interrupted);
 }

@@ -21,7 +21,7 @@ const BUILT_IN = new Set(['request-success-rate', 'request-duration']);
  * @param counted metrics of templates that give counts
  */
 export function comparedBy({ analysis }: CanarySpec, counted: readonly string[] = []): string[] {
-  return analysis.metrics.filter(({ name, templateRef }) => (templateRef ? counted.includes(name) : BUILT_IN.has(name))).map(({ name }) => name);
+  return analysis.metrics.filter(({ name, templateRef, dryRun }) => !dryRun && (templateRef ? counted.includes(name) : BUILT_IN.has(name))).map(({ name }) => name);
 }
 
 /**

@@ -34,7 +34,7 @@ function rangeFindings(judged: Judged, report: Report, compared: boolean): Findi
   const { metric, path } = judged;
   if (!metric.thresholdRange) return boundless(judged, report, compared);
   const say: Say = (severity, rule, bound, message) => [report(severity, rule, [...path, 'thresholdRange', bound], message)];
-  const wrong = [unreachable(judged, say), unbreakable(judged, say), inverted(judged, say)].find((findings) => findings.length > 0);
+  const wrong = [unreachable(judged, say), unbreakable(judged, say, compared), inverted(judged, say)].find((findings) => findings.length > 0);
   return wrong ?? fraction(judged, report);
 }
 
@@ -48,10 +48,11 @@ function unreachable(judged: Judged, say: Say): Finding[] {
   return never ? say('error', 'cannot-pass', 'max', `no value is as low as ${max}: ${words}; write a larger bound`) : [];
 }
 
-function unbreakable(judged: Judged, say: Say): Finding[] {
+function unbreakable(judged: Judged, say: Say, compared: boolean): Finding[] {
   const { min, max } = judged.metric.thresholdRange ?? {};
   const { low, high, words } = possible(judged);
   if ((min !== undefined && min > low) || (max !== undefined && max < high) || judged.template === null) return [];
+  if (compared && isCompared(judged)) return say('warning', 'no-effect', min === undefined ? 'max' : 'min', `every value passes: ${words}; the verdict alone judges ${judged.metric.name}: leave thresholdRange out, or write a bound that a bad version breaks`);
   return say('error', 'cannot-fail', min === undefined ? 'max' : 'min', `every value passes: ${words}; write a bound that a bad version breaks`);
 }
 
@@ -74,11 +75,14 @@ function fraction({ metric, path }: Judged, report: Report): Finding[] {
 /** Providers that say whether they passed, rather than how much. */
 const VERDICTS = new Set(['job', 'kayenta']);
 
-function boundless({ metric, path, template }: Judged, report: Report, compared: boolean): Finding[] {
+/** With a verdict, the comparison with the stable version is the gate. */
+const isCompared = ({ metric, template }: Judged): boolean => !metric.templateRef || template?.counts !== undefined;
+
+function boundless(judged: Judged, report: Report, compared: boolean): Finding[] {
+  const { metric, path, template } = judged;
   if (template === undefined && metric.templateRef) return [];
   if (template && VERDICTS.has(template.provider.type)) return [];
-  // With a verdict, the comparison with the stable version is the gate.
-  if (compared && (!metric.templateRef || template?.counts)) return [];
+  if (compared && isCompared(judged)) return [];
   return [report('error', 'cannot-fail', path, `${metric.name} has no thresholdRange, so every value passes; write thresholdRange with min or max${compared ? '' : ', or compare with the stable version by analysis.verdict'}`)];
 }
 

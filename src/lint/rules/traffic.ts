@@ -14,6 +14,9 @@ export const comparable: CanaryRule = (context) => {
   const refused = verdictRefusal(spec, counted);
   if (refused !== undefined) return [reporter(written)('error', 'not-comparable', [...ANALYSIS, 'verdict'], refused.replace(/^spec\.analysis\.verdict: /, ''))];
   const compared = comparedBy(spec, counted);
+  const unread = judged.filter(({ template }) => template?.counts && template.provider.type !== 'prometheus');
+  if (unread.length > 0)
+    return unread.map(({ metric, path, template }) => reporter(written)('error', 'not-comparable', path, `counts are read window by window from Prometheus only, not from ${template?.provider.type}, so the verdict waits for ${metric.name} until the deadline; give query in place of counts in its MetricTemplate, and a thresholdRange`));
   const left = judged.filter(({ metric, template }) => !compared.includes(metric.name) && template !== undefined && !metric.thresholdRange);
   return left.map(({ metric, path }) => reporter(written)('error', 'cannot-fail', path, `${metric.name} gives no counts, so the verdict does not compare it, and it has no thresholdRange; write one, or give counts in its MetricTemplate`));
 };

@@ -1,5 +1,6 @@
 import type { MeasureRequest, Windows } from '../../engine/ports.js';
 import type { WindowCounts } from '../../core/evidence.js';
+import { Failure } from '../json-api.js';
 import type { PrometheusClient, RangeResult, RangeSeries } from '../prometheus/client.js';
 import { addressOf, questionOf, type Template } from './questions.js';
 import { valuesOf, type Side } from './values.js';
@@ -25,21 +26,24 @@ export class TemplateWindows {
   async of(template: Template, request: MeasureRequest, variables: Record<string, string>): Promise<Windows> {
     const { counts, provider } = template.spec;
     const query = counts?.bad ?? template.spec.query ?? '';
-    const error = (message: string): Windows => ({ kind: 'Error', query, message: `MetricTemplate "${template.name}": ${message}`, permanent: true });
+    const says = (message: string): string => `MetricTemplate "${template.name}": ${message}`;
+    const error = (message: string): Windows => ({ kind: 'Error', query, message: says(message), permanent: true });
     if (!counts) return error('it gives no number of requests, so two versions cannot be compared request by request; give counts in place of query');
     if (provider.type !== 'prometheus') return error(`windows of counts are read from Prometheus only, not from ${provider.type}; judge it by thresholdRange`);
     const ends = this.#ends(request);
     const [first, last] = [ends[0], ends.at(-1)];
-    if (first === undefined || last === undefined) return { kind: 'NoData', query, message: `MetricTemplate "${template.name}": no window of ${this.options.gridMs / 1000} s is complete yet` };
-    const sides = { stable: [counts.bad, counts.total], canary: [counts.bad, counts.total] } as const;
-    const asked = Object.entries(sides).flatMap(([side, texts]) => texts.map((text) => this.#ask(template, request, variables, side as Side, text, first, last)));
-    const [stableBad, stableTotal, bad, total] = await Promise.all(asked);
-    for (const answer of [stableBad, stableTotal, bad, total]) if (answer && 'message' in answer) return { kind: 'Error', query, message: `MetricTemplate "${template.name}": ${answer.message}`, permanent: answer.permanent };
-    if (!isSeries(stableBad) || !isSeries(stableTotal) || !isSeries(bad) || !isSeries(total)) return error('it was not measured');
-    if (stableTotal.size === 0 && total.size === 0)
-      return { kind: 'NoData', query, message: `MetricTemplate "${template.name}": spec.counts.total gives nothing in windows of ${this.options.gridMs / 1000} s; they must not be shorter than two scrapes (--metrics-grid)` };
-    const windows = ends.map((to): WindowCounts => ({ to, stable: countsAt(stableBad, stableTotal, to), canary: countsAt(bad, total, to) }));
-    return { kind: 'Windows', gridMs: this.options.gridMs, bounds: [0], windows, query };
+    if (first === undefined || last === undefined) return { kind: 'NoData', query, message: says(`no window of ${this.options.gridMs / 1000} s is complete yet`) };
+    const of = async (side: Side, text: string): Promise<Series> => await this.#ask(template, request, variables, side, text, first, last);
+    try {
+      const [stableBad, stableTotal, bad, total] = await Promise.all([of('stable', counts.bad), of('stable', counts.total), of('canary', counts.bad), of('canary', counts.total)]);
+      if (stableTotal.size === 0 && total.size === 0)
+        return { kind: 'NoData', query, message: says(`spec.counts.total gives nothing in windows of ${this.options.gridMs / 1000} s; they must not be shorter than two scrapes (--metrics-grid)`) };
+      const windows = ends.map((to): WindowCounts => ({ to, stable: countsAt(stableBad, stableTotal, to), canary: countsAt(bad, total, to) }));
+      return { kind: 'Windows', gridMs: this.options.gridMs, bounds: [0], windows, query };
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      return { kind: 'Error', query, message: says(error.message), permanent: error.permanent };
+    }
   }
 
   /** Ends of the windows in [from, to] that are complete, ascending; the latest ones where there are too many. */
@@ -51,10 +55,11 @@ export class TemplateWindows {
     return ends.slice(-MAX_WINDOWS);
   }
 
-  async #ask(template: Template, request: MeasureRequest, variables: Record<string, string>, side: Side, text: string, start: number, end: number): Promise<Series | { message: string; permanent: boolean }> {
+  /** @throws Failure */
+  async #ask(template: Template, request: MeasureRequest, variables: Record<string, string>, side: Side, text: string, start: number, end: number): Promise<Series> {
     const { client, gridMs } = this.options;
     const asked = questionOf(template, request, 'spec.counts', text, valuesOf(request, variables, side, gridMs));
-    if ('problem' in asked) return { message: asked.problem, permanent: true };
+    if ('problem' in asked) throw new Failure(asked.problem, true);
     const { headers, secretRef, insecureSkipVerify } = template.spec.provider;
     const server = addressOf(template, request);
     const result = await client.queryRange({ server, query: asked.done.query, start, end, stepMs: gridMs, headers, credentials: template.credentials, secretName: secretRef?.name, insecureSkipVerify });
@@ -62,13 +67,12 @@ export class TemplateWindows {
   }
 }
 
-const isSeries = (answer: Series | { message: string } | undefined): answer is Series => answer instanceof Map;
-
-function oneSeries(result: RangeResult, fold: Template['spec']['fold']): Series | { message: string; permanent: boolean } {
-  if (result.kind === 'failed') return result;
+/** @throws Failure */
+function oneSeries(result: RangeResult, fold: Template['spec']['fold']): Series {
+  if (result.kind === 'failed') throw new Failure(result.message, result.permanent);
   const { series } = result;
   // Counts add up; no other fold of them is a count.
-  if (series.length > 1 && fold !== 'sum') return { message: `the query gives ${series.length} series; it must give one number: set fold: sum, or wrap the query in sum(…)`, permanent: true };
+  if (series.length > 1 && fold !== 'sum') throw new Failure(`the query gives ${series.length} series; it must give one number: set fold: sum, or wrap the query in sum(…)`, true);
   return added(series);
 }
 

@@ -27,6 +27,7 @@ const logs = () => z.array(z.number()).max(8);
 export const verdictStream = z.object({
   metric: z.string().max(63),
   bound: z.number().optional().describe('Of latency: requests that took longer than this many milliseconds are bad.'),
+  given: z.number().optional().describe('Of latency: `thresholdRange.max` as it was when `bound` was chosen by it.'),
   until: instant().describe('Everything up to this instant is counted.'),
   canary: side,
   stable: side,
@@ -44,7 +45,8 @@ export const verdictStatus = z.object({
   run: z.string().max(64).describe('The run that it is of.'),
   step: z.string().max(64).optional().describe('The step that `health` is of.'),
   next: instant().describe('When more evidence is looked at.'),
-  streams: z.array(verdictStream).max(24),
+  against: z.object({ ratio: z.number(), difference: z.number() }).optional().describe('`maxRegression` that the evidence is against; with another one, evidence begins anew.'),
+  streams: z.array(verdictStream).max(24).describe('What is known so far: one entry per metric, or per metric and bound.'),
   missing: z.int().optional().describe('Requests of the canary that are still missing before its step may be left.'),
   error: z.string().max(400).optional().describe('Why the last evaluation could not be made.'),
 });

@@ -67,6 +67,8 @@ export function judge(metric: MetricSpec, measurement: Measurement, at: number, 
     const verdict = metric.onError === 'fail' ? 'Fail' : 'Error';
     return { ...base, verdict, message: trimmed(`${metric.name}: ${measurement.message}`), ...(measurement.permanent ? { permanent: true } : {}) };
   }
+  // What is still under way is waited for, whatever a lack of data means.
+  if (measurement.kind === 'NoData' && measurement.pending) return { ...base, verdict: 'NoData', message: trimmed(`${metric.name}: ${measurement.message}`) };
   if (measurement.kind === 'NoData') {
     const { verdict, message } = noData(metric, measurement.message);
     return { ...base, verdict, message: trimmed(message) };

@@ -51,7 +51,7 @@ function brokenQueries(draft: Draft): Problem[] {
   if (!draft.status.run) return [];
   return draft.spec.analysis.metrics.flatMap(({ name }): Problem[] => {
     const newest = draft.status.checks?.find((item) => item.metric === name);
-    return newest?.permanent ? [{ reason: 'InvalidQuery', message: `${newest.message}; mend the MetricTemplate or spec.analysis.metrics of Canary ${draft.observed.name}` }] : [];
+    return newest?.permanent && !newest.dryRun ? [{ reason: 'InvalidQuery', message: `${newest.message}; mend the MetricTemplate or spec.analysis.metrics of Canary ${draft.observed.name}` }] : [];
   });
 }
 

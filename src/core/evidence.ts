@@ -42,7 +42,7 @@ export interface Compared {
 /** `NoData`: asked, and there is none (empty, NaN). `Error`: could not be asked or the answer cannot be used. */
 export type Measurement =
   | { kind: 'Value'; value: number; samples?: number; query: string; from: number; to: number; /** Where it was counted. */ tries?: Tries; /** Of a ratio or a difference: what it was made of. */ compared?: Compared }
-  | { kind: 'NoData'; query: string; message: string }
+  | { kind: 'NoData'; query: string; message: string; /** What the question started has not ended: there will be an answer. */ pending?: boolean }
   | { kind: 'Error'; query: string; message: string; /** The query itself is wrong: only a person can mend it. */ permanent: boolean };
 
 /**

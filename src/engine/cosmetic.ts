@@ -22,3 +22,19 @@ function essence(status: CanaryStatus | undefined): unknown {
 
 /** True when two statuses differ in numbers and wording only. */
 export const isCosmetic = (before: CanaryStatus | undefined, after: CanaryStatus): boolean => isDeepStrictEqual(essence(before), essence(after));
+
+/** True when two statuses differ in the evidence for a verdict at most. That is never waited for by a person: what it says is in other fields. */
+export const isEvidence = (before: CanaryStatus | undefined, after: CanaryStatus): boolean =>
+  isDeepStrictEqual({ ...before, verdict: undefined }, { ...after, verdict: undefined }) && before?.verdict?.run === after.verdict?.run && before?.verdict?.step === after.verdict?.step;
+
+/** Evidence that is not stored yet, and the stored one that it was made from. */
+export interface FreshEvidence {
+  from: CanaryStatus['verdict'];
+  verdict: NonNullable<CanaryStatus['verdict']>;
+}
+
+/** A status with the evidence that was made from what it holds. Another writer's is taken as it is: what is missing is read again. */
+export function withFresh(status: CanaryStatus, fresh: FreshEvidence | undefined): CanaryStatus {
+  if (!fresh || fresh.verdict.run !== status.run?.id || !isDeepStrictEqual(status.verdict, fresh.from)) return status;
+  return { ...status, verdict: structuredClone(fresh.verdict) };
+}

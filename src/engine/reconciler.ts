@@ -8,7 +8,7 @@ import type { Decision, Needs, Observation } from '../core/observation.js';
 import { isConflict, isNotFound, type EventRecorder } from '../kube/index.js';
 import { apply, type ApplyContext } from './apply.js';
 import type { Cache } from './cache.js';
-import { isCosmetic } from './cosmetic.js';
+import { isCosmetic, isEvidence, withFresh, type FreshEvidence } from './cosmetic.js';
 import { Terminal, Waiting } from './errors.js';
 import { countedMetrics, gather, type EvidenceOptions } from './evidence.js';
 import type { Fence } from './fence.js';
@@ -32,7 +32,9 @@ const RETRY_MS = 50;
 const STALE_MS = 1_000;
 /** Changes of mere numbers and wording are stored this late, in milliseconds: most are overtaken by one that matters. */
 const COSMETIC_MS = 3_000;
-/** Between two of them, over all Canaries: when hundreds wait at once, telling how they wait must not be what they wait for. */
+/** Evidence for a verdict that is all that changed is stored this late, in milliseconds: what is lost of it is read again. */
+const EVIDENCE_MS = 60_000;
+/** Between two changes of numbers and wording, over all Canaries: when hundreds wait at once, telling how they wait must not be what they wait for. */
 const COSMETIC_GAP_MS = 200;
 
 export interface ReconcilerOptions {
@@ -61,6 +63,9 @@ interface Memory {
   inDoubt?: boolean;
   /** Unix milliseconds at which a change of mere numbers and wording that is not stored yet will be. */
   cosmeticAt?: number;
+  /** That change is evidence for a verdict and nothing else. */
+  patient?: boolean;
+  fresh?: FreshEvidence;
   /** The weights that were seen last, and since when; unknown for those that were there when this process began. */
   routes?: { weights: string; since?: number };
   /** Evidence that was asked for and not used yet, by question: the world changed before all of it came. */
@@ -109,9 +114,9 @@ export class Reconciler {
     if (!spec.success) return this.#invalid(live, spec.error.issues.map((issue) => `spec.${issue.path.join('.')}: ${issue.message}`).join('; '));
     const status = readStatus(live);
     const known = withoutDelivered(status.success ? status.data : canaryStatus.parse({}), this.options.outbox.delivered);
-    const canary: Canary = { ...live, spec: effectiveSpec(cache, live, spec.data), status: this.options.writeBacks?.withOutcomes(live, known) ?? known };
     const memory: Memory = this.#memory.get(key) ?? { asked: new Map() };
     this.#memory.set(key, memory);
+    const canary: Canary = { ...live, spec: effectiveSpec(cache, live, spec.data), status: withFresh(this.options.writeBacks?.withOutcomes(live, known) ?? known, memory.fresh) };
     if (!memory.inDoubt) return this.#tick(key, { live, canary, memory }, turn);
     await reread(cache, this.options.writer, canary);
     memory.inDoubt = false;
@@ -216,7 +221,7 @@ export class Reconciler {
     if (isDeepStrictEqual(live.status, decision.status)) return 'stored';
     const { cache, writer, now } = this.options;
     if ((due === undefined || now() < due) && isCosmetic(live.status, decision.status)) {
-      memory.cosmeticAt = due ?? this.#nextCosmetic();
+      this.#putOff(memory, due, live.status, decision.status);
       return 'later';
     }
     const newest = cache.canaries.get(canary.metadata.namespace, canary.metadata.name);
@@ -232,6 +237,15 @@ export class Reconciler {
       if (decision.status.run?.ending) return 'later';
       throw error;
     }
+  }
+
+  /** A change of numbers and wording is stored at `due`, or it is settled when. Evidence that is all there is to store waits longer. */
+  #putOff(memory: Memory, due: number | undefined, before: CanaryStatus | undefined, after: CanaryStatus): void {
+    const evidence = isEvidence(before, after);
+    const settled = due !== undefined && (evidence || memory.patient !== true);
+    memory.cosmeticAt = settled ? due : evidence ? this.options.now() + EVIDENCE_MS : Math.min(due ?? Infinity, this.#nextCosmetic());
+    if (!settled) memory.patient = evidence;
+    if (after.verdict) memory.fresh = { from: before?.verdict, verdict: after.verdict };
   }
 
   /** Each that waits has its own turn, so that none is looked at in vain. */

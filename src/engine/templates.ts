@@ -11,8 +11,9 @@ export function effectiveSpec(cache: Cache, canary: Canary, spec: CanarySpec): C
   return withTemplateDefaults(spec, ({ templateRef }) => templateRef && cache.metricTemplates.get(templateRef.namespace ?? own, templateRef.name)?.spec);
 }
 
-/** What is wrong with a template in the way that this Canary uses it, as far as that can be told without asking its server. */
+/** What is wrong with a template in the way that this Canary uses it, as far as that can be told without asking its server. What does not count stops nothing. */
 export function templateUseProblem(canary: Canary, metric: MetricSpec, template: MetricTemplate): Problem | undefined {
+  if (metric.dryRun ?? template.spec.dryRun) return undefined;
   const problem = templateProblem(template.spec, metric.templateVariables ?? {});
   return problem && { ...problem, message: `Canary ${canary.metadata.name}: spec.analysis.metrics ${metric.name}: MetricTemplate ${template.metadata.namespace}/${template.metadata.name}: ${problem.message}` };
 }

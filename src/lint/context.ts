@@ -43,6 +43,9 @@ export const metricsOf = ({ spec, template }: CanaryContext): Judged[] =>
     return { metric: found ? { ...conductOf(found), ...given(metric) } : metric, path: ['spec', 'analysis', 'metrics', index], template: found };
   });
 
+/** True for a template whose counts of both versions a verdict can compare, window by window. */
+export const isComparable = (template: MetricTemplateSpec | null | undefined): boolean => template?.counts !== undefined && template.provider.type === 'prometheus';
+
 const given = (metric: MetricSpec): MetricSpec => Object.fromEntries(Object.entries(metric).filter(([, value]) => value !== undefined)) as MetricSpec;
 const conductOf = ({ dryRun, failureLimit, consecutiveSuccess, initialDelay, count }: MetricTemplateSpec) => ({ dryRun, failureLimit, consecutiveSuccess, initialDelay, count });
 

@@ -16,24 +16,29 @@ const NONE = 0.002;
 /** Shorter ones are the moment between two weights. */
 const LEAST_WINDOWS = 2;
 
+/** Weights that differ by less than this, relative to the larger, are one: real shares drift a little. */
+const ALIKE = 0.12;
+
 /**
  * When the share of the canary changed, and what it was: the segmentation of the windows that is likeliest when requests are divided
  * at random (Killick, Fearnhead, Eckley, "Optimal detection of changepoints with a linear computational cost", 2012).
  */
 export function segmentsOf(windows: readonly WindowCounts[], gridMs: number): Segment[] {
   const cuts = changes(windows);
-  const segments: Segment[] = [];
+  const parts: WindowCounts[][] = [];
   for (const [index, start] of cuts.entries()) {
-    const end = cuts[index + 1] ?? windows.length;
-    const [first, last] = [windows[start], windows[end - 1]];
-    if (!first || !last) continue;
-    const before = segments.at(-1);
-    const weight = weightOf(windows.slice(start, end));
+    const part = windows.slice(start, cuts[index + 1] ?? windows.length);
+    const before = parts.at(-1);
     // Between two weights, a window has something of both.
-    if (before && (end - start < LEAST_WINDOWS || weight === before.weight)) before.to = last.to;
-    else segments.push({ from: first.to - gridMs, to: last.to, weight });
+    if (before && (part.length < LEAST_WINDOWS || alike(weightOf(before), weightOf(part)))) before.push(...part);
+    else if (part.length > 0) parts.push(part);
   }
-  return segments;
+  return parts.map((part) => ({ from: (part[0]?.to ?? 0) - gridMs, to: part.at(-1)?.to ?? 0, weight: weightOf(part) }));
+}
+
+function alike(one: number, other: number): boolean {
+  const [low, high] = [Math.min(one, other), Math.max(one, other)];
+  return low === high || (low > 0 && high < 100 && (high - low) / high < ALIKE);
 }
 
 function weightOf(windows: readonly WindowCounts[]): number {

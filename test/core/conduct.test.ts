@@ -41,6 +41,12 @@ sentences('a metric with dryRun', {
     judgedBy(canary, { dryRun: true, initialDelay: '1h' }, nothing).decide();
     expect(canary.written).toEqual(blue(50));
   },
+  'stalls nothing when its query is wrong': (canary) => {
+    judgedBy(canary, { dryRun: true }, { kind: 'Error', query: 'q', message: 'refused', permanent: true }).decide();
+    expect(shown(canary)).toMatchObject({ verdict: 'Error', permanent: true, dryRun: true });
+    expect(canary.condition('Stalled').status).toBe('False');
+    expect(canary.written).toEqual(blue(50));
+  },
   'without it the same holds the step': (canary) => {
     judgedBy(canary, {}, nothing).decide();
     expect(canary.written).toBeUndefined();

@@ -37,6 +37,7 @@ const rows: [string, Given, Measurement, Check['verdict'], string][] = [
   ['nothing is no evidence', successRate, nothing, 'NoData', 'request-success-rate: the query returned nothing'],
   ['nothing is good where I say so', { ...successRate, onNoData: 'pass' }, nothing, 'Pass', 'request-success-rate: the query returned nothing'],
   ['nothing is bad where I say so', { ...successRate, onNoData: 'fail' }, nothing, 'Fail', 'request-success-rate: the query returned nothing'],
+  ['what has not ended is waited for, whatever nothing means', { ...successRate, onNoData: 'pass' }, { kind: 'NoData', query: 'q', message: 'Job shop/smoke runs', pending: true }, 'NoData', 'request-success-rate: Job shop/smoke runs'],
   ['a server that is down says nothing about the version', successRate, down, 'Error', 'request-success-rate: connection refused'],
   ['a server that is down is bad where I say so', { ...successRate, onError: 'fail' }, down, 'Fail', 'request-success-rate: connection refused'],
 ];

@@ -37,6 +37,13 @@ describe('a typo is found before the release', () => {
     ]);
   });
 
+  it('but what does not count stops nothing', () => {
+    const typo = { query: 'sum(' };
+    expect(referenceProblems(options(template(typo)), canary({ dryRun: true }))).toEqual([]);
+    expect(referenceProblems(options(template({ ...typo, dryRun: true })), canary())).toEqual([]);
+    expect(referenceProblems(options(template({ ...typo, dryRun: true })), canary({ dryRun: false }))).toHaveLength(1);
+  });
+
   it('a variable that nobody declared is a fault of the Canary', () => {
     const found = template({ query: 'x{a="{{ variables.code }}"}', variables: [{ name: 'code', default: '5..' }] });
     expect(referenceProblems(options(found), canary({ templateVariables: { cdoe: '500' } }))).toMatchObject([{ reason: 'InvalidSpec' }]);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { lint, type Options } from '../../src/lint/lint.js';
@@ -158,7 +159,10 @@ describe('verdicts', () => {
 describe('verdicts, and other gates beside them', () => {
   it('cannot compare counts of other services than Prometheus', () => {
     const more = template({ ...COUNTS, provider: { type: 'datadog' } });
-    expect(found({ analysis: { verdict: {}, metrics: [{ name: 'request-success-rate' }, templated({ max: 5 })] }, more })).toContain('error not-comparable spec.analysis.metrics[1]');
+    const both = (...list: unknown[]): Given => ({ analysis: { verdict: {}, metrics: list }, more });
+    expect(found(both({ name: 'request-success-rate' }, templated({ max: 5 })))).toEqual([]);
+    expect(found(both({ name: 'request-success-rate' }, templated(undefined)))).toContain('error cannot-fail spec.analysis.metrics[1]');
+    expect(found(both(templated({ max: 5 })))).toContain('error not-comparable spec.analysis.verdict');
   });
 
   it('make an open range harmless', () => {
@@ -204,6 +208,16 @@ describe('templates', () => {
   });
 });
 
+describe('the documentation', () => {
+  it('has every rule', () => {
+    const sources = ['schema.ts', 'documents.ts', ...['names', 'ranges', 'templates', 'timing', 'traffic'].map((name) => `rules/${name}.ts`)].map((name) => readFileSync(new URL(`../../src/lint/${name}`, import.meta.url), 'utf8'));
+    const rules = new Set(sources.flatMap((text) => [...text.matchAll(/(?:'(?:error|warning|note)', |rule: )'([a-z-]+)'|error\([^,]+, '([a-z-]+)'/g)].map(([, one, other]) => one ?? other)));
+    expect(rules.size).toBeGreaterThan(20);
+    const docs = readFileSync(new URL('../../docs/rehearsing.md', import.meta.url), 'utf8');
+    expect([...rules].filter((rule) => !docs.includes(`\`${rule}\``))).toEqual([]);
+  });
+});
+
 describe('the schema', () => {
   const place = (text: string): string[] => {
     const { findings } = lint([{ file: 'a.yaml', text, named: true }], { namespace: 'default', scrapeMs: 15_000 });
@@ -213,7 +227,8 @@ describe('the schema', () => {
   it('names the line of a field that there is not', () => {
     const text = canary({ analysis: { treshold: 3 } });
     const line = text.split('\n').findIndex((one) => one.includes('treshold')) + 1;
-    expect(place(text)).toEqual([expect.stringMatching(new RegExp(`^a.yaml:${line} spec.analysis.treshold there is no such field`))]);
+    expect(place(text)).toEqual([expect.stringMatching(new RegExp(`^a.yaml:${line} spec.analysis.treshold there is no such field.*did you mean threshold`))]);
+    expect(place(canary({ spec: { flavour: 'istio' } }))[0]).toContain('kubectl explain canary.spec');
   });
 
   it.each<[string, Given, string]>([
@@ -224,6 +239,16 @@ describe('the schema', () => {
   ])('refuses %s', (_, given, words) => {
     const [first] = place(canary(given));
     expect(first?.replace('Invalid value: ', '')).toContain(words);
+  });
+
+  it.each<[Record<string, unknown>, string]>([
+    [{ interval: '1 minute' }, '"1 minute" is not a duration; write one such as 30s'],
+    [{ threshold: 'five' }, 'expected integer, found string; take the quotes away'],
+    [{ interval: 60 }, 'expected string, found integer; put it into quotes'],
+    [{ metrics: [{ thresholdRange: { min: 99 } }] }, 'it is required and missing; add it'],
+    [{ metrics: [{ name: 'request-duration', onNoData: 'hold' }] }, '"hold" is none of "wait", "pass", "fail"'],
+  ])('says plainly what is expected of %j', (analysis, words) => {
+    expect(place(canary({ analysis })).join('\n')).toContain(words);
   });
 
   it('refuses kinds and versions that there are not', () => {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { metricTemplateSpec, type MetricTemplateSpec } from '../../src/api/index.js';
 import type { Measurement, MeasureRequest, Windows } from '../../src/engine/ports.js';
 import { createMetricsSource } from '../../src/metrics/index.js';
+import { reply, startScriptedServer, status } from '../kube/server.js';
 import { QUESTION, scriptedServer, vector, type Answer, type Asked } from './scripted-server.js';
 
 const closers: (() => void)[] = [];
@@ -199,6 +200,40 @@ describe('windows', () => {
 
   it('of which none is complete yet are no data', async () => {
     expect(await windows(() => matrix(), { counts }, { from: 1_000_000, to: 1_004_000 })).toMatchObject({ kind: 'NoData', ...says('no window of 5 s is complete yet'), asked: [] });
+  });
+});
+
+describe('a job', () => {
+  const spec: Spec = { provider: { type: 'job', job: { spec: { template: { spec: { containers: [{ name: 'smoke', image: 'smoke:1', args: ['{{ service }}', '{{ variables.path }}'] }] } } } } } };
+
+  it('is made once per check, with placeholders filled in, and is waited for', async () => {
+    const api = await startScriptedServer();
+    const jobs = new Map<string, Record<string, unknown>>();
+    api.handle(({ method, path, body }, response) => {
+      const name = path.split('/').at(-1) ?? '';
+      if (method === 'GET') return jobs.has(name) ? reply(response, jobs.get(name)) : reply(response, status(404, 'NotFound'), 404);
+      const made = body as { metadata: { name: string } };
+      jobs.set(made.metadata.name, made as Record<string, unknown>);
+      return reply(response, made, 201);
+    });
+    const source = createMetricsSource({ kube: api.client() });
+    closers.push(() => source.close(), () => void api.close());
+    const template = { name: 'smoke', spec: metricTemplateSpec.parse({ ...spec }), variables: { path: '/health' } };
+    const request: MeasureRequest = { ...QUESTION, ...RELEASE, metric: 'smoke', server: '', template, from: 0, to: 60_000 };
+    expect(await source.measure(request)).toMatchObject({ kind: 'NoData', pending: true, ...says('MetricTemplate "smoke": Job default/smoke-') });
+    // Later, so about another time, but the same check.
+    expect(await source.measure({ ...request, from: 5_000, to: 65_000 })).toMatchObject({ kind: 'NoData', pending: true });
+    const [job] = [...jobs.values()];
+    expect(job).toMatchObject({ metadata: { ownerReferences: [{ kind: 'Canary', name: 'reviews', uid: 'uid-1' }] }, spec: { template: { spec: { containers: [{ args: ['reviews-green', '/health'] }] } } } });
+    Object.assign(job ?? {}, { status: { conditions: [{ type: 'Complete', status: 'True' }] } });
+    expect(await source.measure({ ...request, to: 70_000 })).toMatchObject({ kind: 'Value', value: 1 });
+    expect(jobs.size).toBe(1);
+    await source.measure({ ...request, check: 'run-1/mine/1' });
+    expect(jobs.size).toBe(2);
+  });
+
+  it('cannot be made where there is no cluster', async () => {
+    expect(await measure(() => vector(), spec, { variables: { path: '/' } })).toMatchObject({ kind: 'Error', permanent: true, ...says('no Kubernetes API server') });
   });
 });
 

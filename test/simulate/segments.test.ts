@@ -27,6 +27,12 @@ describe('the weights of a record', () => {
     expect(found(windows(1, [50, 300]))).toHaveLength(1);
   });
 
+  it('are one where they drift a little, and several where they are small', () => {
+    expect(found(windows(2_000, [30, 24], [32, 24], [31, 24]))).toHaveLength(1);
+    expect(found(windows(2_000, [1, 24], [2, 24], [5, 24])).map(([weight]) => weight)).toEqual([1, 2, 5]);
+    expect(found(windows(2_000, [90, 24], [100, 24])).map(([weight]) => weight)).toEqual([90, 100]);
+  });
+
   it('do not have a step for the moment between two of them', () => {
     expect(found(windows(100, [10, 12], [17, 1], [30, 12])).map(([, from]) => from)).toEqual([0, 13]);
   });

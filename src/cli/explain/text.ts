@@ -104,8 +104,8 @@ export function text(io: Io, explanation: Explanation): string {
     block(
       io,
       'Last checks',
-      checks.map(({ verdict, metric, at, message }) => [
-        { text: verdict, colour: VERDICT_COLOURS[verdict] },
+      checks.map(({ verdict, metric, at, message, dryRun }) => [
+        { text: dryRun ? `${verdict} (dry run)` : verdict, colour: VERDICT_COLOURS[verdict] },
         metric,
         relative(at, now),
         message,

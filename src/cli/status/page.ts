@@ -93,7 +93,7 @@ export function page(io: Io, view: CanaryView, sources: SourceView[]): string {
       io,
       'Checks',
       view.checks.map((check) => [
-        { text: check.verdict, colour: VERDICT_COLOURS[check.verdict] },
+        { text: check.dryRun ? `${check.verdict} (dry run)` : check.verdict, colour: VERDICT_COLOURS[check.verdict] },
         check.metric,
         relative(check.at, now),
         check.message,

@@ -46,6 +46,19 @@ export function learnBaseline(evidence: Evidence, stable: Side): void {
 /** The stable version's rate, from everything seen of it; half a bad request is added so that it is never zero. */
 const stableRate = ({ dispersion: seen }: Evidence): number => (seen.bad + 0.5) / (seen.total + 1);
 
+/** Requests of the stable version, and windows of them, from which its rate is known well enough to measure health against. */
+const LEAST_FOR_HEALTH = { total: 1000, windows: 5 };
+
+/**
+ * The stable version's rate, less twice its standard error, and no more than in the run so far: taken for higher than it is, a version
+ * that is worse would look as good. Undefined while too little was seen of it.
+ */
+function cautiousRate({ dispersion: seen, stable }: Evidence, phi: number): number | undefined {
+  if (seen.total < LEAST_FOR_HEALTH.total || seen.windows < LEAST_FOR_HEALTH.windows) return undefined;
+  const overall = (Math.max(0, seen.bad - 2 * Math.sqrt(phi * seen.bad)) + 0.5) / (seen.total + 1);
+  return Math.min(overall, (stable.bad + 0.5) / (stable.total + 1));
+}
+
 /** Tempered by the dispersion, and limited. */
 const limited = (logRatio: number, phi: number): number => Math.min(LOG_LIMIT, logRatio / phi);
 
@@ -76,7 +89,8 @@ export function addEvidence(evidence: Evidence, canary: Side, stable: Side, { ma
       evidence.difference[index] = (evidence.difference[index] ?? 0) + limited(difference, phi);
     }
     const worse = FAST_DIFFERENCE / 100;
-    evidence.health += limited(canary.total * worse - canary.bad * Math.log1p(worse / rate), phi);
+    const least = cautiousRate(evidence, phi);
+    if (least !== undefined) evidence.health += limited(canary.total * worse - canary.bad * Math.log1p(worse / least), phi);
     add(evidence.canary, canary);
     add(evidence.stable, stable);
   }

@@ -10,7 +10,7 @@ import { iso, ms } from '../time.js';
 import { differenceInterval } from './interval.js';
 import { odds, optionsOf, outcomeOf, streamWords, WRITE_BACK_ALPHA, type Outcome } from './outcome.js';
 import { comparedBy, incomparable } from './refusal.js';
-import { bandsOf, bucketFor, foldBaseline, foldRun, newStream, shorten, type Counted } from './streams.js';
+import { bandsOf, bucketFor, foldBaseline, foldRun, newStream, shorten, withoutVerdict, type Counted } from './streams.js';
 
 /** Longest time between two evaluations where the spec does not say, milliseconds. */
 const DEFAULT_EVALUATE_MS = 10_000;
@@ -40,7 +40,7 @@ export function evaluate(draft: Draft, rules: PlanStep, now: boolean): void {
   const { verdict: spec } = draft.spec.analysis;
   const startedAt = ms(draft.status.step?.startedAt);
   if (!spec || startedAt === undefined || !draft.status.run || incomparable(rules) !== undefined) return;
-  const verdict = verdictOf(draft);
+  const verdict = verdictOf(draft, spec);
   draft.wakeAt(ms(verdict.next));
   if (!now && draft.now < ms(verdict.next)) return;
   const outcome = look(draft, verdict, rules, startedAt, spec);
@@ -85,16 +85,29 @@ export function countedToTheEnd(draft: Draft, rules: PlanStep): boolean {
 }
 
 /** The evidence of this run. A new run is a new question. */
-function verdictOf(draft: Draft): VerdictStatus {
+function verdictOf(draft: Draft, spec: VerdictSpec): VerdictStatus {
   const run = draft.status.run?.id ?? '';
   if (draft.status.verdict?.run !== run) draft.status.verdict = { run, next: iso(draft.now), streams: [] };
   const { verdict } = draft.status;
+  askAnew(draft, verdict, spec);
   const step = draft.status.step && stepName(draft.status.step);
   if (verdict.step === step) return verdict;
   // Health is of one step: the next one has more traffic, and may show what this one could not.
   for (const stream of verdict.streams) stream.health = 0;
   if (step !== undefined) verdict.step = step;
   return verdict;
+}
+
+/** Evidence answers one question. Where an edit of the spec asks another one, it begins anew. */
+function askAnew(draft: Draft, verdict: VerdictStatus, { maxRegression }: VerdictSpec): void {
+  const { against } = verdict;
+  if (against && (against.ratio !== maxRegression.ratio || against.difference !== maxRegression.difference))
+    for (const stream of verdict.streams) Object.assign(stream, withoutVerdict(stream));
+  verdict.against = { ...maxRegression };
+  const anew = verdict.streams.some(({ metric, given }) => given !== givenFor(draft, metric));
+  if (!anew) return;
+  verdict.streams = verdict.streams.filter(({ metric, given }) => given === givenFor(draft, metric));
+  verdict.next = iso(draft.now);
 }
 
 function needsOf(draft: Draft, verdict: VerdictStatus, metric: string, rules: PlanStep, startedAt: number): WindowsNeed[] {
@@ -135,12 +148,16 @@ function begin(draft: Draft, verdict: VerdictStatus, need: WindowsNeed, answer: 
   if (draft.observed.windows?.some(({ metric, of, windows }) => metric === need.metric && of === 'baseline' && windows.kind === 'Error')) return;
   const bounds = boundsOf(draft, need.metric, answer);
   if (!bounds) return;
-  const given = !isLatency(need.metric) || maxOf(draft, need.metric) !== undefined;
+  const given = !isLatency(need.metric) || givenFor(draft, need.metric) !== undefined;
   const until = need.of === 'run' && !given ? (answer.windows.at(-1)?.to ?? startedAt) : need.of === 'baseline' ? need.from : startedAt;
-  verdict.streams.push(...bounds.map((bound) => newStream(need.metric, bound, until)));
+  const by = givenFor(draft, need.metric);
+  verdict.streams.push(...bounds.map((bound) => ({ ...newStream(need.metric, bound, until), ...(by === undefined ? {} : { given: by }) })));
 }
 
 const maxOf = (draft: Draft, name: string): number | undefined => draft.spec.analysis.metrics.find((metric) => metric.name === name)?.thresholdRange?.max;
+
+/** The bound that the spec gives for a metric whose comparison has one. */
+const givenFor = (draft: Draft, metric: string): number | undefined => (isLatency(metric) ? maxOf(draft, metric) : undefined);
 
 /** The bounds by which a metric is compared; undefined while they cannot be told. */
 function boundsOf(draft: Draft, metric: string, answer: Counted): (number | undefined)[] | undefined {
@@ -153,7 +170,7 @@ function boundsOf(draft: Draft, metric: string, answer: Counted): (number | unde
 
 function withInterval(stream: VerdictStream): VerdictStream {
   const interval = differenceInterval(stream);
-  const points = (value: number): number => Math.round(value * 1000) / 1000;
+  const points = (value: number): number => Math.round(value * 1000) / 1000 + 0;
   return interval ? { ...stream, low: points(interval.low), high: points(interval.high) } : stream;
 }
 

@@ -19,6 +19,12 @@ export const newStream = (metric: string, bound: number | undefined, until: numb
   ...noEvidence(),
 });
 
+/** What was counted stays; what it says of a regression is said again from the next window on. */
+export function withoutVerdict(stream: VerdictStream): VerdictStream {
+  const { ratio, difference } = noEvidence();
+  return { ...stream, ratio, difference };
+}
+
 /** The bucket by which "slower than `bound`" can be told: the first that is not below it, else the last. */
 export const bucketFor = (bounds: readonly number[], bound: number): number | undefined => bounds.find((one) => one >= bound) ?? bounds.at(-1);
 
@@ -39,8 +45,8 @@ const sideAt = ({ total, bad }: WindowCounts['stable'], index: number): Side => 
 /** The place of the stream's bound among those of an answer; a metric without bounds has one. */
 const placeOf = (stream: VerdictStream, { bounds }: Counted): number => (stream.bound === undefined ? 0 : bounds.indexOf(stream.bound));
 
-/** Windows that the stream has not seen yet. */
-const unseen = (stream: VerdictStream, { windows }: Counted): WindowCounts[] => windows.filter(({ to }) => to > ms(stream.until));
+/** Windows of which the stream has not seen any part yet: the grid may have been another one when it saw the last. */
+const unseen = (stream: VerdictStream, { windows, gridMs }: Counted): WindowCounts[] => windows.filter(({ to }) => to - gridMs >= ms(stream.until));
 
 /** What the stable version did before the release, which began at `startedAt`; in place. */
 export function foldBaseline(stream: VerdictStream, counted: Counted, startedAt: number): void {
@@ -67,16 +73,20 @@ export function foldRun(stream: VerdictStream, counted: Counted, from: number, o
 }
 
 const DIGITS = 1e4;
-const short = (value: number): number => Math.round(value * DIGITS) / DIGITS;
+/** Never -0, which a status comes back from as 0: it would seem to have changed. */
+const short = (value: number): number => Math.round(value * DIGITS) / DIGITS + 0;
+const shortSide = ({ total, bad }: Side): Side => ({ total: short(total), bad: short(bad) });
 
 /** So that a status stays small and reads the same wherever it is written. */
 export function shorten(stream: VerdictStream): VerdictStream {
   const { dispersion } = stream;
   return {
     ...stream,
+    canary: shortSide(stream.canary),
+    stable: shortSide(stream.stable),
     ratio: stream.ratio.map(short),
     difference: stream.difference.map(short),
     health: short(stream.health),
-    dispersion: { ...dispersion, squares: short(dispersion.squares) },
+    dispersion: { windows: dispersion.windows, ...shortSide(dispersion), squares: short(dispersion.squares) },
   };
 }

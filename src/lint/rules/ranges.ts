@@ -1,5 +1,5 @@
 import { DURATION_BUCKETS_MS } from '../../sandbox/mesh/telemetry.js';
-import { metricsOf, reporter, type CanaryRule, type Judged } from '../context.js';
+import { isComparable, metricsOf, reporter, type CanaryRule, type Judged } from '../context.js';
 import type { Finding, Severity } from '../finding.js';
 
 /** Values that a metric can have at all. */
@@ -76,7 +76,7 @@ function fraction({ metric, path }: Judged, report: Report): Finding[] {
 const VERDICTS = new Set(['job', 'kayenta']);
 
 /** With a verdict, the comparison with the stable version is the gate. */
-const isCompared = ({ metric, template }: Judged): boolean => !metric.templateRef || template?.counts !== undefined;
+const isCompared = ({ metric, template }: Judged): boolean => !metric.templateRef || isComparable(template);
 
 function boundless(judged: Judged, report: Report, compared: boolean): Finding[] {
   const { metric, path, template } = judged;

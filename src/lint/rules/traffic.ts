@@ -1,6 +1,6 @@
 import { comparedBy, verdictRefusal } from '../../core/verdict/refusal.js';
 import { compilePlan, stepWords } from '../../core/plan.js';
-import { metricsOf, reporter, type CanaryRule } from '../context.js';
+import { isComparable, metricsOf, reporter, type CanaryRule } from '../context.js';
 
 const ANALYSIS = ['spec', 'analysis'];
 
@@ -10,15 +10,12 @@ export const comparable: CanaryRule = (context) => {
   if (!spec.analysis.verdict) return [];
   const judged = metricsOf(context);
   // What the files do not hold may well give counts.
-  const counted = judged.filter(({ metric, template }) => metric.templateRef && (template === undefined || template?.counts)).map(({ metric }) => metric.name);
+  const counted = judged.filter(({ metric, template }) => metric.templateRef && (template === undefined || isComparable(template))).map(({ metric }) => metric.name);
   const refused = verdictRefusal(spec, counted);
   if (refused !== undefined) return [reporter(written)('error', 'not-comparable', [...ANALYSIS, 'verdict'], refused.replace(/^spec\.analysis\.verdict: /, ''))];
   const compared = comparedBy(spec, counted);
-  const unread = judged.filter(({ template }) => template?.counts && template.provider.type !== 'prometheus');
-  if (unread.length > 0)
-    return unread.map(({ metric, path, template }) => reporter(written)('error', 'not-comparable', path, `counts are read window by window from Prometheus only, not from ${template?.provider.type}, so the verdict waits for ${metric.name} until the deadline; give query in place of counts in its MetricTemplate, and a thresholdRange`));
   const left = judged.filter(({ metric, template }) => !compared.includes(metric.name) && template !== undefined && !metric.thresholdRange);
-  return left.map(({ metric, path }) => reporter(written)('error', 'cannot-fail', path, `${metric.name} gives no counts, so the verdict does not compare it, and it has no thresholdRange; write one, or give counts in its MetricTemplate`));
+  return left.map(({ metric, path }) => reporter(written)('error', 'cannot-fail', path, `${metric.name} gives no counts by Prometheus, so the verdict does not compare it, and it has no thresholdRange; write one, or give counts in its MetricTemplate`));
 };
 
 /** Steps in which the canary gets nothing that a metric could see. */

@@ -4,7 +4,7 @@ import type { ProviderAnswer } from '../provider.js';
 /** What one answer says: a number, none, or that it cannot be used. Infinities are numbers here. */
 export type Reading =
   | { kind: 'Number'; value: number }
-  | { kind: 'NoData'; message: string }
+  | { kind: 'NoData'; message: string; pending?: boolean }
   | { kind: 'Error'; message: string; permanent: boolean };
 
 const FOLDS: Record<NonNullable<MetricTemplateSpec['fold']>, (values: number[]) => number> = {
@@ -17,7 +17,7 @@ const FOLDS: Record<NonNullable<MetricTemplateSpec['fold']>, (values: number[]) 
 /** One number of an answer, the same way for every provider. */
 export function readingOf(answer: ProviderAnswer, fold: MetricTemplateSpec['fold']): Reading {
   if (answer.kind === 'failed') return { kind: 'Error', message: answer.message, permanent: answer.permanent };
-  if (answer.kind === 'pending') return { kind: 'NoData', message: answer.message };
+  if (answer.kind === 'pending') return { kind: 'NoData', message: answer.message, pending: true };
   const { samples } = answer;
   if (samples.length === 0) return { kind: 'NoData', message: 'the query gives no series' };
   if (samples.length > 1 && !fold) {

@@ -2,7 +2,7 @@ import type { VerdictSpec } from '../../src/api/index.js';
 import type { WindowCounts } from '../../src/core/evidence.js';
 import { optionsOf, outcomeOf } from '../../src/core/verdict/outcome.js';
 import { foldBaseline, foldRun, newStream, shorten } from '../../src/core/verdict/streams.js';
-import type { Draws } from './random.js';
+import type { Draws } from '../../src/simulate/random.js';
 import { windowOf, type Traffic } from './traffic.js';
 
 /** Weights of the release that is played, percent, and how long each is held. */

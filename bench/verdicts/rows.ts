@@ -1,6 +1,6 @@
 import { verdictSpec, type VerdictSpec } from '../../src/api/index.js';
 import { playThreshold, playVerdict, WARMUP_SECONDS, type Release } from './play.js';
-import { Draws, seeded } from './random.js';
+import { Draws } from '../../src/simulate/random.js';
 import { NOISES, type Noise, type Traffic } from './traffic.js';
 
 /** One line of the table. Rates and shares are fractions; `bad` and `seconds` are means over the runs. */
@@ -117,7 +117,7 @@ export function measure(item: Case, runs: number, seed: number): Row {
   const traffic: Traffic = { rps: row.rps, stable: row.stable, canary: rate ?? (() => row.canary), noise: NOISES.find((noise) => noise === row.noise) ?? 'none' };
   const release: Release = { traffic, verdict: { ...verdictSpec.parse({}), ...verdict }, scrapeSeconds: row.scrapeSeconds, ...(slow ? { latency: true } : {}), ...(metrics ? { metrics } : {}) };
   const total = { rolledBack: 0, bad: 0, seconds: 0, within20: 0, early: 0, rolledBackThreshold: 0, badThreshold: 0 };
-  const draws = new Draws(seeded(seed));
+  const draws = Draws.seeded(seed, 0);
   for (let run = 0; run < runs; run += 1) {
     const played = playVerdict(draws, release);
     const after = slow && row.kind === 'latency' ? played.seconds - WARMUP_SECONDS : played.seconds;

@@ -1,5 +1,5 @@
 import type { WindowCounts } from '../../src/core/evidence.js';
-import type { Draws } from './random.js';
+import type { Draws } from '../../src/simulate/random.js';
 
 /** How bad requests come: one by one, more and less of them from window to window on both sides or each by itself, or many at once. */
 export const NOISES = ['none', 'shared', 'independent', 'clusters3', 'clusters10'] as const;
@@ -8,6 +8,9 @@ export type Noise = (typeof NOISES)[number];
 /** Standard deviation of the logarithm of the rate in a window. */
 const SIGMA = 0.8;
 const CLUSTERS: Partial<Record<Noise, number>> = { clusters3: 3, clusters10: 10 };
+
+/** A factor with a median of 1. */
+const noiseOf = (draws: Draws): number => Math.exp(SIGMA * draws.normal());
 
 export interface Traffic {
   /** Requests per second to both versions together. */
@@ -33,8 +36,8 @@ function bad(draws: Draws, total: number, rate: number, factor: number, cluster:
  */
 export function windowOf(draws: Draws, { rps, stable, canary, noise }: Traffic, weight: number, seconds: number, gridSeconds: number): WindowCounts {
   const cluster = CLUSTERS[noise];
-  const common = noise === 'shared' ? draws.logNormal(SIGMA) : 1;
-  const own = (): number => (noise === 'independent' ? draws.logNormal(SIGMA) : common);
+  const common = noise === 'shared' ? noiseOf(draws) : 1;
+  const own = (): number => (noise === 'independent' ? noiseOf(draws) : common);
   const [ofCanary, ofStable] = [draws.poisson((rps * gridSeconds * weight) / 100), draws.poisson(rps * gridSeconds * (1 - weight / 100))];
   return {
     to: seconds * 1000,

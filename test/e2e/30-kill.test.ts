@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SlotName } from '../../src/api/index.js';
 import { writtenAt } from './audit.js';
 import { World } from './harness.js';
-import { seeded } from './random.js';
+import { seededRandom } from '../../src/sandbox/mesh/random.js';
 
 const STEPS = [30, 60];
 const INTERVAL_MS = 3_000;
@@ -14,7 +14,7 @@ const SEED = Number(process.env['SLUICE_E2E_SEED'] ?? Date.now() % 1_000_000);
 
 /** One moment in each tenth of a release, so that all of its parts are met. */
 function moments(): number[] {
-  const random = seeded(SEED);
+  const random = seededRandom(SEED);
   return Array.from({ length: MOMENTS }, (_, index) => Math.round(((index + random()) / MOMENTS) * RELEASE_MS));
 }
 

@@ -9,6 +9,7 @@ export interface Row {
   rps: number;
   stable: number;
   canary: number;
+  /** A {@link Noise}, and what else the row is about. */
   noise: string;
   scrapeSeconds: number;
   runs: number;
@@ -28,7 +29,10 @@ export interface Row {
   promise?: { rolledBack?: number; caught?: true; bad?: number; seconds?: number; promotedEarly?: number };
 }
 
-interface Case extends Omit<Row, 'runs' | 'rolledBack' | 'bad' | 'seconds' | 'within20' | 'promotedEarly' | 'rolledBackThreshold' | 'badThreshold'> {
+interface Case extends Omit<Row, 'noise' | 'runs' | 'rolledBack' | 'bad' | 'seconds' | 'within20' | 'promotedEarly' | 'rolledBackThreshold' | 'badThreshold'> {
+  noise: Noise;
+  /** What tells the row from others of the same rates. */
+  variant?: string;
   rate?: Traffic['canary'];
   latency?: boolean;
   verdict?: Partial<VerdictSpec>;
@@ -57,26 +61,27 @@ const warmUp = (): Case[] =>
         ['10 % over 30 s', decaying(0.1, 30)],
         ['10 % over 30 s, linear', linear(0.1, 30)],
       ] as const
-    ).map(([noise, rate]): Case => ({ kind: 'warm-up', rps, stable: SLOW, canary: SLOW, noise, scrapeSeconds: SCRAPE, rate, latency: true, promise: { rolledBack: 0.01 } })),
+    ).map(([variant, rate]): Case => ({ kind: 'warm-up', rps, stable: SLOW, canary: SLOW, noise: 'none', variant: `slow, ${variant}`, scrapeSeconds: SCRAPE, rate, latency: true, promise: { rolledBack: 0.01 } })),
   );
 
 /** One-sided effects that stay: better hardware, a cold cache that never fills, a slow decay. Nothing is promised of them. */
 const lasting = (): Case[] =>
   [1.2, 1.5, 2, 3].flatMap((times): Case[] => [10, 100].map((rps) => ({ kind: 'lasting', rps, stable: 0.005, canary: 0.005 * times, noise: 'none', scrapeSeconds: SCRAPE })));
 
-const slowDecay = (): Case => ({ kind: 'lasting', rps: 100, stable: SLOW, canary: SLOW, noise: '5 % slow, decaying over 180 s', scrapeSeconds: SCRAPE, rate: decaying(0.05, 180), latency: true });
+const slowDecay = (): Case => ({ kind: 'lasting', rps: 100, stable: SLOW, canary: SLOW, noise: 'none', variant: 'slow, 5 % over 180 s', scrapeSeconds: SCRAPE, rate: decaying(0.05, 180), latency: true });
 
+const scraped = (seconds: number): { variant?: string } => (seconds === SCRAPE ? {} : { variant: `scraped every ${seconds} s` });
 const regressions = (): Case[] =>
   [
     [100, 0.05, 8],
     [10, 0.05, 6],
     [100, 0.02, 8],
   ].flatMap(([rps = 0, canary = 0, bad = 0]) =>
-    [5, 15, 30].map((scrapeSeconds): Case => ({ kind: 'regression', rps, stable: 0.001, canary, noise: 'none', scrapeSeconds, promise: { caught: true, ...(scrapeSeconds <= 5 ? { bad } : {}) } })),
+    [5, 15, 30].map((scrapeSeconds): Case => ({ kind: 'regression', rps, stable: 0.001, canary, noise: 'none', ...scraped(scrapeSeconds), scrapeSeconds, promise: { caught: true, ...(scrapeSeconds <= 5 ? { bad } : {}) } })),
   );
 
 /** The same where latency is judged as well, and so has half of alpha. */
-const shared = (): Case[] => regressions().flatMap(({ promise, ...rest }) => (rest.scrapeSeconds === SCRAPE && promise ? [{ ...rest, noise: 'none, two metrics', metrics: 2, promise }] : []));
+const shared = (): Case[] => regressions().flatMap(({ promise, ...rest }) => (rest.scrapeSeconds === SCRAPE && promise ? [{ ...rest, variant: 'two metrics', metrics: 2, promise }] : []));
 
 /** Log-normal latencies with a median of 100 ms and a p99 of 400 ms; the canary's are twice as long. The bucket of 500 ms tells. */
 const SPREAD = Math.log(4) / 2.3263;
@@ -87,7 +92,8 @@ const latency = (): Case[] =>
     rps: 100,
     stable: slowerThan(500, 100),
     canary: slowerThan(500, 200),
-    noise: 'p99 400 to 800 ms',
+    noise: 'none',
+    variant: `p99 400 to 800 ms${scrapeSeconds === SCRAPE ? '' : `, scraped every ${scrapeSeconds} s`}`,
     scrapeSeconds,
     latency: true,
     promise: { caught: true, ...(scrapeSeconds <= 5 ? { seconds: 20 } : {}) },
@@ -97,8 +103,8 @@ const latency = (): Case[] =>
 const fast = (): Case[] =>
   RPS.slice(1).flatMap((rps) =>
     NOISES.flatMap((noise): Case[] => [
-      { kind: 'fast', rps, stable: 0.001, canary: 0.006, noise, scrapeSeconds: SCRAPE, verdict: { fast: true }, promise: { promotedEarly: 0.05 } },
-      { kind: 'fast', rps, stable: 0.001, canary: 0.001, noise, scrapeSeconds: SCRAPE, verdict: { fast: true }, promise: { rolledBack: 0.01 } },
+      { kind: 'fast', rps, stable: 0.001, canary: 0.006, noise, variant: 'fast', scrapeSeconds: SCRAPE, verdict: { fast: true }, promise: { promotedEarly: 0.05 } },
+      { kind: 'fast', rps, stable: 0.001, canary: 0.001, noise, variant: 'fast', scrapeSeconds: SCRAPE, verdict: { fast: true }, promise: { rolledBack: 0.01 } },
     ]),
   );
 
@@ -109,12 +115,13 @@ function normalTail(z: number): number {
   return (series * Math.exp((-z * z) / 2)) / 2;
 }
 
+/** Every row of the table. */
 export const CASES: Case[] = [...healthy(), ...warmUp(), ...lasting(), slowDecay(), ...regressions(), ...shared(), ...latency(), ...fast()];
 
 /** Play one case. The same seed gives the same row. */
 export function measure(item: Case, runs: number, seed: number): Row {
-  const { rate, latency: slow, verdict, metrics, ...row } = item;
-  const traffic: Traffic = { rps: row.rps, stable: row.stable, canary: rate ?? (() => row.canary), noise: NOISES.find((noise) => noise === row.noise) ?? 'none' };
+  const { rate, latency: slow, verdict, metrics, noise, variant, ...row } = item;
+  const traffic: Traffic = { rps: row.rps, stable: row.stable, canary: rate ?? (() => row.canary), noise };
   const release: Release = { traffic, verdict: { ...verdictSpec.parse({}), ...verdict }, scrapeSeconds: row.scrapeSeconds, ...(slow ? { latency: true } : {}), ...(metrics ? { metrics } : {}) };
   const total = { rolledBack: 0, bad: 0, seconds: 0, within20: 0, early: 0, rolledBackThreshold: 0, badThreshold: 0 };
   const draws = Draws.seeded(seed, 0);
@@ -133,6 +140,7 @@ export function measure(item: Case, runs: number, seed: number): Row {
   const mean = (sum: number): number => Number((sum / runs).toPrecision(4));
   return {
     ...row,
+    noise: variant === undefined ? noise : `${noise}, ${variant}`,
     runs,
     rolledBack: total.rolledBack / runs,
     bad: mean(total.bad),
@@ -155,5 +163,3 @@ export function broken({ promise, rolledBack, bad, seconds, promotedEarly = 0 }:
     ...(promise.promotedEarly !== undefined && promotedEarly > promise.promotedEarly ? [`${(100 * promotedEarly).toFixed(2)} % got through early, at most ${100 * promise.promotedEarly} % may`] : []),
   ];
 }
-
-export type { Noise };

@@ -43,7 +43,7 @@ export function step(draft: Draft): void {
   draft.wakeAt(ms(status.nextStepTime));
   if (held(draft)) return;
   // What a check waits for, or found, keeps its own time.
-  if (draft.now < due && (saidBefore(draft) || !shownHealthy(draft))) return analysing(draft, current, rules, due);
+  if (draft.now < due && (saidBefore(draft) || failedLately(draft) || !shownHealthy(draft))) return analysing(draft, current, rules, due);
   const last = nextStepIndex(plan, current) === undefined;
   if (check(draft, rules, last) !== 'Pass' || lacking) return;
   status.iterations = (status.iterations ?? 0) + 1;
@@ -67,6 +67,12 @@ function saidBefore(draft: Draft): boolean {
   if (!said || !HOLDS.has(said.reason)) return false;
   draft.wait(said.reason as Reason, said.message);
   return true;
+}
+
+/** Failures are counted once per interval, whatever was said since: by a hold, for example. */
+function failedLately(draft: Draft): boolean {
+  const since = draft.now - intervalMs(draft);
+  return (draft.status.checks ?? []).some(({ verdict, dryRun, at }) => verdict === 'Fail' && !dryRun && (ms(at) ?? 0) > since);
 }
 
 function stableReady(draft: Draft): boolean {
@@ -183,7 +189,7 @@ function check(draft: Draft, rules: PlanStep, last: boolean): Verdict {
   if (verdict === 'Wait') waitForEvidence(draft, checks, rules);
   const lacking = verdict === 'Pass' ? verdictHolds(draft, rules) : undefined;
   if (lacking) {
-    postpone(draft);
+    lookAgain(draft, lacking.after);
     draft.wait(lacking.reason, lacking.message);
     return 'Wait';
   }

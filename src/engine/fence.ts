@@ -1,5 +1,5 @@
 import { Annotations, SluiceResources, type Canary } from '../api/index.js';
-import { isNotFound, Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
+import { isConflict, isNotFound, Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
 import type { Resource } from '../kube/types.js';
 import { Index, keyOf, type Cache } from './cache.js';
 import { allWorkloads } from './workloads.js';
@@ -11,6 +11,9 @@ export interface FenceOptions {
   /** Differs from that of every other leader, past or future. Undefined: nobody else can ever have written, and nothing is fenced. */
   epoch: string | undefined;
 }
+
+/** Somebody else, a controller that counts pods say, may write between our look and our mark. */
+const MARK_TRIES = 5;
 
 /**
  * Keeps a former leader's late writes out (trap K11). The Lease alone cannot: a process that was stopped just before a write
@@ -50,12 +53,21 @@ export class Fence {
     ];
   }
 
-  async #mark(resource: Resource, object: KubeObject, informer: IndexedInformer<KubeObject>, epoch: string): Promise<void> {
-    const [, version = resource.version] = object.apiVersion.split('/');
-    try {
-      await this.options.writer.patch({ ...resource, version }, object, { metadata: { annotations: { [Annotations.epoch]: epoch } } }, informer);
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
+  /** With the version that was seen: a mark that comes late is refused like any other write. */
+  async #mark(resource: Resource, seen: KubeObject, informer: IndexedInformer<KubeObject>, epoch: string): Promise<void> {
+    const { writer } = this.options;
+    const { namespace, name } = seen.metadata;
+    const [, version = resource.version] = seen.apiVersion.split('/');
+    for (let object: KubeObject | undefined = seen, left = MARK_TRIES; object; object = informer.get(namespace, name)) {
+      const { resourceVersion } = object.metadata;
+      try {
+        await writer.patch({ ...resource, version }, object, { metadata: { resourceVersion, annotations: { [Annotations.epoch]: epoch } } }, informer);
+        return;
+      } catch (error) {
+        if (isNotFound(error)) return;
+        if (!isConflict(error) || (left -= 1) === 0) throw error;
+        await writer.reread({ ...resource, version }, namespace, name, informer);
+      }
     }
   }
 }

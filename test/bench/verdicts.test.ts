@@ -4,7 +4,7 @@ import { broken, CASES, measure } from '../../bench/verdicts/rows.js';
 /** Fewer runs than `npm run bench:verdicts`: what these show is far from what is promised, so they need no more. */
 const RUNS = 300;
 const of = (kind: string, keep: (item: (typeof CASES)[number]) => boolean = () => true) => CASES.filter((item) => item.kind === kind && keep(item));
-const title = ({ kind, rps, stable, canary, noise, scrapeSeconds }: (typeof CASES)[number]): string => `${kind}, ${rps} rps, ${stable} → ${canary.toPrecision(2)}, ${noise}, scraped every ${scrapeSeconds} s`;
+const title = ({ kind, rps, stable, canary, noise, variant = '' }: (typeof CASES)[number]): string => `${kind}, ${rps} rps, ${stable} → ${canary.toPrecision(2)}, ${noise} ${variant}`;
 
 describe('the table of verdicts', () => {
   it('has all thirty healthy rows', () => {

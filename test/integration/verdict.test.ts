@@ -43,6 +43,24 @@ describe.concurrent('a release that is compared with the version it replaces', (
     expect(await shop.ended(1)).toMatchObject({ result: 'Succeeded' });
   });
 
+  it('looks often, and writes what it has seen seldom', async () => {
+    const shop = await world.shop();
+    await shop.adopted(canaryWith({ ...compared, interval: '60s' }));
+    shop.release('v2');
+    await shop.weight(20);
+    const asked = (): number => world.metrics.queries.length;
+    const writes = (): number => world.writes(shop.namespace).filter(({ subresource }) => subresource === 'status').length;
+    await shop.see('the first evidence', () => shop.canary?.status?.verdict !== undefined);
+    const before = { asked: asked(), writes: writes() };
+    await shop.see('many looks', () => asked() >= before.asked + 20, 60_000);
+    expect(writes() - before.writes).toBeLessThanOrEqual(3);
+    // What was seen meanwhile is stored with the end of the run.
+    const stored = shop.canary?.status?.verdict?.streams[0]?.canary.total ?? 0;
+    shop.act('abort');
+    await shop.ended(1);
+    expect(shop.canary?.status?.verdict?.streams[0]?.canary.total ?? 0).toBeGreaterThan(stored + 500);
+  });
+
   it('says what it needs where nothing comparable serves, and begins nothing', async () => {
     const shop = await world.shop();
     await shop.running();

@@ -46,15 +46,19 @@ export function learnBaseline(evidence: Evidence, stable: Side): void {
 /** The stable version's rate, from everything seen of it; half a bad request is added so that it is never zero. */
 const stableRate = ({ dispersion: seen }: Evidence): number => (seen.bad + 0.5) / (seen.total + 1);
 
-/** Requests of the stable version, and windows of them, from which its rate is known well enough to measure health against. */
-const LEAST_FOR_HEALTH = { total: 1000, windows: 5 };
+/** What has to be known of the stable version before the difference from it, and health, say anything: windows show whether its errors cluster. */
+const LEAST_KNOWN = { windows: 5, total: 100 };
+/** Requests of the stable version from which health can be measured against its rate. */
+const LEAST_FOR_HEALTH = 1000;
+
+const isKnown = ({ dispersion: { windows, total } }: Evidence): boolean => windows >= LEAST_KNOWN.windows && total >= LEAST_KNOWN.total;
 
 /**
  * The stable version's rate, less twice its standard error, and no more than in the run so far: taken for higher than it is, a version
  * that is worse would look as good. Undefined while too little was seen of it.
  */
 function cautiousRate({ dispersion: seen, stable }: Evidence, phi: number): number | undefined {
-  if (seen.total < LEAST_FOR_HEALTH.total || seen.windows < LEAST_FOR_HEALTH.windows) return undefined;
+  if (seen.windows < LEAST_KNOWN.windows || seen.total < LEAST_FOR_HEALTH) return undefined;
   const overall = (Math.max(0, seen.bad - 2 * Math.sqrt(phi * seen.bad)) + 0.5) / (seen.total + 1);
   return Math.min(overall, (stable.bad + 0.5) / (stable.total + 1));
 }
@@ -77,6 +81,7 @@ const limited = (logRatio: number, phi: number): number => Math.min(LOG_LIMIT, l
 export function addEvidence(evidence: Evidence, canary: Side, stable: Side, { maxRegression }: VerdictOptions): void {
   if (canary.total > 0 && stable.total > 0) {
     const phi = dispersion(evidence.dispersion);
+    const known = isKnown(evidence);
     const rate = stableRate(evidence);
     const odds = (maxRegression.ratio * canary.total) / stable.total;
     const allowed = rate + maxRegression.difference / 100;
@@ -84,7 +89,7 @@ export function addEvidence(evidence: Evidence, canary: Side, stable: Side, { ma
       // log(p/p0) and log((1-p)/(1-p0)) for odds that are `multiple` times those of the null.
       const others = Math.log1p(multiple * odds) - Math.log1p(odds);
       const ratio = canary.bad * Math.log(multiple) - (canary.bad + stable.bad) * others;
-      const difference = canary.bad * Math.log(multiple) - canary.total * allowed * (multiple - 1);
+      const difference = known ? canary.bad * Math.log(multiple) - canary.total * allowed * (multiple - 1) : 0;
       evidence.ratio[index] = (evidence.ratio[index] ?? 0) + limited(ratio, phi);
       evidence.difference[index] = (evidence.difference[index] ?? 0) + limited(difference, phi);
     }

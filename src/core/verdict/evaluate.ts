@@ -202,14 +202,30 @@ function missingSamples({ streams }: VerdictStatus, { minSamples }: VerdictSpec)
   return Math.max(0, Math.ceil(minSamples - (Number.isFinite(seen) ? seen : 0)));
 }
 
+/** Why a step may not be left yet, and in how many milliseconds that may be otherwise. */
+interface Lacking {
+  reason: 'NotEnoughData' | 'MetricsUnavailable';
+  message: string;
+  after: number;
+}
+
 /** Why a step may not be left yet; undefined when the verdict has nothing against it. */
-export function verdictHolds(draft: Draft, rules: PlanStep): { reason: 'NotEnoughData' | 'MetricsUnavailable'; message: string } | undefined {
+export function verdictHolds(draft: Draft, rules: PlanStep): Lacking | undefined {
   const { verdict } = draft.status;
   if (!draft.spec.analysis.verdict || incomparable(rules) !== undefined || !verdict) return undefined;
-  if (verdict.error !== undefined) return { reason: 'MetricsUnavailable', message: `the versions could not be compared: ${verdict.error}` };
+  if (verdict.error !== undefined) return { reason: 'MetricsUnavailable', message: `the versions could not be compared: ${verdict.error}`, after: Math.min(RETRY_MS, intervalMs(draft)) };
   const { missing } = verdict;
   if (missing === undefined) return undefined;
-  return { reason: 'NotEnoughData', message: `${missing} more request${missing === 1 ? '' : 's'} to the canary are needed before it can be compared with the stable version (analysis.verdict.minSamples ${draft.spec.analysis.verdict.minSamples})` };
+  return { reason: 'NotEnoughData', message: `${missing} more request${missing === 1 ? '' : 's'} to the canary are needed before it can be compared with the stable version (analysis.verdict.minSamples ${draft.spec.analysis.verdict.minSamples})`, after: afterSamples(draft, missing) };
+}
+
+/** When as many more requests may have come, at the rate so far: looking sooner, night after night, would cost a write each time. */
+function afterSamples(draft: Draft, missing: number): number {
+  const { run, step } = draft.status;
+  const seen = Math.max(0, (draft.spec.analysis.verdict?.minSamples ?? 0) - missing);
+  const since = ms(run?.firstWeightAt) ?? ms(step?.startedAt) ?? draft.now;
+  const expected = seen > 0 ? (missing * (draft.now - since)) / seen : Number.POSITIVE_INFINITY;
+  return Math.min(intervalMs(draft), Math.max(RETRY_MS, expected));
 }
 
 /** With `fast`: it has been shown, in this step, that the canary is not worse. */

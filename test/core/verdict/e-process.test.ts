@@ -53,6 +53,10 @@ describe('the evidence against a version', () => {
     expect(regression(after(2, 6, 0, clustered))).toBeLessThan(regression(after(2, 6, 0)) / 2);
   });
 
+  it('is not held up by a stable version that nobody asked before the release', () => {
+    expect(regression(after(10, 25, 0, noEvidence()))).toBeGreaterThan(Math.log(100));
+  });
+
   it('needs requests on both sides', () => {
     const evidence = baseline();
     addEvidence(evidence, { total: 250, bad: 250 }, { total: 0, bad: 0 }, options);

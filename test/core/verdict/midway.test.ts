@@ -36,6 +36,16 @@ const compared = (verdict: object = {}, analysis: object = {}, rest: object = {}
   analysis: { interval: '60s', stepWeights: [20, 50], verdict: { method: 'sequential' as const, alpha: 0.01, maxRegression: { ratio: 1.5, difference: 0.1 }, minSamples: 50, beta: 0.05, ...verdict }, evaluate: '5s', ...analysis },
 });
 const begin = (canary: Situation, ...args: Parameters<typeof compared>): Situation => canary.with(compared(...args)).running(20);
+/** An A/B test of b2 with a control arm, whose routes are in force. */
+function matching(canary: Situation, verdict: object = {}): Situation {
+  const control = { control: { endpoints: 2 } };
+  canary.with(compared(verdict, { stepWeights: undefined, control: true, iterations: 5, match: [{ headers: { 'x-canary': { exact: 'yes' } } }] }));
+  canary.blue(slotWith('a1', 2, 2, control)).green(slotWith('b2', 2, 2, control)).decide().later(30).wants('b2').decide();
+  const written = canary.effects('setWeights').at(-1);
+  expect(written?.extras?.match?.control).toBe(true);
+  canary.sees({ routes: { weights: written?.weights ?? { blue: 100, green: 0 }, consistent: true, ...(written?.extras ? { extras: written.extras } : {}) } });
+  return canary.decide();
+}
 const total = ({ status }: Situation): number => status.verdict?.streams[0]?.canary.total ?? 0;
 const evidence = ({ status }: Situation): number => Math.max(...(status.verdict?.streams[0]?.ratio ?? [0]));
 const endings = ({ status }: Situation): number => (status.messages ?? []).filter(({ event }) => event === 'Failed' || event === 'Succeeded' || event === 'Superseded' || event === 'Cancelled').length;
@@ -133,6 +143,48 @@ sentences('evidence, while something else happens', {
     expect(canary.status.verdict?.streams.map(({ bound: one }) => one)).toEqual([500]);
     canary.with(compared({}, metrics(100))).pass(6);
     expect(canary.status.verdict?.streams.map(({ bound: one }) => one)).toEqual([100]);
+  },
+  'waits for the ten minutes before: without them, clusters of errors would count as so many facts': (canary) => {
+    begin(canary);
+    canary.windows = (need) => (need.of === 'baseline' ? { kind: 'Error', query: 'q', message: 'out of memory', permanent: false } : always(FAILING)(need));
+    canary.pass(30);
+    expect(canary.status.verdict?.streams).toEqual([]);
+    expect(canary.status.run?.ending).toBeUndefined();
+    canary.windows = always(FAILING);
+    canary.pass(15);
+    expect(canary.ended).toBe('Failed Regression');
+  },
+  'has nothing of what its slot served before the version that is stable now': (canary) => {
+    canary.with(compared()).running(20);
+    const promoted = { run: 'a1-1', revision: 'a1', result: 'Succeeded' as const, reason: 'Promoted', message: '', weights: [20, 50, 100], startedAt: new Date(canary.now - 120_000).toISOString(), endedAt: new Date(canary.now - 60_000).toISOString() };
+    canary.status.history = [promoted];
+    canary.windows = always(HEALTHY);
+    canary.later(12).decide();
+    expect(canary.asked.windows.map(({ of, from }) => [of, Math.round((canary.now - from) / 1000)])).toEqual([
+      ['baseline', 132],
+      ['run', 12],
+    ]);
+  },
+  'is of the control arm where requests are matched': (canary) => {
+    matching(canary);
+    canary.windows = always(HEALTHY);
+    canary.later(12).decide();
+    expect(canary.asked.windows.filter(({ of }) => of === 'run').map(({ control }) => control)).toEqual([true]);
+  },
+  'is looked at every ten seconds where nothing else is said': (canary) => {
+    begin(canary, {}, { evaluate: undefined });
+    canary.windows = always(HEALTHY);
+    canary.pass(25);
+    const ahead = Date.parse(canary.status.verdict?.next ?? '') - canary.now;
+    expect(ahead).toBeGreaterThan(0);
+    expect(ahead).toBeLessThanOrEqual(11_000);
+  },
+  'that needs a quarter of an hour is not asked about every five seconds': (canary) => {
+    begin(canary, {}, {}, { progressDeadlineSeconds: 3600 });
+    canary.windows = counting((to) => ({ canary: [(to / GRID) % 4 === 0 ? 1 : 0, 0], stable: [10, 0] }));
+    canary.pass(65);
+    expect(canary.progress.reason).toBe('NotEnoughData');
+    expect(Date.parse(canary.status.nextStepTime ?? '') - canary.now).toBeGreaterThan(30_000);
   },
   'does not hold up a person who promotes': (canary) => {
     begin(canary);
@@ -286,7 +338,8 @@ sentences('a step that may end early', {
     expect(canary.status.failedChecks).toBe(1);
   },
   'needs no more of its iterations, with a control arm': (canary) => {
-    begin(canary, { fast: true }, { stepWeights: undefined, control: true, iterations: 5, match: [{ headers: { 'x-canary': { exact: 'yes' } } }], maxWeight: 50 });
+    matching(canary, { fast: true });
+    expect(canary.status.step?.index).toBe(0);
     canary.windows = always(FAST);
     canary.pass(40);
     expect(canary.status.iterations ?? 0).toBeLessThan(5);

@@ -52,6 +52,8 @@ describe('T7: the leader is paused past its lease, and continued', () => {
     const commit = await world.commit({}, 'Paused in a step');
     await world.weight(slot, STEPS[0] ?? 0, since);
     await world.until('the step in the status', () => world.status.step?.startedAt !== undefined);
+    // What it had sent before it stopped, an Event say, may arrive a moment after.
+    await world.until('nothing on its way', async () => (await writesOf('one', Date.now() - 500)).length === 0);
     world.controller.pause();
     const paused = Date.now();
     const run = world.status.run?.id;

@@ -148,8 +148,7 @@ function maintain(draft: Draft): void {
   if (slot.revision === stable.revision && slot.replicas !== draft.replicas && (draft.replicas > 0 || !run))
     draft.do({ type: 'scaleSlot', slot: stable.slot, replicas: draft.replicas, why: 'the stable version has the number of pods that is asked for' });
   if (slot.revision === undefined) draft.do({ type: 'keepRevision', revision: stable.revision }, { type: 'fillSlot', slot: stable.slot, revision: stable.revision, replicas: draft.replicas });
-  // First: a Service that somebody deleted must not wait for a write to the routes that fails.
-  draft.effects.unshift({ type: 'createSlotServices' });
+  draft.do({ type: 'createSlotServices' });
   // An autoscaler that found no number would make it the least one (trap K7).
   if (observed.attached === false && (draft.spec.replicas ?? observed.nodes) !== undefined) draft.do({ type: 'attach', stable: stable.slot });
   if (observed.target && (observed.target.replicas !== 0 || !observed.target.overlaid)) draft.do({ type: 'overlayTarget' });

@@ -26,7 +26,7 @@ export function release(draft: Draft): void {
   if (!emptied(draft, draft.freeSlot)) return;
   // Until the routes are given back they are defended as ever.
   if (draft.weights !== undefined && !status.releasing?.routesReturnedAt) leadToStable(draft);
-  if (targetServes(draft) && routesReturned(draft) && servicesMoved(draft) && slotsGone(draft) && told(draft)) {
+  if (targetServes(draft) && routesReturned(draft) && servicesMoved(draft) && slotsGone(draft)) {
     draft.event('Normal', 'Released', `${observed.name} given back: ${draft.spec.targetRef.kind} ${draft.spec.targetRef.name} serves by itself`);
     draft.do({ type: 'releaseRoutes' }, ...detach(draft), { type: 'deleteSlots' }, { type: 'releaseServices' }, { type: 'unmarkTarget' }, { type: 'removeFinalizer' });
   }
@@ -47,19 +47,6 @@ function leave(draft: Draft): void {
   conclude(draft, 'Cancelled', 'CanaryDeleted', 'the Canary was deleted');
   close(draft);
   draft.do({ type: 'releaseRoutes' }, { type: 'releaseServices' }, ...detach(draft), { type: 'deleteSlots' }, { type: 'removeFinalizer' });
-}
-
-/** Longest time that a receiver which is away keeps a Canary from going, in milliseconds: with it goes what is still to be told. */
-const TELL_MS = 120_000;
-
-/** Everything has been handed over; what is left is to tell how the last run ended. */
-function told(draft: Draft): boolean {
-  const { messages = [], releasing } = draft.status;
-  const until = (ms(releasing?.routesReturnedAt) ?? draft.now) + TELL_MS;
-  if (messages.length === 0 || draft.now >= until) return true;
-  draft.wakeAt(until);
-  draft.wait('TakingBack', `the target is given back; ${messages.length} message${messages.length === 1 ? ' is' : 's are'} still to be delivered`);
-  return false;
 }
 
 /** Budgets and autoscalers speak of the target again. */

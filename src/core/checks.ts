@@ -2,7 +2,7 @@ import { durationMs, type Check, type MetricSpec } from '../api/index.js';
 import { isDone } from './conduct.js';
 import type { Draft } from './draft.js';
 import type { Compared, Measurement, Tries } from './evidence.js';
-import { clip } from './text.js';
+import { clip, grouped } from './text.js';
 import { iso, ms } from './time.js';
 
 const MAX_CHECKS = 20;
@@ -20,10 +20,11 @@ const BUILT_IN: Record<string, Wording> = {
   'request-success-rate': { label: 'success rate', unit: ' %' },
   'request-duration': { label: 'p99 latency', unit: ' ms' },
 };
+/** Metrics that need no template. */
+export const isBuiltIn = (metric: string): boolean => Object.hasOwn(BUILT_IN, metric);
 const wording = (metric: string): Wording => BUILT_IN[metric] ?? { label: metric, unit: '' };
 export const isLatency = (metric: string): boolean => metric === 'request-duration';
 
-const group = (value: number): string => Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ',');
 
 /** Three significant digits, but never rounded across a bound: 98.97 is not shown as "99 < 99". */
 function number(value: number, bound: number | undefined): string {
@@ -47,7 +48,7 @@ function breachOf({ thresholdRange: { min, max } = {} }: MetricSpec, value: numb
 function describe(metric: MetricSpec, value: number, samples: number | undefined, breached: Breach | undefined, counted = 'requests'): string {
   const { label, unit } = wording(metric.name);
   const shown = `${label} ${number(value, breached?.bound)}${unit}`;
-  const over = samples === undefined ? '' : ` over ${group(samples)} ${counted}`;
+  const over = samples === undefined ? '' : ` over ${grouped(samples)} ${counted}`;
   if (breached) return `${shown} ${breached.sign} ${breached.bound}${unit}${over}`;
   const { min, max } = metric.thresholdRange ?? {};
   const bounds = [min === undefined ? [] : [`>= ${min}${unit}`], max === undefined ? [] : [`<= ${max}${unit}`]].flat().join(' and ');
@@ -80,7 +81,7 @@ export function judge(metric: MetricSpec, measurement: Measurement, at: number, 
     return { ...base, ...counted, verdict, message };
   }
   if (samples !== undefined && !(samples >= (metric.minSamples ?? 1))) {
-    const { verdict, message } = noData(metric, `${group(samples)} of at least ${metric.minSamples ?? 1} requests were seen`);
+    const { verdict, message } = noData(metric, `${grouped(samples)} of at least ${metric.minSamples ?? 1} requests were seen`);
     return { ...base, ...counted, verdict, message };
   }
   const breached = breachOf(metric, value);

@@ -103,6 +103,17 @@ function iterated(analysis: AnalysisSpec, iterations: number): PlanStep[] {
   ];
 }
 
+/** Nobody's own requests reach the canary. */
+export const unreached = ({ weight, match, mirror }: PlanStep): boolean => weight === 0 && !match && mirror === undefined;
+
+/**
+ * Whose counts tell of a step. Copies have no caller who counts them, and load tests often run without a proxy: then the canary's own
+ * proxy is asked. With a control arm, only that is compared with.
+ */
+export function countedBy(step: PlanStep): { reporter?: 'destination'; control?: true } {
+  return { ...(step.mirror !== undefined || unreached(step) ? { reporter: 'destination' } : {}), ...(step.match?.control ? { control: true } : {}) };
+}
+
 /** What tells a step from others of its weight; undefined for one that has a weight only. */
 export function moreOf({ match, mirror, fault, replicas }: PlanStep): string | undefined {
   const more = { match, mirror, fault, replicas };

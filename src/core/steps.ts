@@ -6,7 +6,7 @@ import type { Draft } from './draft.js';
 import { conclude } from './endings.js';
 import { autoscalerBlind, gatePasses, held, hooksOf, intervalMs, lookAgain, postpone, progressDeadline } from './gates.js';
 import { tell } from './messages.js';
-import { compilePlan, moreOf, nextStepIndex, replicasOf, stepName, stepWords, type PlanStep } from './plan.js';
+import { compilePlan, countedBy, moreOf, nextStepIndex, replicasOf, stepName, stepWords, unreached, type PlanStep } from './plan.js';
 import { promote } from './promotion.js';
 import { shareReached, shareWindow } from './share.js';
 import { prepareSlot } from './slots.js';
@@ -150,14 +150,7 @@ function startLate(draft: Draft, current: Step, rules: PlanStep): void {
 
 type Verdict = 'Pass' | 'Wait' | 'Fail';
 
-/** Nobody's own requests reach the canary. */
-const unreached = (rules: PlanStep): boolean => rules.weight === 0 && !rules.match && rules.mirror === undefined;
 const UNREACHED = '. In this step no requests are led to the canary: mirror some (analysis.mirror), let a rollout webhook send some to its Service, or judge by webhooks only (metrics: [])';
-
-/** Copies have no caller who counts them, and load tests often run without a proxy: then the canary's own proxy is asked. */
-const reporterOf = (rules: PlanStep): { reporter?: 'destination' } => (rules.mirror !== undefined || unreached(rules) ? { reporter: 'destination' } : {});
-
-const armOf = (rules: PlanStep): { control?: true } => (rules.match?.control ? { control: true } : {});
 
 /** Judge the step once, with all the metrics and rollout webhooks. On the last step even what still warms up has to be seen. */
 function check(draft: Draft, rules: PlanStep, last: boolean): Verdict {
@@ -169,7 +162,7 @@ function check(draft: Draft, rules: PlanStep, last: boolean): Verdict {
   const unasked = hooks.filter((hook) => observed.hooks?.[hook.name] === undefined);
   const unmeasured = wanted.some((window) => !observed.measurements?.some((item) => item.metric === window.metric));
   if (unmeasured || unasked.length > 0) {
-    if (unmeasured) draft.needs.metrics.push(...wanted.map((window) => ({ ...window, ...reporterOf(rules), ...armOf(rules) })));
+    if (unmeasured) draft.needs.metrics.push(...wanted.map((window) => ({ ...window, ...countedBy(rules) })));
     draft.needs.hooks.push(...unasked);
     return 'Wait';
   }
@@ -187,21 +180,21 @@ function check(draft: Draft, rules: PlanStep, last: boolean): Verdict {
     countFailure(draft, checks.filter((item) => item.verdict === 'Fail' && !item.dryRun));
   }
   if (verdict === 'Wait') waitForEvidence(draft, checks, rules);
-  const lacking = verdict === 'Pass' ? verdictHolds(draft, rules) : undefined;
+  if (verdict !== 'Pass') return verdict;
+  const lacking = verdictHolds(draft, rules);
   if (lacking) {
     lookAgain(draft, lacking.after);
     draft.wait(lacking.reason, lacking.message);
     return 'Wait';
   }
   const cold = coldWindow(draft, all, last);
-  if (verdict !== 'Pass') return verdict;
-  if (!cold) {
-    noteJudged(draft, checks);
-    return verdict;
+  if (cold) {
+    postpone(draft);
+    draft.wait('NotEnoughData', `${cold.metric} counts from ${iso(cold.from)} on; the step waits for it`);
+    return 'Wait';
   }
-  postpone(draft);
-  draft.wait('NotEnoughData', `${cold.metric} counts from ${iso(cold.from)} on; the step waits for it`);
-  return 'Wait';
+  noteJudged(draft, checks);
+  return verdict;
 }
 
 function metricChecks(draft: Draft, wanted: { metric: string }[]): Check[] {

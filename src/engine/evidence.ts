@@ -1,5 +1,6 @@
 import type { Canary, MetricSpec, MetricTemplate } from '../api/index.js';
 import type { Measurement, Problem, Windows } from '../core/evidence.js';
+import { isBuiltIn } from '../core/checks.js';
 import { canaryNames, comparedService, otherSlot } from '../core/names.js';
 import { hasWaypoint } from '../core/services.js';
 import { SHARE_METRIC } from '../core/share.js';
@@ -22,14 +23,11 @@ export interface EvidenceOptions {
   allowCrossNamespace: boolean;
 }
 
-/** Built-in metrics need no template. */
-const BUILT_IN = new Set(['request-success-rate', 'request-duration', SHARE_METRIC]);
-
 function templateOf(options: EvidenceOptions, canary: Canary, metric: MetricSpec): MetricTemplate | Problem | undefined {
   const own = canary.metadata.namespace ?? '';
   const where = `Canary ${canary.metadata.name}: spec.analysis.metrics ${metric.name}`;
   if (!metric.templateRef) {
-    if (BUILT_IN.has(metric.name)) return undefined;
+    if (isBuiltIn(metric.name) || metric.name === SHARE_METRIC) return undefined;
     return { reason: 'InvalidSpec', message: `${where}: it is not a built-in metric (request-success-rate, request-duration) and has no templateRef; add one` };
   }
   const { name, namespace = own } = metric.templateRef;
@@ -94,7 +92,9 @@ function reporterOf(cache: Cache, { metadata, spec }: Canary, asked: MeasureRequ
   return hasWaypoint(cache.services.get(metadata.namespace, service)) ? { reporter: 'waypoint' } : {};
 }
 
-function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, { from, to, reporter, control }: Needs['metrics'][number]): MeasureRequest | Measurement {
+type Unmeasured = Extract<Measurement, { kind: 'Error' }>;
+
+function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, { from, to, reporter, control }: Needs['metrics'][number]): MeasureRequest | Unmeasured {
   const { status, spec, metadata } = canary;
   const names = canaryNames(spec);
   const slot = status?.canary?.slot ?? 'green';
@@ -127,12 +127,11 @@ function request(options: EvidenceOptions, canary: Canary, metric: MetricSpec, {
 }
 
 /** What both versions were asked; of the stable one, only what its control arm was, where there is one. */
-async function windowsOf(options: EvidenceOptions, canary: Canary, { metric, from, to, reporter, control }: WindowsNeed): Promise<Windows> {
-  const spec = canary.spec.analysis.metrics.find((item) => item.name === metric);
+async function windowsOf(options: EvidenceOptions, canary: Canary, need: WindowsNeed): Promise<Windows> {
+  const spec = canary.spec.analysis.metrics.find((item) => item.name === need.metric);
   if (!spec) return { kind: 'Error', query: '', message: 'the metric is no longer in the spec', permanent: false };
-  const asked = request(options, canary, spec, { metric, from, to, ...(reporter ? { reporter } : {}), ...(control ? { control } : {}) });
-  if ('kind' in asked) return asked.kind === 'Value' ? { kind: 'NoData', query: asked.query, message: 'nothing was counted' } : asked;
-  return await options.metrics.windows(asked);
+  const asked = request(options, canary, spec, need);
+  return 'kind' in asked ? asked : await options.metrics.windows(asked);
 }
 
 /** Metrics of templates that give counts, by an answer that has windows. */

@@ -174,7 +174,7 @@ export class Reconciler {
       }
       const found = await turn.outside(this.#ask(canary, decision.needs, memory));
       if (!found) return undefined;
-      known = { ...known, ...(found.measurements ? { measurements: found.measurements } : {}), ...(found.windows ? { windows: found.windows } : {}), hooks: { ...known.hooks, ...found.hooks } };
+      known = { ...known, ...found, hooks: { ...known.hooks, ...found.hooks } };
     }
     throw new Error(`Canary ${canary.metadata.name}: the decision asked for evidence ${MAX_ROUNDS} times in a row`);
   }

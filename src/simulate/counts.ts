@@ -1,23 +1,13 @@
 import { isLatency } from '../core/checks.js';
 import type { Measurement, SideCounts, WindowCounts, Windows } from '../core/evidence.js';
 import { SHARE_METRIC } from '../core/share.js';
+import { completeEnds, windowEnds } from '../metrics/grid.js';
 import { histogramQuantile } from '../metrics/prometheus/quantile.js';
 
-/** A window is complete this share of the grid after its end, as for the controller. */
-const SETTLE_SHARE = 0.1;
-
-/** Ends of the windows of the grid that lie in [from, to] and are complete at `now`, ascending; all unix milliseconds. */
-export function windowEnds(from: number, to: number, gridMs: number, now: number): number[] {
-  const ends: number[] = [];
-  const until = Math.min(to, now - gridMs * SETTLE_SHARE);
-  for (let end = Math.ceil(from / gridMs) * gridMs + gridMs; end <= until; end += gridMs) ends.push(end);
-  return ends;
-}
-
-/** Like {@link windowEnds}; where the only window is not complete yet, it is waited for. */
+/** The windows that are complete at `now`; where the only one is not complete yet, it is waited for. All unix milliseconds. */
 export function measuredEnds(from: number, to: number, gridMs: number, now: number): number[] {
-  const complete = windowEnds(from, to, gridMs, now);
-  return complete.length > 0 ? complete : windowEnds(from, to, gridMs, Number.POSITIVE_INFINITY).slice(0, 1);
+  const complete = completeEnds(from, to, gridMs, now);
+  return complete.length > 0 ? complete : windowEnds(from, to, gridMs).slice(0, 1);
 }
 
 /** The value of a built-in metric of the canary, from the counts of the windows that make it up. */

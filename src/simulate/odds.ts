@@ -1,5 +1,5 @@
 import type { CanarySpec } from '../api/index.js';
-import { isLatency } from '../core/checks.js';
+import { isBuiltIn, isLatency } from '../core/checks.js';
 import type { Measurement } from '../core/evidence.js';
 import { SHARE_METRIC } from '../core/share.js';
 import { mean, spreadOf, type Spread } from './quantiles.js';
@@ -37,10 +37,10 @@ export interface Odds {
   example: { result: string; reason: string; message: string; weights: number[] };
 }
 
-const BUILT_IN = new Set(['request-success-rate', 'request-duration', SHARE_METRIC]);
+const isSimulated = (name: string): boolean => isBuiltIn(name) || name === SHARE_METRIC;
 
 /** Metrics of the spec that cannot be simulated. */
-export const unsimulated = ({ analysis }: CanarySpec): string[] => analysis.metrics.filter(({ name, templateRef }) => templateRef !== undefined || !BUILT_IN.has(name)).map(({ name }) => name);
+export const unsimulated = ({ analysis }: CanarySpec): string[] => analysis.metrics.filter(({ name, templateRef }) => templateRef !== undefined || !isSimulated(name)).map(({ name }) => name);
 
 /** Milliseconds above which `request-duration` is too slow; undefined when it is not bounded. */
 export const latencyBound = ({ analysis }: CanarySpec): number | undefined => analysis.metrics.find(({ name }) => isLatency(name))?.thresholdRange?.max;
@@ -52,7 +52,7 @@ function passing({ analysis }: CanarySpec, name: string, now: number): Measureme
 }
 
 function answerFrom(spec: CanarySpec, traffic: SimulatedTraffic, { now, needs }: Question): Answer {
-  const measure = (need: Question['needs']['metrics'][number]): Measurement => (BUILT_IN.has(need.metric) ? traffic.measure(need, now) : passing(spec, need.metric, now));
+  const measure = (need: Question['needs']['metrics'][number]): Measurement => (isSimulated(need.metric) ? traffic.measure(need, now) : passing(spec, need.metric, now));
   return {
     measurements: needs.metrics.map((need) => ({ metric: need.metric, measurement: measure(need) })),
     windows: (needs.windows ?? []).map((need) => ({ metric: need.metric, of: need.of, windows: traffic.windows(need, now) })),

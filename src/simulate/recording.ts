@@ -1,6 +1,7 @@
 import type { Measurement, WindowCounts, Windows } from '../core/evidence.js';
 import type { Needs, WindowsNeed } from '../core/observation.js';
-import { measured, measuredEnds, windowEnds, windowsOf } from './counts.js';
+import { completeEnds } from '../metrics/grid.js';
+import { measured, measuredEnds, windowsOf } from './counts.js';
 
 interface Recorded {
   bounds: number[];
@@ -33,7 +34,7 @@ export class Recording {
   }
 
   windows({ metric, from, to }: WindowsNeed, now: number): Windows {
-    return windowsOf(metric, this.#at(metric, windowEnds(from, to, this.gridMs, now)), this.#bounds(metric), this.gridMs);
+    return windowsOf(metric, this.#at(metric, completeEnds(from, to, this.gridMs, now)), this.#bounds(metric), this.gridMs);
   }
 
   measure({ metric, from, to }: Needs['metrics'][number], now: number): Measurement {

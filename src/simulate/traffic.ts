@@ -2,7 +2,8 @@ import { isLatency } from '../core/checks.js';
 import type { Measurement, SideCounts, WindowCounts, Windows } from '../core/evidence.js';
 import type { Needs, WindowsNeed } from '../core/observation.js';
 import type { StepExtras } from '../core/plan.js';
-import { measured, measuredEnds, windowEnds, windowsOf } from './counts.js';
+import { completeEnds } from '../metrics/grid.js';
+import { measured, measuredEnds, windowsOf } from './counts.js';
 import { DURATION_BUCKETS_MS, slowerThan } from './latency.js';
 import type { Draws } from './random.js';
 
@@ -84,7 +85,7 @@ export class SimulatedTraffic {
   }
 
   windows({ metric, of, from, to, reporter, control }: WindowsNeed, now: number): Windows {
-    const ends = windowEnds(from, to, GRID_MS, now);
+    const ends = completeEnds(from, to, GRID_MS, now);
     const stable = of === 'run' && control ? 'control' : 'stable';
     return windowsOf(metric, this.#counted(metric, ends, reporter, stable), boundsOf(metric), GRID_MS);
   }

@@ -1,3 +1,4 @@
+import { grouped } from '../../core/text.js';
 import { Reasons } from '../../api/index.js';
 import { sparkline } from '../bars.js';
 import { duration, paint, plural, shorten, table, type Cell } from '../format.js';
@@ -8,8 +9,7 @@ import type { Backtest, Counted } from './run.js';
 const WIDTH = 60;
 
 const clock = (at: string): string => at.slice(11, 19);
-const group = (value: number): string => Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ',');
-const failed = ({ requests, failed: bad }: Counted): string => `${group(bad)} of ${group(requests)} failed${requests > 0 ? ` (${Number(((100 * bad) / requests).toPrecision(2))} %)` : ''}`;
+const failed = ({ requests, failed: bad }: Counted): string => `${grouped(bad)} of ${grouped(requests)} failed${requests > 0 ? ` (${Number(((100 * bad) / requests).toPrecision(2))} %)` : ''}`;
 const between = (from: string, to: string): string => duration(Date.parse(to) - Date.parse(from));
 
 /** What would have happened, for people. */
@@ -40,7 +40,7 @@ function verdict(io: Io, { rolledBack, at, reason, message, badUntilThen, reques
     paint(io, 'red', `It would have been taken back at ${clock(at)}`),
     `, ${between(begin, at)} after the canary's first requests and ${between(at, end)} before the end of the record.\n`,
     `  ${reason}: ${words}\n  ${message ?? ''}\n`,
-    `  Bad requests of the canary until then: ${group(badUntilThen.failed)} of ${group(requests.canary.failed)} in the record; ${group(spared)} spared.\n`,
+    `  Bad requests of the canary until then: ${grouped(badUntilThen.failed)} of ${grouped(requests.canary.failed)} in the record; ${grouped(spared)} spared.\n`,
   ].join('');
 }
 
@@ -57,11 +57,11 @@ function evidence(io: Io, { looks, begin, end }: Backtest): string {
   }
   const strongest = looks.reduce((most, look) => (look.strength > most.strength ? look : most), first);
   const points = last.low === undefined || last.high === undefined ? '' : `; at the end canary minus stable was ${last.low} to ${last.high} points`;
-  const odds = `1 in ${group(Math.max(1, Math.exp(strongest.strength)))}`;
+  const odds = `1 in ${grouped(Math.max(1, Math.exp(strongest.strength)))}`;
   return [
     `\n${paint(io, 'dim', 'Evidence that it is worse, up to what takes it back')}\n`,
     `  ${sparkline(filled(columns), 0, 1)}\n  ${clock(begin)}${' '.repeat(WIDTH - 16)}${clock(end)}\n`,
-    `  ${plural(looks.length, 'look')}; strongest at ${clock(strongest.at)} by ${strongest.metric}${strongest.bound === undefined ? '' : ` (over ${strongest.bound} ms)`}: ${odds}, needed 1 in ${group(Math.exp(strongest.needed))}${points}\n`,
+    `  ${plural(looks.length, 'look')}; strongest at ${clock(strongest.at)} by ${strongest.metric}${strongest.bound === undefined ? '' : ` (over ${strongest.bound} ms)`}: ${odds}, needed 1 in ${grouped(Math.exp(strongest.needed))}${points}\n`,
   ].join('');
 }
 

@@ -1,6 +1,5 @@
 import { canarySpec, type Canary } from '../../api/index.js';
-import { odds, shareOf } from '../../core/verdict/outcome.js';
-import { regression } from '../../core/verdict/e-process.js';
+import { odds, strengthOf } from '../../core/verdict/outcome.js';
 import { statusOf } from '../canaries.js';
 
 /** One metric by which the canary is compared with the stable version. Rates in percent, differences in percentage points. */
@@ -26,8 +25,7 @@ export function comparedOf(canary: Canary): { streams: ComparedView[]; missing?:
   const metrics = new Set(verdict.streams.map(({ metric }) => metric)).size;
   const streams = verdict.streams.map((stream): ComparedView => {
     const { metric, bound, canary: one, stable, low, high, until } = stream;
-    const strength = regression(stream) + Math.log(shareOf(stream, verdict.streams, metrics));
-    return { metric, ...(bound === undefined ? {} : { bound }), canary: one, stable, ...(low === undefined ? {} : { low }), ...(high === undefined ? {} : { high }), odds: odds(Math.max(0, strength)), until };
+    return { metric, ...(bound === undefined ? {} : { bound }), canary: one, stable, ...(low === undefined ? {} : { low }), ...(high === undefined ? {} : { high }), odds: odds(Math.max(0, strengthOf(stream, verdict.streams, metrics))), until };
   });
   return {
     streams,

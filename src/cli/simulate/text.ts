@@ -1,3 +1,4 @@
+import { grouped } from '../../core/text.js';
 import { Reasons } from '../../api/index.js';
 import { wilson, type Spread } from '../../simulate/quantiles.js';
 import { bar } from '../bars.js';
@@ -10,7 +11,6 @@ const BAR_WIDTH = 30;
 
 const COLOURS: Record<'Succeeded' | 'Failed' | 'NotEnded', Colour> = { Succeeded: 'green', Failed: 'red', NotEnded: 'yellow' };
 
-const group = (value: number): string => Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ',');
 const spread = (of: Spread | undefined, show: (value: number) => string): string => {
   if (!of) return '-';
   const [low, middle, high] = [show(of.p10), show(of.p50), show(of.p90)];
@@ -36,7 +36,7 @@ function many(io: Io, { rows, stable }: Simulation): string {
     percent(row.rolledBack / row.runs),
     { text: bar(row.rolledBack / row.runs, 10).padEnd(10), colour: 'red' },
     times(row.promoted > row.rolledBack ? row.promotedSeconds : row.rolledBackSeconds),
-    spread(row.badRequests, group),
+    spread(row.badRequests, grouped),
     Object.keys(row.reasons).join(', '),
   ]);
   const legend = paint(io, 'dim', '(the middle of the runs; in brackets, what 8 of 10 of them stay within)\n');
@@ -57,9 +57,9 @@ function one(io: Io, row: Row, { latency }: Simulation): string {
     ['canary', `${percent(row.canaryErrorRate)} fail${latency ? `, p99 ${row.canaryP99} ms` : ''}`],
     ...(row.promotedSeconds ? [['promoted after', times(row.promotedSeconds)]] : []),
     ...(row.rolledBackSeconds ? [['taken back after', times(row.rolledBackSeconds)]] : []),
-    ['requests to it', spread(row.requests, group)],
-    ['bad ones', `${spread(row.badRequests, group)}; ${row.beyondStable >= 0 ? '' : '-'}${group(Math.abs(row.beyondStable))} more on average than the stable version would have had`.replace('; -', '; ')],
-    ...(latency ? [['slow ones', spread(row.slowRequests, group)]] : []),
+    ['requests to it', spread(row.requests, grouped)],
+    ['bad ones', `${spread(row.badRequests, grouped)}; ${row.beyondStable >= 0 ? '' : '-'}${grouped(Math.abs(row.beyondStable))} more on average than the stable version would have had`.replace('; -', '; ')],
+    ...(latency ? [['slow ones', spread(row.slowRequests, grouped)]] : []),
   ];
   return [
     table(io, odds),

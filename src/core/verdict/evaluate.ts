@@ -4,7 +4,7 @@ import type { Draft } from '../draft.js';
 import { conclude } from '../endings.js';
 import { intervalMs } from '../gates.js';
 import type { EvidenceOf, WindowsNeed } from '../observation.js';
-import { stepName, type PlanStep } from '../plan.js';
+import { countedBy, stepName, type PlanStep } from '../plan.js';
 import { clip } from '../text.js';
 import { iso, ms } from '../time.js';
 import { differenceInterval } from './interval.js';
@@ -112,12 +112,14 @@ function askAnew(draft: Draft, verdict: VerdictStatus, { maxRegression }: Verdic
 
 function needsOf(draft: Draft, verdict: VerdictStatus, metric: string, rules: PlanStep, startedAt: number): WindowsNeed[] {
   const known = verdict.streams.filter((stream) => stream.metric === metric);
-  const reporter = rules.mirror === undefined ? {} : { reporter: 'destination' as const };
+  const { control, ...source } = countedBy(rules);
   const first = ms(draft.status.run?.firstWeightAt) ?? startedAt;
   const since = known.length > 0 ? Math.min(...known.map(({ until }) => ms(until))) : startedAt;
-  const need = (of: EvidenceOf, from: number, to: number): WindowsNeed => ({ metric, of, from, to, ...reporter });
-  const run = { ...need('run', since, draft.now), ...(rules.match?.control ? { control: true as const } : {}) };
-  return known.length > 0 ? [run] : [need('baseline', baselineFrom(draft, first), Math.max(first, baselineFrom(draft, first) + 1)), run];
+  const need = (of: EvidenceOf, from: number, to: number): WindowsNeed => ({ metric, of, from, to, ...source });
+  const run = { ...need('run', since, draft.now), ...(control ? { control } : {}) };
+  if (known.length > 0) return [run];
+  const before = baselineFrom(draft, first);
+  return [need('baseline', before, Math.max(first, before + 1)), run];
 }
 
 /** Before it was stable, its slot had another version. */
@@ -148,23 +150,22 @@ function begin(draft: Draft, verdict: VerdictStatus, need: WindowsNeed, answer: 
   if (draft.observed.windows?.some(({ metric, of, windows }) => metric === need.metric && of === 'baseline' && windows.kind === 'Error')) return;
   const bounds = boundsOf(draft, need.metric, answer);
   if (!bounds) return;
-  const given = !isLatency(need.metric) || givenFor(draft, need.metric) !== undefined;
-  const until = need.of === 'run' && !given ? (answer.windows.at(-1)?.to ?? startedAt) : need.of === 'baseline' ? need.from : startedAt;
-  const by = givenFor(draft, need.metric);
-  verdict.streams.push(...bounds.map((bound) => ({ ...newStream(need.metric, bound, until), ...(by === undefined ? {} : { given: by }) })));
+  const given = givenFor(draft, need.metric);
+  const chosen = isLatency(need.metric) && given === undefined;
+  const after = chosen ? (answer.windows.at(-1)?.to ?? startedAt) : startedAt;
+  const until = need.of === 'baseline' ? need.from : after;
+  verdict.streams.push(...bounds.map((bound) => ({ ...newStream(need.metric, bound, until), ...(given === undefined ? {} : { given }) })));
 }
 
-const maxOf = (draft: Draft, name: string): number | undefined => draft.spec.analysis.metrics.find((metric) => metric.name === name)?.thresholdRange?.max;
-
 /** The bound that the spec gives for a metric whose comparison has one. */
-const givenFor = (draft: Draft, metric: string): number | undefined => (isLatency(metric) ? maxOf(draft, metric) : undefined);
+const givenFor = (draft: Draft, metric: string): number | undefined => (isLatency(metric) ? draft.spec.analysis.metrics.find(({ name }) => name === metric)?.thresholdRange?.max : undefined);
 
 /** The bounds by which a metric is compared; undefined while they cannot be told. */
 function boundsOf(draft: Draft, metric: string, answer: Counted): (number | undefined)[] | undefined {
   if (!isLatency(metric)) return [undefined];
-  const max = maxOf(draft, metric);
-  if (max === undefined) return bandsOf(answer);
-  const bucket = bucketFor(answer.bounds, max);
+  const given = givenFor(draft, metric);
+  if (given === undefined) return bandsOf(answer);
+  const bucket = bucketFor(answer.bounds, given);
   return bucket === undefined ? undefined : [bucket];
 }
 

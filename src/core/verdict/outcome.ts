@@ -1,4 +1,5 @@
 import type { VerdictSpec, VerdictStream } from '../../api/index.js';
+import { grouped } from '../text.js';
 import { regression } from './e-process.js';
 import { differenceInterval } from './interval.js';
 import type { VerdictOptions } from './options.js';
@@ -18,10 +19,10 @@ export interface Outcome {
 
 export const optionsOf = (spec: VerdictSpec): VerdictOptions => ({ alpha: spec.alpha, maxRegression: spec.maxRegression, ...(spec.fast ? { beta: spec.beta } : {}) });
 
-/** All metrics share alpha in equal parts; the bounds of one metric share its part. */
-export function shareOf(stream: VerdictStream, streams: readonly VerdictStream[], metrics: number): number {
+/** Log evidence of one stream beyond what an `alpha` of 1 would ask of it. All metrics share alpha in equal parts; the bounds of one metric share its part. */
+export function strengthOf(stream: VerdictStream, streams: readonly VerdictStream[], metrics: number): number {
   const siblings = streams.filter(({ metric }) => metric === stream.metric).length;
-  return 1 / (Math.max(1, metrics) * Math.max(1, siblings));
+  return regression(stream) - Math.log(Math.max(1, metrics) * Math.max(1, siblings));
 }
 
 /** @param metrics how many metrics share alpha, those without evidence so far included */
@@ -29,7 +30,7 @@ export function outcomeOf(streams: readonly VerdictStream[], metrics: number, op
   let strength = Number.NEGATIVE_INFINITY;
   let worst: VerdictStream | undefined;
   for (const stream of streams) {
-    const value = regression(stream) + Math.log(shareOf(stream, streams, metrics));
+    const value = strengthOf(stream, streams, metrics);
     if (value > strength) [strength, worst] = [value, stream];
   }
   const enough = options.beta === undefined ? Number.POSITIVE_INFINITY : Math.log(1 / options.beta);
@@ -49,8 +50,7 @@ function isHealthy(streams: readonly VerdictStream[], metrics: number, enough: n
 const LABELS: Record<string, string> = { 'request-success-rate': 'failed requests', 'request-duration': 'slow requests' };
 
 const number = (value: number): string => Number(value.toPrecision(3)).toString();
-const group = (value: number): string => Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ',');
-const rate = ({ bad, total }: { bad: number; total: number }): string => `${number((100 * bad) / Math.max(1, total))} % of ${group(total)}`;
+const rate = ({ bad, total }: { bad: number; total: number }): string => `${number((100 * bad) / Math.max(1, total))} % of ${grouped(total)}`;
 
 /** `failed requests: canary 5.1 % of 412, stable 0.1 % of 3,708, a difference of 1.9 to 8.3 points`. */
 export function streamWords(stream: VerdictStream): string {
@@ -62,4 +62,4 @@ export function streamWords(stream: VerdictStream): string {
 }
 
 /** `1 in 340`: how seldom evidence this strong comes from a version that is not worse. */
-export const odds = (strength: number): string => `1 in ${group(Math.min(1e9, Math.exp(strength)))}`;
+export const odds = (strength: number): string => `1 in ${grouped(Math.min(1e9, Math.exp(strength)))}`;

@@ -1,5 +1,6 @@
 import { setTimeout as systemSleep } from 'node:timers/promises';
 import type { Measurement, MeasureRequest, Tries, Windows } from '../../engine/ports.js';
+import { completeEnds, latest, SETTLE_SHARE, windowEnds } from '../grid.js';
 import { Evidence, EvidenceError, serviceKey } from './evidence.js';
 import type { PrometheusClient } from './client.js';
 import { Pace } from './pace.js';
@@ -18,12 +19,6 @@ export interface BuiltinOptions {
   sleep?: (ms: number) => Promise<unknown>;
 }
 
-/** A window is asked for only this share of the grid after its end: samples take a moment to be stored after they were taken. */
-const SETTLE_SHARE = 0.1;
-
-/** Windows in one measurement: an hour of the default grid. `from` of the measurement tells where it really begins. */
-const MAX_WINDOWS = 720;
-
 /** Measures the built-in metrics of any number of canaries with few queries: see {@link Evidence}. */
 export class BuiltinMetrics {
   readonly #evidence = new Map<string, Evidence>();
@@ -34,7 +29,7 @@ export class BuiltinMetrics {
   async measure(metric: BuiltinMetric, request: MeasureRequest): Promise<Measurement> {
     const { gridMs, now } = this.options;
     const ends = this.#complete(request);
-    const [newest] = windowEnds(request.from, request.to, gridMs);
+    const [newest] = latest(windowEnds(request.from, request.to, gridMs));
     if (ends.length === 0 && newest !== undefined) {
       // The only window that could tell anything has ended and settles: that is sooner over than the next check is due.
       const settle = gridMs * SETTLE_SHARE;
@@ -87,8 +82,7 @@ export class BuiltinMetrics {
 
   /** Ends of the windows in the time asked about that have ended and settled. */
   #complete({ from, to }: MeasureRequest): number[] {
-    const { gridMs, now } = this.options;
-    return windowEnds(from, Math.min(to, now() - gridMs * SETTLE_SHARE), gridMs);
+    return latest(completeEnds(from, to, this.options.gridMs, this.options.now()));
   }
 
   #asked(metric: BuiltinMetric, request: MeasureRequest, ends: readonly number[]): { query: string; from: number; to: number } {
@@ -132,13 +126,6 @@ const reporterOf = ({ reporter }: MeasureRequest): Reporter => reporter ?? 'sour
 function failure(error: unknown, query: string): Measurement & { kind: 'Error' } {
   if (error instanceof EvidenceError) return { kind: 'Error', query, message: error.message, permanent: error.permanent };
   throw error;
-}
-
-/** Ends of the grid's windows that lie in [from, to], ascending; the latest ones where there are too many. */
-function windowEnds(from: number, to: number, gridMs: number): number[] {
-  const ends: number[] = [];
-  for (let end = Math.ceil(from / gridMs) * gridMs + gridMs; end <= to; end += gridMs) ends.push(end);
-  return ends.slice(-MAX_WINDOWS);
 }
 
 /** Percent of the requests that were answered, and not with a server error. Code 0 means that no answer came. */

@@ -1,5 +1,6 @@
 import type { MeasureRequest, Windows } from '../../engine/ports.js';
 import type { WindowCounts } from '../../core/evidence.js';
+import { completeEnds, latest } from '../grid.js';
 import { Failure } from '../json-api.js';
 import type { PrometheusClient, RangeResult, RangeSeries } from '../prometheus/client.js';
 import { addressOf, questionOf, type Template } from './questions.js';
@@ -10,11 +11,6 @@ export interface WindowOptions {
   gridMs: number;
   now: () => number;
 }
-
-/** A window is asked for only this share of the grid after its end: samples take a moment to be stored after they were taken. */
-const SETTLE_SHARE = 0.1;
-/** In one answer: an hour of the default grid. */
-const MAX_WINDOWS = 720;
 
 /** Value by the end of its window, unix milliseconds. */
 type Series = ReadonlyMap<number, number>;
@@ -30,7 +26,7 @@ export class TemplateWindows {
     const error = (message: string): Windows => ({ kind: 'Error', query, message: says(message), permanent: true });
     if (!counts) return error('it gives no number of requests, so two versions cannot be compared request by request; give counts in place of query');
     if (provider.type !== 'prometheus') return error(`windows of counts are read from Prometheus only, not from ${provider.type}; judge it by thresholdRange`);
-    const ends = this.#ends(request);
+    const ends = latest(completeEnds(request.from, request.to, this.options.gridMs, this.options.now()));
     const [first, last] = [ends[0], ends.at(-1)];
     if (first === undefined || last === undefined) return { kind: 'NoData', query, message: says(`no window of ${this.options.gridMs / 1000} s is complete yet`) };
     const of = async (side: Side, text: string): Promise<Series> => await this.#ask(template, request, variables, side, text, first, last);
@@ -44,15 +40,6 @@ export class TemplateWindows {
       if (!(error instanceof Failure)) throw error;
       return { kind: 'Error', query, message: says(error.message), permanent: error.permanent };
     }
-  }
-
-  /** Ends of the windows in [from, to] that are complete, ascending; the latest ones where there are too many. */
-  #ends({ from, to }: MeasureRequest): number[] {
-    const { gridMs, now } = this.options;
-    const until = Math.min(to, now() - gridMs * SETTLE_SHARE);
-    const ends: number[] = [];
-    for (let end = Math.ceil(from / gridMs) * gridMs + gridMs; end <= until; end += gridMs) ends.push(end);
-    return ends.slice(-MAX_WINDOWS);
   }
 
   /** @throws Failure */

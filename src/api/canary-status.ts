@@ -184,7 +184,7 @@ export const canaryStatus = z.object({
     .describe('What Git wants: when it was written last, its hash now, and the name that it keeps through upgrades.'),
   adoptedAt: instant().optional().describe('When callers were first routed through the slots.'),
   releasing: z
-    .object({ targetReadyAt: instant().optional(), routesReturnedAt: instant().optional(), serviceReturnedAt: instant().optional() })
+    .object({ targetReadyAt: instant().optional(), routesReturnedAt: instant().optional(), serviceReturnedAt: instant().optional(), handedOverAt: instant().optional() })
     .optional()
     .describe('Progress of giving the target back.'),
   serviceSince: instant().optional().describe('Since when the Service for callers outside the mesh selects what it should.'),

@@ -45,6 +45,7 @@ export const Reasons = {
   PromotingTraffic: 'All traffic moves to the new version.',
   Draining: 'The old version has no traffic any more and finishes what it has.',
   TakingBack: 'Traffic returns to the stable version.',
+  Telling: 'The deleted Canary has given everything back; its last messages are on their way.',
   WriteFailed: 'A write to the cluster failed and is tried again.',
   NoReplicas: 'The number of replicas is 0; a release starts when it rises.',
   Quarantined: 'The revision in Git failed before; change it, or run `sluice retry`.',

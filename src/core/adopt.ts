@@ -33,6 +33,14 @@ export function adopt(draft: Draft): void {
   if ((led || slotReady(draft, stable.slot)) && routesLead(draft, stable.slot) && serviceLeads(draft, stable.slot)) finish(draft);
 }
 
+/** Something keeps the adoption from going on. Callers that it has led to the slot already stay with somebody who serves. */
+export function keepServing(draft: Draft): void {
+  const { stable, adoptedAt } = draft.status;
+  if (!stable || adoptedAt === undefined) return;
+  if (leadsToNobody(draft, stable.slot)) retreat(draft);
+  else routesLead(draft, stable.slot);
+}
+
 function slotReady(draft: Draft, name: SlotName): boolean {
   const slot = draft.slot(name);
   if (slot.ready < draft.replicas) {

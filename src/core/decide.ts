@@ -1,6 +1,6 @@
 import { durationMs, type CanaryStatus, type Reason } from '../api/index.js';
 import { handleActions } from './actions.js';
-import { adopt, seed } from './adopt.js';
+import { adopt, keepServing, seed } from './adopt.js';
 import { bound } from './bounds.js';
 import { summarise } from './conditions.js';
 import { Draft } from './draft.js';
@@ -47,7 +47,8 @@ function adoptOrExplain(draft: Draft): void {
   const problem = draft.observed.problems[0];
   if (problem) {
     draft.status.phase ??= 'Initializing';
-    return draft.wait(problem.reason, problem.message);
+    draft.wait(problem.reason, problem.message);
+    return keepServing(draft);
   }
   adopt(draft);
 }

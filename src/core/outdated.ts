@@ -6,7 +6,11 @@ import type { Effect, Observation } from './observation.js';
 export type Traffic = Pick<Observation, 'slots' | 'routes'>;
 
 /** True for effects that rely on it. */
-export const isOfTraffic = ({ type }: Effect): boolean => type === 'setWeights' || type === 'fillSlot' || type === 'scaleSlot';
+export const isOfTraffic = (effect: Effect): boolean => effect.type === 'setWeights' || effect.type === 'scaleSlot' || takesPods(effect);
+
+/** True for effects that take pods away: the routes are read from the server once more right before them. */
+export const takesPods = (effect: Effect): boolean =>
+  effect.type === 'fillSlot' || effect.type === 'overlayTarget' || effect.type === 'deleteSlots' || (effect.type === 'scaleSlot' && effect.replicas === 0);
 
 /**
  * Why an effect must not be carried out as it was decided; undefined while it may. Between a decision and its effects the intent is
@@ -15,6 +19,8 @@ export const isOfTraffic = ({ type }: Effect): boolean => type === 'setWeights' 
 export function outdated(effect: Effect, before: Traffic, now: Traffic): string | undefined {
   if (effect.type === 'setWeights') return SLOTS.map((slot) => uncovered(slot, effect.weights[slot], before, now) ?? (effect.extras?.match?.control && armLost(slot, before, now))).find((why) => why !== undefined);
   if (effect.type === 'fillSlot' || (effect.type === 'scaleSlot' && effect.replicas === 0)) return reached(effect.slot, before, now);
+  if (effect.type === 'deleteSlots') return SLOTS.map((slot) => reached(slot, before, now)).find((why) => why !== undefined);
+  if (effect.type === 'overlayTarget' && before.routes.weights && !now.routes.weights) return 'the routes lead to the target again';
   return undefined;
 }
 

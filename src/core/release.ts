@@ -16,7 +16,7 @@ export function release(draft: Draft): void {
   if (status.run) {
     conclude(draft, 'Cancelled', 'CanaryDeleted', 'the Canary was deleted');
     // Once the routes are gone there is nothing to take back.
-    if (draft.weights) takeBack(draft);
+    if (draft.weights) bringBack(draft);
     else close(draft);
     if (status.run) return draft.wait('TakingBack', 'the run ends before the target is given back');
   }
@@ -26,10 +26,11 @@ export function release(draft: Draft): void {
   if (!emptied(draft, draft.freeSlot)) return;
   // Until the routes are given back they are defended as ever.
   if (draft.weights !== undefined && !status.releasing?.routesReturnedAt) leadToStable(draft);
-  if (targetServes(draft) && routesReturned(draft) && servicesMoved(draft) && slotsGone(draft)) {
-    draft.event('Normal', 'Released', `${observed.name} given back: ${draft.spec.targetRef.kind} ${draft.spec.targetRef.name} serves by itself`);
-    draft.do({ type: 'releaseRoutes' }, ...detach(draft), { type: 'deleteSlots' }, { type: 'releaseServices' }, { type: 'unmarkTarget' }, { type: 'removeFinalizer' });
-  }
+  if (!targetServes(draft) || !routesReturned(draft) || !servicesMoved(draft) || !slotsGone(draft)) return;
+  draft.do({ type: 'releaseRoutes' }, ...detach(draft), { type: 'deleteSlots' }, { type: 'releaseServices' }, { type: 'unmarkTarget' });
+  if (!told(draft)) return;
+  draft.event('Normal', 'Released', `${observed.name} given back: ${draft.spec.targetRef.kind} ${draft.spec.targetRef.name} serves by itself`);
+  draft.do({ type: 'removeFinalizer' });
 }
 
 /** The slots go on serving until the target's own pods can: a template that never starts keeps the Canary, and says so. */
@@ -46,7 +47,37 @@ const nothingLeft = ({ observed }: Draft): boolean => observed.target === undefi
 function leave(draft: Draft): void {
   conclude(draft, 'Cancelled', 'CanaryDeleted', 'the Canary was deleted');
   close(draft);
-  draft.do({ type: 'releaseRoutes' }, { type: 'releaseServices' }, ...detach(draft), { type: 'deleteSlots' }, { type: 'removeFinalizer' });
+  draft.do({ type: 'releaseRoutes' }, { type: 'releaseServices' }, ...detach(draft), { type: 'deleteSlots' });
+  if (told(draft)) draft.do({ type: 'removeFinalizer' });
+}
+
+/** Somebody may have asked for more pods since: traffic returns when the stable version has them, and nobody else gives it any. */
+function bringBack(draft: Draft): void {
+  const { stable } = draft.status;
+  const slot = draft.slot(draft.stableSlot);
+  if (slot.revision === stable?.revision && slot.replicas < draft.replicas)
+    draft.do({ type: 'scaleSlot', slot: draft.stableSlot, replicas: draft.replicas, why: 'the stable version takes all traffic back' });
+  takeBack(draft);
+}
+
+/** How long a receiver or a repository that is away keeps a Canary from going, in milliseconds: what they were not told by then goes with it. */
+const TELL_MS = 60_000;
+
+/** Everything is handed over; what is left is to tell how the last run ended. */
+function told(draft: Draft): boolean {
+  const { messages = [], writeBacks = [] } = draft.status;
+  const steps = (draft.status.releasing ??= {});
+  const since = (steps.handedOverAt ??= iso(draft.now));
+  const waiting = [
+    ...messages.map(({ event, to }) => `the message ${event} to ${to.join(', ')}`),
+    ...writeBacks.filter(({ state }) => state === 'Pending').map(({ kind }) => `the ${kind} in Git`),
+  ];
+  const until = ms(since) + TELL_MS;
+  if (waiting.length === 0 || draft.now >= until) return true;
+  draft.wakeAt(until);
+  draft.status.phase = 'Terminating';
+  draft.wait('Telling', `everything is given back; until ${iso(until)} the Canary waits for ${waiting.join(' and ')}`);
+  return false;
 }
 
 /** Budgets and autoscalers speak of the target again. */

@@ -55,12 +55,22 @@ export function advance(draft: Draft): void {
   if (run.ending) return takeBack(draft);
   if (draft.status.phase === 'Finalising') return finalise(draft);
   noteWeight(draft);
+  judgeAfterAll(draft);
   if (draft.replicas === 0) return rest(draft);
   if (failing(draft)) return takeBack(draft);
   if (!startPods(draft)) return;
   if (!draft.status.step && !gatePasses(draft, 'pre-rollout', 'pre-rollout')) return;
   if (run.skipAnalysis || run.promote || draft.status.phase === 'Promoting') return promote(draft);
   step(draft);
+}
+
+/** Whoever takes `skipAnalysis` back before the version has any traffic wants it judged. */
+function judgeAfterAll({ spec, status, weights }: Draft): void {
+  const { run, canary, knownGood = [] } = status;
+  if (!run?.skipAnalysis || !canary || spec.skipAnalysis || knownGood.includes(canary.revision) || (weights?.[canary.slot] ?? 0) > 0) return;
+  delete run.skipAnalysis;
+  delete run.firstWeightAt;
+  if (status.phase === 'Promoting' && !run.promote) status.phase = 'Progressing';
 }
 
 /** Nobody wants any pods: nothing can be judged, and nothing is to blame. */

@@ -11,6 +11,8 @@ import type { SecretReader } from './revisions.js';
 const GIVE_UP_MS = 3_600_000;
 const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 60_000;
+/** A deleted Canary waits for its messages, so they are tried more often. */
+const LAST_RETRY_MS = 5_000;
 /** Several receivers accept at about the same time; the status is stored once for them. */
 const SETTLE_MS = 200;
 
@@ -31,6 +33,8 @@ export interface OutboxOptions {
   onFailure: (canary: Canary, receiver: string, message: string, final: boolean) => void;
 }
 
+const isGoing = ({ metadata }: Canary): boolean => metadata.deletionTimestamp !== undefined;
+
 /** Asking again cannot help. */
 class Refused extends Error {
   readonly retryable = false;
@@ -38,9 +42,13 @@ class Refused extends Error {
 
 interface Attempt {
   tries: number;
+  /** When the last try failed, and when the next one is due, in unix milliseconds. */
+  failedAt: number;
   nextAt: number;
   underWay: boolean;
 }
+
+const dueAt = (canary: Canary, { failedAt, nextAt }: Attempt): number => (isGoing(canary) ? Math.min(nextAt, failedAt + LAST_RETRY_MS) : nextAt);
 
 /**
  * What is known of the messages that this process sent. It outlives a term of leadership: a process that leads again must not
@@ -74,11 +82,11 @@ export class Outbox {
       for (const receiver of message.to) {
         const id = `${message.id}>${receiver}`;
         if (this.delivered.has(id)) continue;
-        const attempt = this.#receipts.attempts.get(id) ?? { tries: 0, nextAt: 0, underWay: false };
+        const attempt = this.#receipts.attempts.get(id) ?? { tries: 0, failedAt: 0, nextAt: 0, underWay: false };
         this.#receipts.attempts.set(id, attempt);
         // Its end wakes the queue that began it, which may be that of an earlier term.
         if (attempt.underWay) wakeAt = Math.min(wakeAt ?? Infinity, this.options.now() + MAX_RETRY_MS);
-        else if (attempt.nextAt > this.options.now()) wakeAt = Math.min(wakeAt ?? Infinity, attempt.nextAt);
+        else if (dueAt(canary, attempt) > this.options.now()) wakeAt = Math.min(wakeAt ?? Infinity, dueAt(canary, attempt));
         else void this.#try(key, canary, message, receiver, id, attempt);
       }
     return wakeAt;
@@ -92,7 +100,8 @@ export class Outbox {
     } catch (error) {
       attempt.tries += 1;
       const final = this.options.now() - Date.parse(message.at) > GIVE_UP_MS || (error as { retryable?: boolean }).retryable === false;
-      attempt.nextAt = this.options.now() + Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (attempt.tries - 1));
+      attempt.failedAt = this.options.now();
+      attempt.nextAt = attempt.failedAt + Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (attempt.tries - 1));
       this.options.onFailure(canary, receiver, error instanceof Error ? error.message : String(error), final);
       if (final) this.#finish(id);
     } finally {
@@ -118,6 +127,8 @@ export class Outbox {
     const { name, namespace = own } = alert.providerRef;
     if (namespace !== own && !this.options.allowCrossNamespace) throw new Refused(`alert ${alert.name}: providerRef.namespace ${namespace} is another namespace, which this controller does not allow`);
     const provider = this.options.cache.alertProviders.get(namespace, name);
+    // Whoever deletes both wants no message any more.
+    if (!provider && isGoing(canary)) return;
     if (!provider) throw new Error(`alert ${alert.name}: AlertProvider ${namespace}/${name} does not exist; create it or correct providerRef`);
     const { secretRef } = provider.spec;
     const credentials = secretRef && credentialsOf(this.options.secrets, namespace, secretRef.name);

@@ -2,9 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { canarySpec, canaryStatus, SluiceResources, type Canary, type CanaryStatus } from '../api/index.js';
 import { decide } from '../core/decide.js';
 import type { Problem } from '../core/evidence.js';
-import { isOfTraffic, outdated } from '../core/outdated.js';
+import { isOfTraffic, outdated, takesPods } from '../core/outdated.js';
 import { perObject } from '../core/per-object.js';
-import type { Decision, Needs, Observation } from '../core/observation.js';
+import type { Decision, Effect, Needs, Observation } from '../core/observation.js';
 import { isConflict, isNotFound, type EventRecorder } from '../kube/index.js';
 import { apply, type ApplyContext } from './apply.js';
 import type { Cache } from './cache.js';
@@ -17,7 +17,7 @@ import type { Outbox } from './outbox.js';
 import type { Router } from './ports.js';
 import type { Turn } from './queue.js';
 import { problemsOf } from './problems.js';
-import { leavesDoubt, reread } from './reread.js';
+import { leavesDoubt, reread, rereadRoutes } from './reread.js';
 import { Revisions, type Desired } from './revisions.js';
 import type { WriteBacks } from './write-backs.js';
 import { effectiveSpec } from './templates.js';
@@ -75,6 +75,8 @@ interface Memory {
 /** A decision, and what it was made from. */
 interface Decided {
   decision: Decision;
+  /** Unix milliseconds. */
+  at: number;
   observed: Observation;
 }
 
@@ -166,11 +168,12 @@ export class Reconciler {
     const { cache, router, now } = this.options;
     let known = gathered;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const observed = withSince(observe(cache, router, canary, desired, known), memory, now());
-      const decision = decide({ spec: canary.spec, status: canary.status ?? canaryStatus.parse({}), observed, now: now() });
+      const at = now();
+      const observed = withSince(observe(cache, router, canary, desired, known), memory, at);
+      const decision = decide({ spec: canary.spec, status: canary.status ?? canaryStatus.parse({}), observed, now: at });
       if (!decision.needs) {
         memory.asked.clear();
-        return { decision, observed };
+        return { decision, at, observed };
       }
       const found = await turn.outside(this.#ask(canary, decision.needs, memory));
       if (!found) return undefined;
@@ -188,27 +191,34 @@ export class Reconciler {
     return answer;
   }
 
-  /** In order; stops at the first that fails, because the later ones rely on it. Returns what stopped it. */
-  async #apply(context: ApplyContext, { decision, observed }: Decided, memory: Memory): Promise<unknown> {
-    const { now, cache, router } = this.options;
-    const begun = now();
-    for (const effect of decision.effects) {
-      // What was decided before a write that took long may not hold any more.
-      if (now() - begun > STALE_MS) return new Waiting(`${effect.type}: the write before it took ${now() - begun} ms; it is decided again`);
+  /** In order. After one that fails only those are carried out that rely on none before them. Returns what stopped the others. */
+  async #apply(context: ApplyContext, decided: Decided, memory: Memory): Promise<unknown> {
+    let failed: unknown;
+    for (const effect of decided.decision.effects) {
+      if (failed !== undefined && !standsAlone(effect)) continue;
       try {
-        const why = isOfTraffic(effect) ? outdated(effect, observed, observeTraffic(cache, router, context.canary)) : undefined;
-        if (why !== undefined) throw new Waiting(`${effect.type}: ${why}; it is decided again`);
-        await apply(context, effect);
+        await this.#carryOut(context, effect, decided);
       } catch (error) {
         if (leavesDoubt(error)) memory.inDoubt = true;
-        if (error instanceof Terminal) memory.refused = { reason: error.reason, message: error.message };
-        else if (!(error instanceof Waiting) && !isConflict(error)) memory.writeError = `${effect.type}: ${error instanceof Error ? error.message : String(error)}`;
-        return error;
+        if (failed === undefined) remember(memory, effect, error);
+        failed ??= error;
       }
     }
-    delete memory.writeError;
-    delete memory.refused;
-    return undefined;
+    if (failed === undefined) {
+      delete memory.writeError;
+      delete memory.refused;
+    }
+    return failed;
+  }
+
+  async #carryOut(context: ApplyContext, effect: Effect, { at, observed }: Decided): Promise<void> {
+    const { now, cache, router, writer } = this.options;
+    if (takesPods(effect)) await rereadRoutes(cache, writer, context.canary);
+    // What was decided before a request that took long may not hold any more.
+    if (now() - at > STALE_MS) throw new Waiting(`${effect.type}: the requests before it took ${now() - at} ms; it is decided again`);
+    const why = isOfTraffic(effect) ? outdated(effect, observed, observeTraffic(cache, router, context.canary)) : undefined;
+    if (why !== undefined) throw new Waiting(`${effect.type}: ${why}; it is decided again`);
+    await apply(context, effect);
   }
 
   /**
@@ -275,6 +285,15 @@ export class Reconciler {
     await writer.update(SluiceResources.Canary, { ...live, status }, cache.canaries, { subresource: 'status' });
     return undefined;
   }
+}
+
+/** Somebody may have deleted a Service while the routes cannot be written. */
+const standsAlone = ({ type }: Effect): boolean => type === 'createSlotServices';
+
+/** What people are told of an effect that could not be carried out. */
+function remember(memory: Memory, { type }: Effect, error: unknown): void {
+  if (error instanceof Terminal) memory.refused = { reason: error.reason, message: error.message };
+  else if (!(error instanceof Waiting) && !isConflict(error)) memory.writeError = `${type}: ${error instanceof Error ? error.message : String(error)}`;
 }
 
 /** Since when the weights are as they are: a write may take its time, and the clock of a step must not run meanwhile. */

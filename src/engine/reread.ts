@@ -12,15 +12,20 @@ export const leavesDoubt = (error: unknown): boolean => error instanceof KubeErr
 
 type Read = [resource: Resource, informer: IndexedInformer<KubeObject>, name: string, apiVersion?: string];
 
+function routesOf(cache: Cache, canary: Canary): Read[] {
+  const { service } = canaryNames(canary.spec);
+  const routes = new Map(routeInput(cache, canary).virtualServices.flatMap(({ metadata, apiVersion }) => (metadata.namespace === canary.metadata.namespace ? [[metadata.name, apiVersion] as const] : [])));
+  if (ownVirtualServices(canary.spec).length === 0 && !routes.has(service)) routes.set(service, `${Resources.VirtualService.group}/${cache.virtualServices.resource.version}`);
+  return [...routes].map(([name, apiVersion]): Read => [Resources.VirtualService, cache.virtualServices, name, apiVersion]);
+}
+
 function objectsOf(cache: Cache, canary: Canary): Read[] {
-  const { service, slots } = canaryNames(canary.spec);
+  const { slots } = canaryNames(canary.spec);
   const { name: target } = canary.spec.targetRef;
   const workloads = workloadsOf(cache, canary);
   const callers = callerServices(cache, canary, targetOf(cache, canary));
-  const routes = new Map(routeInput(cache, canary).virtualServices.flatMap(({ metadata, apiVersion }) => (metadata.namespace === canary.metadata.namespace ? [[metadata.name, apiVersion] as const] : [])));
-  if (ownVirtualServices(canary.spec).length === 0 && !routes.has(service)) routes.set(service, `${Resources.VirtualService.group}/${cache.virtualServices.resource.version}`);
   return [
-    ...[...routes].map(([name, apiVersion]): Read => [Resources.VirtualService, cache.virtualServices, name, apiVersion]),
+    ...routesOf(cache, canary),
     ...[target, ...Object.values(slots)].map((name): Read => [workloads.resource, workloads.informer, name]),
     ...callers.map((item): Read => [Resources.Service, cache.services, item.metadata.name]),
     [SluiceResources.Canary as unknown as Resource, cache.canaries as unknown as IndexedInformer<KubeObject>, canary.metadata.name],
@@ -32,8 +37,16 @@ function objectsOf(cache: Cache, canary: Canary): Read[] {
  * to a slot that is about to be emptied. So everything that decides about traffic is read once before the next decision.
  * Rejects when the server does not answer.
  */
-export async function reread(cache: Cache, writer: Writer, canary: Canary): Promise<void> {
-  for (const [resource, informer, name, apiVersion] of objectsOf(cache, canary)) {
+export const reread = (cache: Cache, writer: Writer, canary: Canary): Promise<void> => readAll(writer, canary, objectsOf(cache, canary));
+
+/**
+ * A process that was stopped for a while, or whose watch is late, does not know what somebody else wrote to the routes meanwhile.
+ * Rejects when the server does not answer.
+ */
+export const rereadRoutes = (cache: Cache, writer: Writer, canary: Canary): Promise<void> => readAll(writer, canary, routesOf(cache, canary));
+
+async function readAll(writer: Writer, canary: Canary, objects: Read[]): Promise<void> {
+  for (const [resource, informer, name, apiVersion] of objects) {
     const version = apiVersion?.split('/')[1] ?? resource.version;
     await writer.reread({ ...resource, version }, canary.metadata.namespace, name, informer);
   }

@@ -52,6 +52,13 @@ sentences('adopting a running Deployment', {
     expect(canary.effects('selectService')).toEqual([]);
     expect(canary.later(5).decide().effects('selectService')).toEqual([{ type: 'selectService', slots: ['blue'] }]);
   },
+  'while a problem keeps it from going on, whoever changes the routes takes no callers from the slot that serves': () => {
+    const canary = filled().weights(100).decide().sees({ problems: [{ reason: 'ConfigUnreadable', message: 'ConfigMap reviews-config does not exist' }] }).weights(0).decide();
+    expect(canary.written).toEqual(blue(100));
+    expect(canary.progress).toEqual({ reason: 'ConfigUnreadable', message: 'ConfigMap reviews-config does not exist' });
+    canary.weights(100).blue(slotWith('a1', 2, 0)).decide();
+    expect(canary.effects('releaseRoutes')).toHaveLength(1);
+  },
   'my own pods stop last, when nobody can reach them any more': () => {
     const canary = filled().weights(100).decide().later(5).selects('blue').decide();
     expect(canary.effects('overlayTarget')).toEqual([]);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Effect } from '../../src/core/observation.js';
-import { isOfTraffic, outdated, type Traffic } from '../../src/core/outdated.js';
+import { isOfTraffic, outdated, takesPods, type Traffic } from '../../src/core/outdated.js';
 import { blue, slotWith } from './builders.js';
 
 const traffic = (weightOfBlue: number, readyBlue: number, readyGreen: number): Traffic => ({
@@ -28,6 +28,16 @@ describe('what was decided before the intent was stored', () => {
   it('does not scale away or refill a slot that somebody led callers to meanwhile', () => {
     expect(outdated(away, traffic(100, 2, 2), traffic(12, 2, 2))).toBe('the routes give slot green 88 % now');
     expect(outdated({ type: 'fillSlot', slot: 'green', revision: 'c3', replicas: 2 }, traffic(100, 2, 0), traffic(99, 2, 0))).toBe('the routes give slot green 1 % now');
+  });
+  it('does not delete slots, or take pods from the target, that somebody led callers to meanwhile', () => {
+    expect(outdated({ type: 'deleteSlots' }, traffic(100, 2, 2), traffic(60, 2, 2))).toBe('the routes give slot green 40 % now');
+    expect(outdated({ type: 'overlayTarget' }, traffic(100, 2, 2), { ...traffic(100, 2, 2), routes: { consistent: false } })).toBe('the routes lead to the target again');
+    expect(outdated({ type: 'overlayTarget' }, traffic(100, 2, 2), traffic(100, 2, 2))).toBeUndefined();
+  });
+  it('looks at the routes once more before it takes pods away', () => {
+    const effects: Effect[] = [away, { type: 'fillSlot', slot: 'green', revision: 'c3', replicas: 2 }, { type: 'overlayTarget' }, { type: 'deleteSlots' }];
+    expect(effects.every(takesPods)).toBe(true);
+    expect([{ ...away, replicas: 1 } as Effect, shift].some(takesPods)).toBe(false);
   });
   it('may add pods whatever the routes say, and touches nothing else', () => {
     expect(outdated({ ...away, replicas: 4 }, traffic(100, 2, 2), traffic(12, 2, 2))).toBeUndefined();

@@ -76,4 +76,21 @@ sentences('promoting', {
     canary.green(slotWith('b2', 2)).pass(60);
     expect(canary.ended).toBe('Succeeded AnalysisSkipped');
   },
+  'a version is judged after all when skipAnalysis is taken back before it has any traffic': (canary) => {
+    canary.with({ skipAnalysis: true }).wants('b2').decide().green(slotWith('b2', 2)).decide();
+    expect(canary.written).toEqual(blue(0));
+    canary.with({}).decide();
+    expect(canary.written).toEqual(blue(80));
+    canary.settle().later(10).pass(120);
+    expect(canary.ended).toBe('Succeeded Promoted');
+  },
+  'once it has all traffic, that is too late': (canary) => {
+    canary.with({ skipAnalysis: true }).wants('b2').decide().green(slotWith('b2', 2)).decide().settle().with({}).pass(60);
+    expect(canary.ended).toBe('Succeeded AnalysisSkipped');
+  },
+  'what had been stable before is not judged again for that': (canary) => {
+    canary.status.knownGood = ['a1', 'b2'];
+    canary.wants('b2').decide().green(slotWith('b2', 2)).decide();
+    expect(canary.decide().written).toEqual(blue(0));
+  },
 });

@@ -15,6 +15,11 @@ function returned(canary: Situation): Situation {
   return canary.sees({ routes: { consistent: false } }).decide().later(5).decide();
 }
 
+/** Everything of the slots is gone, and the target serves. */
+function given(canary: Situation): void {
+  canary.sees({ slots: empty, target: marked, routes: { consistent: false } }).selects('marked').decide().later(5).decide().later(5).decide();
+}
+
 sentences('deleting a Canary', {
   'the target gets its pods back before anything else changes': (canary) => {
     deleted(canary).decide();
@@ -127,6 +132,9 @@ sentences('deleting a Canary', {
     delete canary.observed.target;
     canary.sees({ slots: empty }).decide();
     expect(canary.ended).toBe('Cancelled CanaryDeleted');
+    expect(kinds(canary)).not.toContain('removeFinalizer');
+    canary.status.messages = [];
+    canary.decide();
     expect(kinds(canary).at(-1)).toBe('removeFinalizer');
   },
   'budgets and autoscalers speak of the target again before the slots go': (canary) => {
@@ -134,6 +142,42 @@ sentences('deleting a Canary', {
     expect(kinds(canary)).toContain('attach');
     canary.later(5).decide();
     expect(kinds(canary)).toEqual(['attach', 'deleteSlots']);
+  },
+  'pods that somebody asks for while traffic returns are made, so that it can return': (canary) => {
+    deleted(canary.running(20)).with({ replicas: 3 }).decide();
+    expect(canary.written).toBeUndefined();
+    expect(canary.effects('scaleSlot')).toMatchObject([{ slot: 'blue', replicas: 3 }]);
+    canary.settle().decide();
+    expect(canary.written).toEqual(blue(100));
+  },
+  'how its last run ended is told before it goes': (canary) => {
+    deleted(canary.running(20)).decide();
+    canary.settle().decide().later(5).decide().settle().decide();
+    given(canary);
+    expect(kinds(canary)).not.toContain('removeFinalizer');
+    expect(canary.status.phase).toBe('Terminating');
+    expect(canary.progress).toEqual({ reason: 'Telling', message: expect.stringMatching(/^everything is given back; until \S+Z the Canary waits for the message Started to all and the message Cancelled to all$/) as string });
+    canary.status.messages = [];
+    canary.decide();
+    expect(kinds(canary).at(-1)).toBe('removeFinalizer');
+    expect(canary.said).toEqual(['Released: reviews given back: Deployment reviews serves by itself']);
+  },
+  'a receiver that is away keeps it for a minute at most': (canary) => {
+    returned(canary.wants('b2').decide().wants('a1')).sees({ slots: empty, target: marked }).selects('marked').decide();
+    expect(canary.status.messages).toHaveLength(2);
+    canary.later(59).decide();
+    expect(kinds(canary)).not.toContain('removeFinalizer');
+    expect(canary.wakesIn).toBe(1);
+    canary.later(1).decide();
+    expect(kinds(canary).at(-1)).toBe('removeFinalizer');
+  },
+  'a revert that is on its way to Git is waited for, too': (canary) => {
+    canary.status.writeBacks = [{ kind: 'revert', state: 'Pending', run: 'b2-1', revision: 'b2', at: canary.status.adoptedAt ?? '' }];
+    returned(canary).sees({ slots: empty, target: marked }).selects('marked').decide();
+    expect(canary.progress.message).toContain('the revert in Git');
+    canary.status.writeBacks = [];
+    canary.decide();
+    expect(kinds(canary).at(-1)).toBe('removeFinalizer');
   },
   'what people asked for is answered before it goes': (canary) => {
     deleted(canary.act('hold')).decide();

@@ -1,5 +1,5 @@
 import type { Measurement } from '../../src/core/evidence.js';
-import type { Notification } from '../../src/engine/ports.js';
+import type { Notification, Windows } from '../../src/engine/ports.js';
 import { SluiceResources, type CanaryAction, type CanaryStatus, type SlotName, type Verb } from '../../src/api/index.js';
 import type { KubeObject } from '../../src/kube/types.js';
 import { Resources, type Write } from './api.js';
@@ -17,6 +17,8 @@ const other = (slot: SlotName): SlotName => (slot === 'blue' ? 'green' : 'blue')
 const nameOf = (slot: SlotName): string => `${SERVICE}-${slot}`;
 /** A copy that cannot serve is left within this time, when nothing keeps the controllers from it. */
 const REACT_MS = 30_000;
+/** What an event of a watch that is not late takes, and then a write, at most. */
+const ON_THE_WAY_MS = 20;
 /** Longer than callers outside the mesh take to learn of an endpoint. */
 const OUTSIDE_MS = 2_000;
 
@@ -71,6 +73,8 @@ export class Auditor {
   #lastReset = -Infinity;
   /** When somebody deleted a Service that routes may name. */
   #lastRemoval = -Infinity;
+  /** The controller that last changed what callers reach. */
+  #rules = '';
   /** Slot that serves by all that was promoted so far; undefined before adoption. */
   stable: SlotName | undefined;
   adopted = false;
@@ -90,6 +94,9 @@ export class Auditor {
   }
   handed(metric: string, service: string, from: number, measurement: Measurement): void {
     this.runs.handed(metric, service, from, measurement);
+  }
+  compared(windows: Windows): void {
+    if (windows.kind === 'Windows') this.runs.compared(windows);
   }
   /** Until this is told, adoption may begin again. */
   get initialized(): boolean {
@@ -136,12 +143,18 @@ export class Auditor {
     if (resource.kind === 'Canary') this.#asked(write);
     if (resource.kind === 'Canary' && this.world.subsets) this.#named(write);
     if (subresource === 'status') return;
+    this.#ruled(write);
     if (resource.kind === 'VirtualService' && object.metadata.name === SERVICE) this.#routes(write);
     if (!by.startsWith('sluice-')) return;
     if (resource.kind === 'Deployment') this.#deployment(write);
     if (resource.kind === 'Service' && object.metadata.name === SERVICE) this.#selection(write);
     const broken = checkOwned(write);
     if (broken) this.world.fail('truth 8', broken);
+  }
+
+  /** A mark of the leader changes no spec. */
+  #ruled({ by, resource, before, after }: Write): void {
+    if (resource.kind !== 'Canary' && by === this.world.leader?.id && JSON.stringify(before?.['spec']) !== JSON.stringify(after?.['spec'])) this.#rules = by;
   }
 
   /** No selector tells of a promotion with subsets: what is called stable must have had everything for as long as a drain. */
@@ -267,14 +280,15 @@ export class Auditor {
       if (is) this.runs.filled(slot, object);
     }
     if (is?.replicas === 0 && this.world.spec?.replicas === 0) this.#unwanted.add(slot);
-    this.#taken(by, slot, is?.replicas ?? 0, pods);
+    // A mark of the leader takes nothing.
+    if (JSON.stringify(was) !== JSON.stringify(is)) this.#taken(by, slot, is?.replicas ?? 0, pods);
   }
   /** No pod that receives traffic is taken away, unless somebody asked for fewer. */
   #taken(by: string, slot: SlotName, left: number, pods: KubeObject[]): void {
-    // Who still leads could not know what was asked for while its write was on its way; who leads no more must not write at all.
-    const fewest = this.#isLate(by) ? asked(this.world) : Math.min(asked(this.world), this.world.view?.asked ?? Infinity);
+    // Who still leads could not know what was asked for while its write was on its way; once another one rules, it must not write at all.
+    const fewest = this.#isLate(by) && this.#rules === this.world.leader?.id ? asked(this.world) : Math.min(asked(this.world), this.world.view?.asked ?? Infinity);
     // What somebody else did a moment ago cannot be known yet.
-    if (this.world.now - this.#lastOutsider <= this.world.setting.watchLag) return;
+    if (this.world.now - this.#lastOutsider <= this.world.setting.watchLag + ON_THE_WAY_MS) return;
     const caller = this.#routedBy(slot);
     if (left < pods.length && left < fewest && caller && pods.some(isReady)) this.world.fail('truth 1', `slot ${slot} goes to ${left} pods while ${caller} still sends to it`);
   }
@@ -307,7 +321,7 @@ export class Auditor {
     if (to.every((name) => view.endpoints[name] === 0) && SLOTS.some((name) => view.endpoints[name] > 0)) this.world.fail('truth 1', `callers outside the mesh are led to ${to.join('+')}, where no pod is ready`);
     const weights = weightsOf(this.world.api.find(Resources.VirtualService, NAMESPACE, SERVICE));
     const unproven = to.find((name) => name !== this.stable && weights[name] !== 100);
-    const unseen = this.world.now - this.#lastReset <= this.world.setting.watchLag;
+    const unseen = this.world.now - this.#lastReset <= this.world.setting.watchLag + ON_THE_WAY_MS;
     if (this.adopted && unproven && !this.world.subsets && !unseen) this.world.fail('truth 4', `callers outside the mesh are led to slot ${unproven}, which has ${weights[unproven]} %`);
     if (slot && slot !== this.stable && weights[slot] === 100) {
       this.stable = slot;
@@ -338,7 +352,7 @@ export class Auditor {
   /** Places at which this caller finds nobody although there is somebody. */
   #nobody({ name, destinations, pods, missing }: Caller): string[] {
     const { cluster } = this.world;
-    if (missing !== undefined && this.world.now > this.#lastRemoval + REACT_MS) this.world.fail('truth 1', `${name} sends to ${missing}, which it does not know`);
+    if (missing !== undefined && this.world.now > Math.max(this.#lastRemoval, this.world.awayUntil) + REACT_MS) this.world.fail('truth 1', `${name} sends to ${missing}, which it does not know`);
     if (!this.#healthy() || this.world.spec?.replicas === 0) return [];
     if (pods) {
       if (pods.some((pod) => cluster.serves(pod))) return [];

@@ -35,3 +35,50 @@ it('caches that catch up one by one after an outage make no version that never w
   });
   expect(world.auditor.runs.messages.map(({ event }) => event)).toEqual(['Initialized', 'Started', 'Succeeded']);
 });
+
+it('a deleted Canary gets the pods that somebody asks for while its traffic returns', async () => {
+  const world = await play({
+    setting: { ...CALM, seed: 90_193_618, control: true },
+    happenings: [
+      { afterMs: 4_249, what: { type: 'routesFail', forMs: 500 } },
+      { afterMs: 0, what: { type: 'delete' } },
+      { afterMs: 0, what: { type: 'scale', replicas: 2 } },
+    ],
+  });
+  expect(world.canary).toBeUndefined();
+});
+
+it('the last message of a deleted Canary is told when its receiver is back', async () => {
+  const world = await play({
+    setting: { ...CALM, seed: 937_397_128, control: true },
+    happenings: [
+      { afterMs: 0, what: { type: 'receiverDown', forMs: 34_235 } },
+      { afterMs: 3_000, what: { type: 'delete' } },
+      { afterMs: 27_955, what: { type: 'commit', image: 'a1' } },
+    ],
+  });
+  expect(world.auditor.runs.messages.map(({ event }) => event)).toEqual(['Initialized', 'Started', 'Cancelled']);
+});
+
+it('a slot that somebody led callers to while the controller was stopped keeps its pods', async () => {
+  const world = await play({
+    setting: { ...CALM, seed: 1_344_543_808, proxyLag: 4_000, watchLag: 1_500, control: true },
+    happenings: [
+      { afterMs: 44_861, what: { type: 'stop', forMs: 27_081 } },
+      { afterMs: 20_685, what: { type: 'outsider', blue: 60 } },
+    ],
+  });
+  expect(world.auditor.runs.messages.map(({ event }) => event)).toEqual(['Initialized', 'Started', 'Succeeded']);
+});
+
+it('a Service of the control arm that somebody deleted is made again while the routes cannot be written', async () => {
+  const world = await play({
+    setting: { ...CALM, seed: 5, replicas: 2, control: true },
+    happenings: [
+      { afterMs: 6_000, what: { type: 'routesFail', forMs: 85_000 } },
+      { afterMs: 14_000, what: { type: 'evict', of: 'blue', pods: 1 } },
+      { afterMs: 80_000, what: { type: 'metrics', state: 'up' } },
+    ],
+  });
+  expect(world.auditor.runs.messages.map(({ event }) => event)).toContain('Started');
+});

@@ -21,6 +21,8 @@ export class Process {
   readonly #signal = new AbortController();
   readonly #wire: Wire;
   readonly #receipts = new Receipts();
+  /** What came while it was stopped. */
+  readonly #held: (() => void)[] = [];
 
   constructor(
     readonly world: World,
@@ -34,20 +36,31 @@ export class Process {
 
   readonly now = (): number => this.world.now + this.skew;
 
-  /** Call `run` in this process after a while, unless it is dead by then; later if it is stopped. */
+  /** Call `run` in this process after a while, unless it is dead by then; once it goes on if it is stopped, and in the order in which things came. */
   readonly deliver: After = (ms, run) => {
-    let cancel = this.world.timeline.after(ms, () => arrive());
-    const arrive = (): void => {
-      if (this.dead) return;
-      if (this.world.now < this.pausedUntil) {
-        cancel = this.world.timeline.at(this.pausedUntil, arrive);
-        return;
-      }
+    let wanted = true;
+    const take = (): void => {
+      if (!wanted || this.dead) return;
       this.world.busy = true;
       run();
     };
-    return () => cancel();
+    const cancel = this.world.timeline.after(ms, () => {
+      if (this.world.now >= this.pausedUntil && this.#held.length === 0) return take();
+      if (this.#held.push(take) === 1) this.#later();
+    });
+    return () => {
+      wanted = false;
+      cancel();
+    };
   };
+
+  /** What came while it was stopped is taken in one by one. */
+  #later(): void {
+    this.world.timeline.at(Math.max(this.world.now, this.pausedUntil), () => {
+      if (this.world.now >= this.pausedUntil) this.#held.shift()?.();
+      if (this.#held.length > 0) this.#later();
+    });
+  }
 
   #clock(): LeaseClock {
     return {

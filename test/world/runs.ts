@@ -1,5 +1,5 @@
 import type { Measurement } from '../../src/core/evidence.js';
-import type { Notification } from '../../src/engine/ports.js';
+import type { Notification, Windows } from '../../src/engine/ports.js';
 import type { CanaryStatus, SlotName, Verb } from '../../src/api/index.js';
 import type { KubeObject } from '../../src/kube/types.js';
 import type { Write } from './api.js';
@@ -38,6 +38,8 @@ interface Attempt {
 }
 interface Started {
   revision: string;
+  /** What the target wanted when the message came. */
+  wanted: string;
   at: number;
   /** Anything since then that may make a release fail although the version is good. */
   excuse: boolean;
@@ -147,6 +149,12 @@ export class Runs {
     else this.disturbed();
   }
 
+  /** Both versions' counts were handed over. */
+  compared({ windows }: Extract<Windows, { kind: 'Windows' }>): void {
+    const worse = windows.some(({ canary, stable }) => canary.bad.some((bad, index) => bad * stable.total > (stable.bad[index] ?? 0) * canary.total));
+    if (worse) this.disturbed();
+  }
+
   weights(was: Record<SlotName, number>, is: Record<SlotName, number>, alone: SlotName | undefined): void {
     for (const slot of ['blue', 'green'] as const) {
       if (is[slot] === 0 && was[slot] > 0) this.#attempts[slot] = this.#fresh();
@@ -228,7 +236,7 @@ export class Runs {
 
   #start(run: string, revision: string): void {
     const disturbed = this.#disturbedAt >= (this.#filledAt.get(revision) ?? Infinity);
-    if (!this.started.has(run)) this.started.set(run, { revision, at: this.world.now, excuse: disturbed || this.world.now < this.#abortedAt + LATE_ABORT_MS });
+    if (!this.started.has(run)) this.started.set(run, { revision, wanted: this.#wanted, at: this.world.now, excuse: disturbed || this.world.now < this.#abortedAt + LATE_ABORT_MS });
   }
   #end(run: string, event: string, revision: string): void {
     const { world } = this;
@@ -236,9 +244,10 @@ export class Runs {
     if (before !== undefined) return world.fail('truth 7', `run ${run} ended as ${before} and as ${event}`);
     this.endings.set(run, event);
     if (event !== 'Failed') return;
-    const version = this.#versions.get(revision);
-    if (version) this.failedVersions.add(version);
     const start = this.started.get(run);
+    // One that never came as far as a slot is what was wanted when it began.
+    const version = this.#versions.get(revision) ?? start?.wanted;
+    if (version) this.failedVersions.add(version);
     const startup = VERSIONS[version?.split('+')[0] ?? '']?.startup;
     const slow = startup === undefined || startup > 30_000;
     if (start && !start.excuse && !slow && version && world.now - start.at < DEADLINE_S * 1_000 - world.clockError - 5_000) world.fail('truth 9', `${version} failed ${world.now - start.at} ms after its start, and nothing was wrong with it`);

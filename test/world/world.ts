@@ -43,6 +43,8 @@ export class World {
   clockError = 0;
   /** When something last kept the controllers from their work. */
   troubleUntil = T0;
+  /** When no controller may have been able to write anything. */
+  awayUntil = T0;
   faultsInjected = 0;
   /** What the controller saw when it sent the write that is being carried out. */
   view: View | undefined;
@@ -198,6 +200,10 @@ export class World {
     return living.find((process) => process.id === holder);
   }
 
+  #away(what: string, forMs: number): void {
+    this.#trouble(what, forMs);
+    this.awayUntil = Math.max(this.awayUntil, this.now + forMs);
+  }
   #trouble(what: string, forMs: number): void {
     this.faultsInjected += 1;
     this.troubleUntil = Math.max(this.troubleUntil, this.now + forMs);
@@ -231,17 +237,18 @@ export class World {
   #anotherWish(): void {
     if (this.#faultsEnd && this.#pods !== undefined) this.scale(this.#pods);
     else this.git.commit(this.git.commits.at(-2)?.tree ?? this.git.head);
+    if (this.#faultsEnd) this.mendHead();
   }
   kill(process: Process): void {
     if (process.dead) return;
     process.kill();
-    this.#trouble(`${process.id} is killed`, 45_000);
+    this.#away(`${process.id} is killed`, 45_000);
     this.timeline.after(this.latency.between(200, 3_000), () => this.startProcess());
   }
   /** SIGSTOP, and SIGCONT later. */
   stop(process: Process, forMs: number): void {
     process.pausedUntil = Math.max(process.pausedUntil, this.now + forMs);
-    this.#trouble(`${process.id} is stopped for ${forMs} ms`, forMs + 45_000);
+    this.#away(`${process.id} is stopped for ${forMs} ms`, forMs + 45_000);
   }
   jumpClock(process: Process, ms: number): void {
     process.skew += ms;
@@ -251,7 +258,7 @@ export class World {
   apiDown(forMs: number): void {
     this.apiDownUntil = this.now + forMs;
     for (const watch of Array.from(this.#watches)) watch.end();
-    this.#trouble(`the API server is away for ${forMs} ms`, forMs + 70_000);
+    this.#away(`the API server is away for ${forMs} ms`, forMs + 70_000);
   }
   routeWritesFail(forMs: number): void {
     this.routeWritesFailUntil = this.now + forMs;
@@ -390,7 +397,9 @@ export class World {
     return { kind: 'Value', value, samples: Math.floor(requests), query, from, to };
   }
   windows(request: MeasureRequest, skew: number): Windows {
-    return windowsOf(this.mesh, this.metrics, request, { now: this.now, skew });
+    const windows = windowsOf(this.mesh, this.metrics, request, { now: this.now, skew });
+    this.auditor.compared(windows);
+    return windows;
   }
   hook(webhook: { name: string }): HookAnswer {
     if (!this.hooksOk) this.auditor.hookRefused();

@@ -3,6 +3,7 @@ import type { Decision } from '../core/observation.js';
 import type { Cache } from '../engine/cache.js';
 import type { EvidenceOptions } from '../engine/evidence.js';
 import { Fence } from '../engine/fence.js';
+import { bereft } from '../engine/leftovers.js';
 import type { LinkTemplate } from '../engine/links.js';
 import { Outbox, type Receipts } from '../engine/outbox.js';
 import type { GitWriter, HookCaller, MetricsSource, Notifier, Router } from '../engine/ports.js';
@@ -133,6 +134,7 @@ export function startEngine(options: EngineOptions): Engine {
   );
   const unsubscribe = (triggers = new Triggers(cache, (key) => queue.addAt(key, now() + BURST_MS))).start();
   for (const canary of cache.canaries.list()) queue.add(`${canary.metadata.namespace ?? ''}/${canary.metadata.name}`);
+  for (const key of bereft(cache)) queue.add(key);
   return {
     router,
     secrets,

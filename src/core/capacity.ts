@@ -1,7 +1,7 @@
 import type { SlotName } from '../api/index.js';
 import type { Draft } from './draft.js';
 import type { Weights } from './evidence.js';
-import { SLOTS } from './names.js';
+import { otherSlot, SLOTS } from './names.js';
 
 /** Ready pods that a share of the traffic needs: that share of what the whole needs, at least one. */
 export const needed = (replicas: number, weight: number): number => (weight === 0 ? 0 : Math.max(1, Math.ceil((replicas * weight) / 100)));
@@ -18,6 +18,8 @@ export function refusal(draft: Draft, weights: Weights): string | undefined {
     if (slot.endpoints === 0) return `slot ${name} has no ready endpoint`;
     const rises = weight > (draft.weights?.[name] ?? 0);
     const need = needed(draft.replicas, weight);
+    // Whoever alone can answer gets everything: pods that have much to do are better than none.
+    if (weight === 100 && draft.slot(otherSlot(name)).endpoints === 0) continue;
     if (rises && slot.ready < need) return `slot ${name} has ${slot.ready} of ${need} ready pods that ${weight} % of the traffic needs`;
   }
   return undefined;

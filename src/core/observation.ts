@@ -89,6 +89,8 @@ export interface Observation {
     consistent: boolean;
     /** Unix milliseconds since when these weights have been seen; undefined when this process never saw others. */
     since?: number;
+    /** When Sluice last wrote the routes, in unix milliseconds at whole seconds, as the API server says. */
+    writtenAt?: number;
     foreignManager?: string;
     /** The list in which it wrote; absent: `/spec/http`. */
     foreignField?: string;
@@ -101,6 +103,8 @@ export interface Observation {
     /** Callers of one of them learn late of another selector: a headless Service, or a load balancer in front of it (trap K5). */
     slow?: boolean;
   };
+  /** Unix milliseconds since when this process has looked at the Canary whenever it was due; undefined: since long ago. */
+  watchedSince?: number;
   /** What scales the Canary, if anything does. */
   autoscaler?: AutoscalerObservation;
   /** Overlaid fields, routes aside, that somebody has reset. */

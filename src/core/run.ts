@@ -2,7 +2,7 @@ import type { Provenance } from '../api/index.js';
 import { readyGoal } from './capacity.js';
 import type { Draft } from './draft.js';
 import { conclude, provenanceOf } from './endings.js';
-import { gatePasses, progressDeadline } from './gates.js';
+import { gatePasses, intervalMs, progressDeadline } from './gates.js';
 import { describeCommit, tell, warnOfMutableImages } from './messages.js';
 import { otherSlot } from './names.js';
 import { compilePlan, replicasOf } from './plan.js';
@@ -79,6 +79,9 @@ function rest(draft: Draft): void {
   draft.wait('NoReplicas', 'the number of replicas is 0; the release goes on when it rises');
 }
 
+/** Time in which a pod that is ready and a commit that takes another back are noticed, in milliseconds. */
+const MIN_WATCH_MS = 10_000;
+
 /** Reasons to take the canary back that need no metrics: its pods, its deadline. */
 function failing(draft: Draft): boolean {
   const { canary, deadline } = draft.status;
@@ -93,7 +96,7 @@ function failing(draft: Draft): boolean {
     conclude(draft, 'Failed', 'PodsFailing', `no pod of the canary is ready any more${words}`);
   else if (slot.revision === canary.revision && slot.exceeded && slot.ready < slot.replicas)
     conclude(draft, 'Failed', 'PodsFailing', `${slot.ready} of ${slot.replicas} pods became ready before the Deployment's own deadline${words}`);
-  const due = ms(deadline);
+  const due = enforcedAt(draft, ms(deadline));
   draft.wakeAt(due);
   if (due !== undefined && draft.now >= due) {
     const seconds = draft.spec.progressDeadlineSeconds;
@@ -101,6 +104,13 @@ function failing(draft: Draft): boolean {
     else conclude(draft, 'Failed', 'ProgressDeadlineExceeded', `no progress within ${seconds} s; last: ${lastWords(draft)}`);
   }
   return draft.status.run?.ending !== undefined;
+}
+
+/** After a while in which nobody looked, a run has the time of one check to show progress: it is not to blame for that while. */
+function enforcedAt(draft: Draft, deadline: number | undefined): number | undefined {
+  const { watchedSince } = draft.observed;
+  if (deadline === undefined || watchedSince === undefined) return deadline;
+  return Math.max(deadline, watchedSince + Math.max(MIN_WATCH_MS, intervalMs(draft)));
 }
 
 const lastWords = (draft: Draft): string =>

@@ -140,9 +140,16 @@ function enter(draft: Draft, current: Step, rules: PlanStep): void {
   analysing(draft, current, rules, ms(status.nextStepTime) ?? draft.now);
 }
 
+/** A predecessor may have died between a write that took its time and the look after it: then the server's own note counts, to the end of its second. */
+function weightSince({ observed: { routes }, status, now }: Draft): number | undefined {
+  if (routes.since !== undefined || routes.writtenAt === undefined) return routes.since;
+  const startedAt = ms(status.step?.startedAt) ?? 0;
+  return routes.writtenAt < startedAt + LATE_MS ? undefined : Math.min(now, routes.writtenAt + 1_000);
+}
+
 /** The weight came into force later than it was written down: its clock starts then. */
 function startLate(draft: Draft, current: Step, rules: PlanStep): void {
-  const { since } = draft.observed.routes;
+  const since = weightSince(draft);
   if (since === undefined || since < (ms(current.startedAt) ?? 0) + LATE_MS) return;
   current.startedAt = iso(since);
   lookAgain(draft, Math.max(0, since - draft.now + Math.min(Math.max(rules.holdMs, 1), intervalMs(draft))));

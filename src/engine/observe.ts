@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { FINALIZER, Labels, type Canary, type CanaryStatus, type SlotName } from '../api/index.js';
 import type { Problem } from '../core/evidence.js';
-import { canaryNames, controlNames, hasSubsets, ownVirtualServices, SLOTS } from '../core/names.js';
+import { canaryNames, controlNames, hasSubsets, OWN_MANAGERS, ownVirtualServices, SLOTS } from '../core/names.js';
 import type { ActionObservation, Observation, SlotObservation } from '../core/observation.js';
 import type { Traffic } from '../core/outdated.js';
 import { readOverlay, userValue } from '../core/overlay.js';
@@ -263,6 +263,13 @@ export function observeTraffic(cache: Cache, router: Router, canary: Canary): Tr
 const observeSlots = (cache: Cache, canary: Canary, nodes: number | undefined): Observation['slots'] =>
   Object.fromEntries(SLOTS.map((slot) => [slot, observeSlot(cache, canary, slot, nodes)])) as Observation['slots'];
 
+/** When Sluice last wrote one of them; a metadata-only write counts, too. */
+function lastWrite(objects: KubeObject[]): number | undefined {
+  const own = objects.flatMap(({ metadata }) => metadata.managedFields ?? []).filter(({ manager }) => manager !== undefined && OWN_MANAGERS.includes(manager));
+  const times = own.map(({ time }) => Date.parse(time ?? '')).filter((at) => !Number.isNaN(at));
+  return times.length > 0 ? Math.max(...times) : undefined;
+}
+
 /** Every fact that one decision may use, from the caches alone. */
 export function observe(cache: Cache, router: Router, canary: Canary, desired: Desired, gathered: Gathered): Observation {
   const target = targetOf(cache, canary);
@@ -271,7 +278,9 @@ export function observe(cache: Cache, router: Router, canary: Canary, desired: D
   const observedTarget = observeTarget(target, canary.status?.targetReplicas, () => markedPods(cache, canary).filter(isReady).length);
   const workload = { ...(nodes === undefined ? {} : { nodes }), ...(observedTarget ? { target: observedTarget } : {}) };
   const autoscaler = observeAutoscaler(cache, canary);
-  const routes = router.observe(routeInput(cache, canary));
+  const input = routeInput(cache, canary);
+  const writtenAt = lastWrite(input.virtualServices);
+  const routes = { ...router.observe(input), ...(writtenAt === undefined ? {} : { writtenAt }) };
   const resets = [...resetsOf(cache, canary, target), ...(routes.resets ?? [])];
   const deleting = canary.metadata.deletionTimestamp !== undefined;
   const problems = [...gathered.problems, ...(deleting ? [] : (routes.problems ?? []))];

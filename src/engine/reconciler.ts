@@ -13,6 +13,7 @@ import { Terminal, Waiting } from './errors.js';
 import { countedMetrics, gather, type EvidenceOptions } from './evidence.js';
 import type { Fence } from './fence.js';
 import { observe, observeTraffic, withoutDelivered, type Gathered } from './observe.js';
+import { removeLeftovers } from './leftovers.js';
 import type { Outbox } from './outbox.js';
 import type { Router } from './ports.js';
 import type { Turn } from './queue.js';
@@ -30,6 +31,8 @@ const MAX_ROUNDS = 6;
 const RETRY_MS = 50;
 /** A decision that is older than this is not carried on with, in milliseconds. */
 const STALE_MS = 1_000;
+/** A look at a Canary that is later than this was kept from it: the process was stopped, or is new, in milliseconds. */
+const AWAY_MS = 5_000;
 /** Changes of mere numbers and wording are stored this late, in milliseconds: most are overtaken by one that matters. */
 const COSMETIC_MS = 3_000;
 /** Evidence for a verdict that is all that changed is stored this late, in milliseconds: what is lost of it is read again. */
@@ -66,8 +69,13 @@ interface Memory {
   /** That change is evidence for a verdict and nothing else. */
   patient?: boolean;
   fresh?: FreshEvidence;
+  /** Since when no look at the Canary was late, and when the next one is due, in unix milliseconds. */
+  watchedSince: number;
+  expectedAt?: number | undefined;
   /** The weights that were seen last, and since when; unknown for those that were there when this process began. */
   routes?: { weights: string; since?: number };
+  /** When the routes had last been written when this process first saw them, in unix milliseconds. */
+  writtenAt?: number | undefined;
   /** Evidence that was asked for and not used yet, by question: the world changed before all of it came. */
   asked: Map<string, ReturnType<typeof gather>>;
 }
@@ -110,16 +118,22 @@ export class Reconciler {
       this.#memory.delete(key);
       this.#specs.delete(key);
       revisions.forget(key);
+      await removeLeftovers(cache, this.options.writer, key);
       return undefined;
     }
     const spec = this.#readSpec(key, live);
     if (!spec.success) return this.#invalid(live, spec.error.issues.map((issue) => `spec.${issue.path.join('.')}: ${issue.message}`).join('; '));
     const status = readStatus(live);
     const known = withoutDelivered(status.success ? status.data : canaryStatus.parse({}), this.options.outbox.delivered);
-    const memory: Memory = this.#memory.get(key) ?? { asked: new Map() };
+    const memory: Memory = this.#memory.get(key) ?? { asked: new Map(), watchedSince: this.options.now() };
     this.#memory.set(key, memory);
     const canary: Canary = { ...live, spec: effectiveSpec(cache, live, spec.data), status: withFresh(this.options.writeBacks?.withOutcomes(live, known) ?? known, memory.fresh) };
-    if (!memory.inDoubt) return this.#tick(key, { live, canary, memory }, turn);
+    if (this.options.now() > (memory.expectedAt ?? Infinity) + AWAY_MS) memory.watchedSince = this.options.now();
+    memory.expectedAt = undefined;
+    if (!memory.inDoubt) {
+      memory.expectedAt = await this.#tick(key, { live, canary, memory }, turn);
+      return memory.expectedAt;
+    }
     await reread(cache, this.options.writer, canary);
     memory.inDoubt = false;
     return this.options.now();
@@ -296,10 +310,13 @@ function remember(memory: Memory, { type }: Effect, error: unknown): void {
   else if (!(error instanceof Waiting) && !isConflict(error)) memory.writeError = `${type}: ${error instanceof Error ? error.message : String(error)}`;
 }
 
-/** Since when the weights are as they are: a write may take its time, and the clock of a step must not run meanwhile. */
+/** What only this process knows: since when it watches, and since when the weights are as they are; a write may take its time, and the clock of a step must not run meanwhile. */
 function withSince(observed: Observation, memory: Memory, now: number): Observation {
   const weights = JSON.stringify(observed.routes.weights ?? null);
+  // Before this process marks the routes as its own: from then on the server's note is of that.
+  if (!memory.routes) memory.writtenAt = observed.routes.writtenAt;
   if (memory.routes?.weights !== weights) memory.routes = { weights, ...(memory.routes ? { since: now } : {}) };
-  const { since } = memory.routes;
-  return since === undefined ? observed : { ...observed, routes: { ...observed.routes, since } };
+  const { routes: { since }, watchedSince, writtenAt } = memory;
+  const { writtenAt: _, ...routes } = observed.routes;
+  return { ...observed, watchedSince, routes: { ...routes, ...(since === undefined ? {} : { since }), ...(writtenAt === undefined ? {} : { writtenAt }) } };
 }

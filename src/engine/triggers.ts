@@ -7,6 +7,7 @@ import { attachedCanaries } from './attachments.js';
 import { isScalingActive } from './autoscaler-state.js';
 import { destinationsOf, Index, keyOf, overlaidBy, selectorOf, type Cache } from './cache.js';
 import { differs, podLabels, readTemplate } from './facts.js';
+import { bereftOf } from './leftovers.js';
 import { targetOf } from './workloads.js';
 
 /** Which Canaries care for an object by its name: `Kind/NAMESPACE/NAME` → keys of Canaries. */
@@ -77,6 +78,7 @@ export class Triggers {
     });
     const services = cache.services.onChange((name, service) => {
       this.#wakeInterested('Service', name.namespace, name.name);
+      this.#wakeBereft(service);
       if (service) this.#wakeSelected(service);
     });
     const attached = [cache.budgets, cache.serviceEntries, cache.autoscalers, cache.scaledObjects].map((informer) =>
@@ -133,6 +135,7 @@ export class Triggers {
     };
     const informer = informers[kind] as Informer<KubeObject>;
     return informer.onChange((name, object, previous) => {
+      this.#wakeBereft(object);
       const isWorkload = kind === 'Deployment' || kind === 'DaemonSet';
       if (isWorkload && !differs('Workload', object, previous)) return;
       // A target may refer to other configuration from now on.
@@ -155,6 +158,12 @@ export class Triggers {
 
   #wakeOwner(object: KubeObject | undefined): void {
     this.#wakeNamed(object, object?.metadata.labels?.[Labels.canary]);
+  }
+
+  /** Something came that was made for a Canary which is gone. */
+  #wakeBereft(object: KubeObject | undefined): void {
+    const key = bereftOf(this.cache, object);
+    if (key !== undefined) this.wake(key);
   }
 
   /** A Service that begins to select a target's pods must get the selector overlay before a slot is filled (trap K2). */

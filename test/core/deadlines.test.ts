@@ -29,6 +29,17 @@ sentences('deadlines', {
     for (let second = 0; second < 70; second += 5) canary.later(5).decide();
     expect(canary.status.history?.[0]).toMatchObject({ reason: 'ProgressDeadlineExceeded', message: 'no progress within 60 s; last: setWeights: 503 from the API server' });
   },
+  'a controller that was away gives a run the time of one check before it calls it late': (canary) => {
+    canary.wants('b2').decide().later(100).sees({ watchedSince: canary.now }).decide();
+    expect(canary.status.run).toBeDefined();
+    expect(canary.wakesIn).toBe(10);
+    canary.green(slotWith('b2', 2)).decide();
+    expect(canary.written).toEqual(blue(80));
+  },
+  'and then it is late': (canary) => {
+    canary.wants('b2').decide().later(100).sees({ watchedSince: canary.now }).decide();
+    expect(canary.later(10).decide().ended).toBe('Failed ProgressDeadlineExceeded');
+  },
   'writing the same weight again does not renew it': (canary) => {
     canary.running(20);
     const { deadline } = canary.status;

@@ -51,6 +51,22 @@ sentences('stepping up', {
     expect(canary.wakesIn).toBe(6);
     expect(canary.later(6).decide().written).toEqual(blue(50));
   },
+  'a step whose weight came late lasts its full hold also when nobody lived to see it come': (canary) => {
+    canary.running(20, 10);
+    // The successor has seen no other weights; the API server says when they were written, in whole seconds.
+    canary.sees({ routes: { weights: blue(80), consistent: true, writtenAt: canary.now - 4_000 } }).decide();
+    expect(canary.written).toBeUndefined();
+    expect(canary.wakesIn).toBe(7);
+  },
+  'a step whose weight was written at once goes on with its clock after a change of leader': (canary) => {
+    canary.running(20, 10);
+    canary.sees({ routes: { weights: blue(80), consistent: true, writtenAt: canary.now - 10_000 } }).decide();
+    expect(canary.written).toEqual(blue(50));
+  },
+  'callers of a stable version without a ready pod get the canary, with as many pods as it has': (canary) => {
+    canary.running(20).blue(slotWith('a1', 2, 0)).green(slotWith('b2', 2, 1)).decide();
+    expect(canary.written).toEqual(blue(0));
+  },
   'a drain is never counted from before a weight that may be in force': (canary) => {
     canary.wants('b2').green(slotWith('b2', 2)).decide();
     expect(canary.written).toEqual(blue(80));

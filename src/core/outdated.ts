@@ -6,10 +6,11 @@ import type { Effect, Observation } from './observation.js';
 export type Traffic = Pick<Observation, 'slots' | 'routes'>;
 
 /** True for effects that rely on it. */
-export const isOfTraffic = (effect: Effect): boolean => effect.type === 'setWeights' || effect.type === 'scaleSlot' || takesPods(effect);
+export const isOfTraffic = (effect: Effect): boolean => effect.type === 'setWeights' || effect.type === 'scaleSlot' || followsRoutes(effect);
 
-/** True for effects that take pods away: the routes are read from the server once more right before them. */
-export const takesPods = (effect: Effect): boolean =>
+/** True for effects that take pods away, or lead other callers where the routes lead theirs: the routes are read from the server once more right before them. */
+export const followsRoutes = (effect: Effect): boolean =>
+  (effect.type === 'selectService' && effect.slots.length === 1) ||
   effect.type === 'fillSlot' || effect.type === 'overlayTarget' || effect.type === 'deleteSlots' || (effect.type === 'scaleSlot' && effect.replicas === 0);
 
 /**
@@ -19,6 +20,7 @@ export const takesPods = (effect: Effect): boolean =>
 export function outdated(effect: Effect, before: Traffic, now: Traffic): string | undefined {
   if (effect.type === 'setWeights') return SLOTS.map((slot) => uncovered(slot, effect.weights[slot], before, now) ?? (effect.extras?.match?.control && armLost(slot, before, now))).find((why) => why !== undefined);
   if (effect.type === 'fillSlot' || (effect.type === 'scaleSlot' && effect.replicas === 0)) return reached(effect.slot, before, now);
+  if (effect.type === 'selectService') return effect.slots.map((slot) => left(slot, before, now)).find((why) => why !== undefined);
   if (effect.type === 'deleteSlots') return SLOTS.map((slot) => reached(slot, before, now)).find((why) => why !== undefined);
   if (effect.type === 'overlayTarget' && before.routes.weights && !now.routes.weights) return 'the routes lead to the target again';
   return undefined;
@@ -37,4 +39,9 @@ const armLost = (slot: SlotName, before: Traffic, now: Traffic): string | undefi
 function reached(slot: SlotName, before: Traffic, now: Traffic): string | undefined {
   const weight = now.routes.weights?.[slot] ?? 0;
   return weight > (before.routes.weights?.[slot] ?? 0) ? `the routes give slot ${slot} ${weight} % now` : undefined;
+}
+
+function left(slot: SlotName, before: Traffic, now: Traffic): string | undefined {
+  const weight = now.routes.weights?.[slot] ?? 0;
+  return weight < (before.routes.weights?.[slot] ?? 0) ? `the routes give slot ${slot} only ${weight} % now` : undefined;
 }

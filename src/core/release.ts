@@ -109,13 +109,14 @@ function targetServes(draft: Draft): boolean {
   if (!target) return true;
   const replicas = Math.max(draft.replicas, target.userReplicas);
   if (target.overlaid || target.replicas < replicas) draft.do({ type: 'restoreTarget', replicas });
-  if (!steps.targetReadyAt && target.readyReplicas < replicas) {
+  const serving = SLOTS.some((name) => draft.slot(name).endpoints > 0);
+  // Callers of slots that serve nobody have nothing to lose: the first pod will do.
+  if (!steps.targetReadyAt && target.readyReplicas < (serving ? replicas : Math.min(1, replicas))) {
     draft.wait('TakingBack', `${target.readyReplicas} of ${replicas} pods of ${draft.spec.targetRef.kind} ${draft.spec.targetRef.name} are ready${unlikeStable(draft)}`);
     return false;
   }
   steps.targetReadyAt ??= iso(draft.now);
-  // Callers of slots that serve nobody have nothing to lose.
-  return SLOTS.every((name) => draft.slot(name).endpoints === 0) || passed(draft, steps.targetReadyAt);
+  return !serving || passed(draft, steps.targetReadyAt);
 }
 
 function routesReturned(draft: Draft): boolean {

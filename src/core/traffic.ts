@@ -114,7 +114,9 @@ function hindrance(draft: Draft, { weight, extras }: Goal, weights: Weights): st
   if (unknown !== undefined) return unknown;
   // Nobody knows what share of the requests match.
   const need = needed(draft.replicas, Math.max(weight, extras.match?.weight ?? 0));
-  const grows = extras.match !== undefined && extras.match.weight > (draft.extras?.match?.weight ?? 0);
+  // What was asked for is remembered although somebody led the routes past the slots: then nobody has it.
+  const had = draft.weights === undefined ? 0 : (draft.extras?.match?.weight ?? 0);
+  const grows = extras.match !== undefined && extras.match.weight > had;
   return grows && ready < need ? `slot ${canary.slot} has ${ready} of ${need} ready pods that the matching requests may need` : undefined;
 }
 

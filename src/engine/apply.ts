@@ -245,7 +245,8 @@ async function unmarkTarget({ cache, writer, canary }: ApplyContext): Promise<vo
   for (const pod of markedPods(cache, canary)) await labelPod(writer, pod, { [Labels.canary]: null, [Labels.slot]: null });
 }
 
-async function labelPod(writer: Writer, pod: KubeObject, labels: Record<string, string | null>, into?: IndexedInformer<KubeObject>): Promise<void> {
+/** @param labels null removes one. */
+export async function labelPod(writer: Writer, pod: KubeObject, labels: Record<string, string | null>, into?: IndexedInformer<KubeObject>): Promise<void> {
   try {
     await writer.patch(Resources.Pod, pod, { metadata: { labels, uid: pod.metadata.uid } }, into);
   } catch (error) {

@@ -1,8 +1,11 @@
 import { Labels, SluiceResources } from '../api/index.js';
+import { SLOTS } from '../core/names.js';
 import { readOverlay } from '../core/overlay.js';
 import { Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
 import type { Resource } from '../kube/types.js';
+import { labelPod } from './apply.js';
 import { Index, overlaidKey, type Cache } from './cache.js';
+import { TARGET_MARK } from './observe.js';
 import type { Writer } from './writer.js';
 import { allWorkloads } from './workloads.js';
 
@@ -38,7 +41,7 @@ function serves(cache: Cache, namespace: string, name: string, made: Leftover[])
     ...allWorkloads(cache).flatMap(({ informer }) => informer.list(namespace).filter((object) => readOverlay(object)?.canary === name)),
   ];
   const routed = made.some(({ object }) => object.kind === Resources.VirtualService.kind);
-  const pods = cache.pods.list(namespace).filter(isOurs(name));
+  const pods = SLOTS.flatMap((slot) => cache.pods.byIndex(Index.slot, `${key}/${slot}`));
   return overlaid.length > 0 || (routed && pods.length > 0);
 }
 
@@ -50,11 +53,13 @@ function serves(cache: Cache, namespace: string, name: string, made: Leftover[])
 export async function removeLeftovers(cache: Cache, writer: Writer, key: string): Promise<void> {
   const [namespace = '', name = ''] = key.split('/');
   const made = madeFor(cache, namespace, name);
-  if (made.length === 0 || serves(cache, namespace, name, made)) return;
+  const marked = cache.pods.byIndex(Index.slot, `${key}/${TARGET_MARK}`);
+  if (made.length + marked.length === 0 || serves(cache, namespace, name, made)) return;
   // A copy that is late must not make a Canary of now one of the past.
   await writer.reread(SluiceResources.Canary, namespace, name, cache.canaries);
   if (cache.canaries.get(namespace, name)) return;
   for (const { resource, object } of made) await writer.delete(resource, object);
+  for (const pod of marked) await labelPod(writer, pod, { [Labels.canary]: null, [Labels.slot]: null });
 }
 
 /** Keys of Canaries that are gone and of which something may be left. */

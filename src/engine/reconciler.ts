@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { canarySpec, canaryStatus, SluiceResources, type Canary, type CanaryStatus } from '../api/index.js';
 import { decide } from '../core/decide.js';
 import type { Problem } from '../core/evidence.js';
-import { isOfTraffic, outdated, takesPods } from '../core/outdated.js';
+import { isOfTraffic, outdated, followsRoutes } from '../core/outdated.js';
 import { perObject } from '../core/per-object.js';
 import type { Decision, Effect, Needs, Observation } from '../core/observation.js';
 import { isConflict, isNotFound, type EventRecorder } from '../kube/index.js';
@@ -165,12 +165,14 @@ export class Reconciler {
     // The intent first: whoever takes over after a crash between the two finds it, and carries it out.
     const stored = await this.#store(live, canary, decision, memory);
     if (stored === 'lost') return now() + RETRY_MS;
-    const failed = await this.#apply(context, decided, memory);
+    const failed = await this.#apply(context, stored === 'unstored' ? onlyBack(decided) : decided, memory);
     // What may not write any more may not speak either: the successor tells what is to be told.
     this.options.writer.assertLeading();
-    this.#record(canary, decision);
-    const messagesAt = this.options.outbox.deliver(key, { ...canary, status: decision.status });
-    const writeBacksAt = this.options.writeBacks?.carryOut(key, { ...canary, status: decision.status });
+    if (stored !== 'unstored') this.#record(canary, decision);
+    // Only what is stored is told.
+    const told = stored === 'unstored' ? canary : { ...canary, status: decision.status };
+    const messagesAt = this.options.outbox.deliver(key, told);
+    const writeBacksAt = this.options.writeBacks?.carryOut(key, told);
     if (failed instanceof Error && !(failed instanceof Waiting) && !isConflict(failed)) throw failed;
     const cosmeticsAt = stored === 'later' ? (memory.cosmeticAt ?? now() + COSMETIC_MS) : undefined;
     const wakes = [decision.wakeAt, messagesAt, writeBacksAt, cosmeticsAt, failed ? now() + RETRY_MS : undefined].filter((at) => at !== undefined);
@@ -227,7 +229,7 @@ export class Reconciler {
 
   async #carryOut(context: ApplyContext, effect: Effect, { at, observed }: Decided): Promise<void> {
     const { now, cache, router, writer } = this.options;
-    if (takesPods(effect)) await rereadRoutes(cache, writer, context.canary);
+    if (followsRoutes(effect)) await rereadRoutes(cache, writer, context.canary);
     // What was decided before a request that took long may not hold any more.
     if (now() - at > STALE_MS) throw new Waiting(`${effect.type}: the requests before it took ${now() - at} ms; it is decided again`);
     const why = isOfTraffic(effect) ? outdated(effect, observed, observeTraffic(cache, router, context.canary)) : undefined;
@@ -237,9 +239,9 @@ export class Reconciler {
 
   /**
    * Store the status when it changed. `lost`: somebody else wrote meanwhile, so decide again from what is there. `later`: only
-   * numbers and wording changed, and those are not written more often than people can read.
+   * numbers and wording changed, and those are not written more often than people can read. `unstored`: the server refused.
    */
-  async #store(live: Canary, canary: Canary, decision: Decision, memory: Memory): Promise<'stored' | 'later' | 'lost'> {
+  async #store(live: Canary, canary: Canary, decision: Decision, memory: Memory): Promise<'stored' | 'later' | 'lost' | 'unstored'> {
     const due = memory.cosmeticAt;
     delete memory.cosmeticAt;
     if (isDeepStrictEqual(live.status, decision.status)) return 'stored';
@@ -257,8 +259,7 @@ export class Reconciler {
     } catch (error) {
       if (isConflict(error) || isNotFound(error)) return 'lost';
       this.options.logger.warn({ canary: canary.metadata.name, error: String(error) }, 'the status could not be stored');
-      // Traffic leaves a bad version even while the status cannot be stored: that decision may be made again and again.
-      if (decision.status.run?.ending) return 'later';
+      if (decision.status.run?.ending) return 'unstored';
       throw error;
     }
   }
@@ -300,6 +301,12 @@ export class Reconciler {
     return undefined;
   }
 }
+
+/**
+ * Traffic leaves a bad version even while the status cannot be stored: that much may be decided again and again. Anything else, the
+ * answer to a person's request above all, would be without what it was decided with.
+ */
+const onlyBack = ({ decision, ...rest }: Decided): Decided => ({ ...rest, decision: { ...decision, effects: decision.effects.filter(({ type }) => type === 'setWeights' || type === 'selectService') } });
 
 /** Somebody may have deleted a Service while the routes cannot be written. */
 const standsAlone = ({ type }: Effect): boolean => type === 'createSlotServices';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Effect } from '../../src/core/observation.js';
-import { isOfTraffic, outdated, takesPods, type Traffic } from '../../src/core/outdated.js';
+import { isOfTraffic, outdated, followsRoutes, type Traffic } from '../../src/core/outdated.js';
 import { blue, slotWith } from './builders.js';
 
 const traffic = (weightOfBlue: number, readyBlue: number, readyGreen: number): Traffic => ({
@@ -34,10 +34,16 @@ describe('what was decided before the intent was stored', () => {
     expect(outdated({ type: 'overlayTarget' }, traffic(100, 2, 2), { ...traffic(100, 2, 2), routes: { consistent: false } })).toBe('the routes lead to the target again');
     expect(outdated({ type: 'overlayTarget' }, traffic(100, 2, 2), traffic(100, 2, 2))).toBeUndefined();
   });
-  it('looks at the routes once more before it takes pods away', () => {
-    const effects: Effect[] = [away, { type: 'fillSlot', slot: 'green', revision: 'c3', replicas: 2 }, { type: 'overlayTarget' }, { type: 'deleteSlots' }];
-    expect(effects.every(takesPods)).toBe(true);
-    expect([{ ...away, replicas: 1 } as Effect, shift].some(takesPods)).toBe(false);
+  it('does not lead callers outside the mesh to a slot that somebody took weight from meanwhile', () => {
+    const select: Effect = { type: 'selectService', slots: ['green'] };
+    expect(outdated(select, traffic(0, 2, 2), traffic(15, 2, 2))).toBe('the routes give slot green only 85 % now');
+    expect(outdated(select, traffic(0, 2, 2), traffic(0, 2, 2))).toBeUndefined();
+    expect(outdated({ ...select, slots: ['blue', 'green'] }, traffic(0, 2, 2), traffic(0, 2, 2))).toBeUndefined();
+  });
+  it('looks at the routes once more before it takes pods away, or leads other callers where they lead', () => {
+    const effects: Effect[] = [away, { type: 'selectService', slots: ['green'] }, { type: 'fillSlot', slot: 'green', revision: 'c3', replicas: 2 }, { type: 'overlayTarget' }, { type: 'deleteSlots' }];
+    expect(effects.every(followsRoutes)).toBe(true);
+    expect([{ ...away, replicas: 1 } as Effect, shift].some(followsRoutes)).toBe(false);
   });
   it('may add pods whatever the routes say, and touches nothing else', () => {
     expect(outdated({ ...away, replicas: 4 }, traffic(100, 2, 2), traffic(12, 2, 2))).toBeUndefined();

@@ -23,6 +23,10 @@ function cluster(objects: KubeObject[], onServer?: KubeObject) {
   const deleted: string[] = [];
   const client = {
     list: () => Promise.resolve({ items: onServer ? [onServer] : [], resourceVersion: '9' }),
+    patch: (resource: { kind: string }, _namespace: string, name: string, body: unknown) => {
+      deleted.push(`${resource.kind} ${name} ${JSON.stringify(body)}`);
+      return Promise.resolve(object(resource.kind, name, {}));
+    },
     delete: (resource: { kind: string }, _namespace: string, name: string, { uid, resourceVersion }: { uid?: string; resourceVersion?: string }) => {
       if (uid === undefined || resourceVersion === undefined) throw new Error('a delete names what it saw');
       deleted.push(`${resource.kind} ${name}`);
@@ -44,6 +48,11 @@ describe('what a former leader made for a Canary that is gone', () => {
     const { cache, remove } = cluster([revision, service, slot, route]);
     expect([...bereft(cache)]).toEqual(['shop/reviews']);
     expect(await remove()).toEqual(['VirtualService reviews', 'Deployment reviews-blue', 'Service reviews-blue', 'ControllerRevision reviews-a1']);
+  });
+
+  it('is taken from the pods of the target, too', async () => {
+    const mark = object('Pod', 'reviews-5', { labels: { 'sluice.dev/canary': 'reviews', 'sluice.dev/slot': 'target' } });
+    expect(await cluster([mark]).remove()).toEqual(['Pod reviews-5 {"metadata":{"labels":{"sluice.dev/canary":null,"sluice.dev/slot":null},"uid":"uid-reviews-5"}}']);
   });
 
   it('stays while routes of ours lead to pods that may answer', async () => {

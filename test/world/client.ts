@@ -120,11 +120,15 @@ export class Wire implements KubeClient {
       options.signal.addEventListener('abort', () => end(resolve), { once: true });
       try {
         stop = world.api.watch(resource, options.resourceVersion, (event) => {
-          if (event.type === 'ERROR' || event.type === 'BOOKMARK' || !selects(options, event.object)) return;
+          if (event.type === 'ERROR' || event.type === 'BOOKMARK') return;
+          const seen = selects(options, event.object);
+          // What a selector no longer selects is gone for whoever watches by it.
+          if (!seen && !(options.labelSelector && event.type === 'MODIFIED')) return;
+          const told = seen ? event : { ...event, type: 'DELETED' as const };
           const at = Math.max(last, world.now + world.watchLag(resource.plural), world.watchesStallUntil);
           last = at;
           process.deliver(at - world.now, () => {
-            if (!ended) onEvent(event as WatchEvent<T>);
+            if (!ended) onEvent(told as WatchEvent<T>);
           });
         });
       } catch (error) {

@@ -140,7 +140,8 @@ export class Cluster {
     const current = alive.filter((pod) => this.#lives.get(pod.metadata.name)?.template === template);
     const old = alive.filter((pod) => !current.includes(pod));
     for (let missing = spec.replicas - current.length; missing > 0; missing -= 1) this.#start(live, template);
-    const surplus = [...current].sort((a, b) => Number(isReady(a)) - Number(isReady(b))).slice(0, Math.max(0, current.length - spec.replicas));
+    // Those that are not ready go first, then the youngest.
+    const surplus = current.toReversed().sort((a, b) => Number(isReady(a)) - Number(isReady(b))).slice(0, Math.max(0, current.length - spec.replicas));
     for (const pod of surplus) this.#end(pod);
     if (current.filter(isReady).length >= spec.replicas) for (const pod of old) this.#end(pod);
     this.#status(live);

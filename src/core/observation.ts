@@ -77,6 +77,8 @@ export interface Observation {
   nodes?: number;
   desired?: DesiredRevision;
   slots: Record<SlotName, SlotObservation>;
+  /** The watches of pods or endpoints are broken at the moment: what is seen of the slots may be old. */
+  blind?: true;
   routes: {
     weights?: Weights;
     extras?: RouteExtras;

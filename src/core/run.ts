@@ -82,6 +82,9 @@ function rest(draft: Draft): void {
 /** Time in which a pod that is ready and a commit that takes another back are noticed, in milliseconds. */
 const MIN_WATCH_MS = 10_000;
 
+/** A copy that catches up and shows nothing new tells nobody, in milliseconds. */
+const BLIND_MS = 1_000;
+
 /** Reasons to take the canary back that need no metrics: its pods, its deadline. */
 function failing(draft: Draft): boolean {
   const { canary, deadline } = draft.status;
@@ -90,7 +93,8 @@ function failing(draft: Draft): boolean {
   const words = slot.failure ? `: ${slot.failure}` : '';
   // Traffic that somebody else led to pods that are only starting says nothing about them.
   const given = draft.status.step !== undefined || draft.status.phase === 'Promoting';
-  if (slot.revision === canary.revision && slot.edited && slot.pods > 0)
+  if (draft.observed.blind) draft.wakeAt(draft.now + BLIND_MS);
+  else if (slot.revision === canary.revision && slot.edited && slot.pods > 0)
     conclude(draft, 'Failed', 'SlotEdited', `what was analysed is not what would be promoted: ${slot.edited}`);
   else if (given && ((draft.weights?.[canary.slot] ?? 0) > 0 || draft.extras) && slot.endpoints === 0 && draft.slot(otherSlot(canary.slot)).endpoints > 0)
     conclude(draft, 'Failed', 'PodsFailing', `no pod of the canary is ready any more${words}`);

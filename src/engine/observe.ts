@@ -270,6 +270,9 @@ function lastWrite(objects: KubeObject[]): number | undefined {
   return times.length > 0 ? Math.max(...times) : undefined;
 }
 
+/** What is known of pods may be old: nothing may be blamed on them. */
+const isBlind = (cache: Cache, canary: Canary): boolean => ![cache.pods, cache.endpointSlices, workloadsOf(cache, canary).informer].every(({ following }) => following);
+
 /** Every fact that one decision may use, from the caches alone. */
 export function observe(cache: Cache, router: Router, canary: Canary, desired: Desired, gathered: Gathered): Observation {
   const target = targetOf(cache, canary);
@@ -294,6 +297,7 @@ export function observe(cache: Cache, router: Router, canary: Canary, desired: D
     namespace: canary.metadata.namespace ?? '',
     generation: canary.metadata.generation ?? 0,
     deleting,
+    ...(isBlind(cache, canary) ? { blind: true } : {}),
     finalizer: canary.metadata.finalizers?.includes(FINALIZER) ?? false,
     slots,
     routes,

@@ -13,10 +13,13 @@ export class Failure extends Error {
     /** Of the answer, where one came. */
     readonly status?: number,
   ) {
-    super(message);
+    super(shortened(message, MAX_MESSAGE));
     this.name = 'Failure';
   }
 }
+
+/** Characters of a failure: names that a server gave may be of any length and number, and people read it in a status. */
+const MAX_MESSAGE = 1_000;
 
 /** What a server said in its own form of an error. */
 export interface Refusal {

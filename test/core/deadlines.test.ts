@@ -36,6 +36,13 @@ sentences('deadlines', {
     canary.green(slotWith('b2', 2)).decide();
     expect(canary.written).toEqual(blue(80));
   },
+  'nothing is blamed on pods that cannot be seen at the moment': (canary) => {
+    canary.running(20).green(slotWith('b2', 2, 0)).sees({ blind: true }).decide();
+    expect(canary.status.run?.ending).toBeUndefined();
+    expect(canary.wakesIn).toBe(1);
+    delete canary.observed.blind;
+    expect(canary.decide().status.run?.ending).toMatchObject({ reason: 'PodsFailing' });
+  },
   'and then it is late': (canary) => {
     canary.wants('b2').decide().later(100).sees({ watchedSince: canary.now }).decide();
     expect(canary.later(10).decide().ended).toBe('Failed ProgressDeadlineExceeded');

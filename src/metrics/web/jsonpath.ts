@@ -1,12 +1,17 @@
+import { shortened } from '../../core/text.js';
+
 /** Every child. */
 const ALL = Symbol('*');
 /** One step of a path: a name, an index (from the end when negative), or everything. */
 export type Step = string | number | typeof ALL;
 
+/** Characters of a path that an error quotes. */
+const MAX_PATH = 200;
+
 /** Thrown for a path that this subset cannot read; the message names the place. */
 export class PathError extends Error {
   constructor(path: string, at: number, reason: string) {
-    super(`${reason} at character ${at + 1} of ${JSON.stringify(path)}; a path is made of .NAME, ['NAME'], [INDEX], .* and [*] after $`);
+    super(`${reason} at character ${at + 1} of ${JSON.stringify(shortened(path, MAX_PATH))}; a path is made of .NAME, ['NAME'], [INDEX], .* and [*] after $`);
     this.name = 'PathError';
   }
 }

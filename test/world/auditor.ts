@@ -243,7 +243,8 @@ export class Auditor {
     const held = api.find(Resources.Deployment, NAMESPACE, nameOf(slot));
     if (!held || (specOf(held).replicas === 0 && spec?.replicas !== 0)) this.world.fail('truth 1', `slot ${slot} is given ${is} % although it was scaled away`);
     if (!this.#wasReady.has(slot)) this.world.fail('truth 1', `slot ${slot} is given ${is} % and no pod of its revision was ever ready`);
-    const asked = spec?.replicas ?? cluster.podsOf(nameOf(slot)).length;
+    // What was asked for while the write was on its way could not be known.
+    const asked = Math.min(spec?.replicas ?? cluster.podsOf(nameOf(slot)).length, view.asked);
     const need = Math.ceil(((this.world.now - this.#before.at < 1_000 ? Math.min(asked, this.#before.replicas) : asked) * is) / 100);
     if (is > was && view.ready[slot] < need && view.endpoints[other(slot)] > 0) this.world.fail('truth 3', `slot ${slot} rises to ${is} % with ${view.ready[slot]} of ${need} ready pods`);
   }

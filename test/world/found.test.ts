@@ -82,3 +82,46 @@ it('a Service of the control arm that somebody deleted is made again while the r
   });
   expect(world.auditor.runs.messages.map(({ event }) => event)).toContain('Started');
 });
+
+it('an abort whose status could not be stored is asked for still', async () => {
+  const world = await play({
+    setting: { ...CALM, faults: [[27, 'error']] },
+    happenings: [
+      { afterMs: 46_000, what: { type: 'commit', image: 'b2' } },
+      { afterMs: 20_000, what: { type: 'act', verb: 'abort' } },
+      { afterMs: 20_000, what: { type: 'metrics', state: 'up' } },
+    ],
+  });
+  expect(world.auditor.runs.messages.map(({ event }) => event)).toEqual(['Initialized', 'Started', 'Failed']);
+});
+
+it('an adoption that cannot go on puts right what somebody else does to the routes', async () => {
+  const world = await play({
+    setting: { ...CALM, seed: 1_292_823_643, proxyLag: 4_000, watchLag: 1_500 },
+    happenings: [
+      { afterMs: 31_758, what: { type: 'configMissing', missing: true } },
+      { afterMs: 18_875, what: { type: 'outsider', blue: 71 } },
+      { afterMs: 29_997, what: { type: 'outsider', blue: 96 } },
+    ],
+  });
+  expect(world.auditor.runs.messages.map(({ event }) => event)).toEqual(['Initialized']);
+});
+
+it('callers of a stable version that is down get a canary with fewer pods than they need', async () => {
+  const world = await play({
+    setting: { ...CALM, seed: 2_147_483_620, replicas: 3, control: true },
+    happenings: [
+      { afterMs: 6_242, what: { type: 'outage', of: 'blue', pods: 3, forMs: 87_366 } },
+      { afterMs: 36_727, what: { type: 'skipAnalysis', on: true } },
+    ],
+  });
+  expect(world.auditor.runs.messages.map(({ event }) => event)).toContain('Started');
+});
+
+it('a release is not late for the time in which no controller looked', async () => {
+  const world = await play({
+    setting: { ...CALM, seed: 2_147_483_638, election: true, ownRoutes: true, webhooks: true, replicas: 3, proxyLag: 1_000, watchLag: 300, control: true, faults: [[22, 'lostAnswer'], [26, 'killBefore'], [28, 'pauseBefore']] },
+    happenings: [{ afterMs: 29_998, what: { type: 'kill' } }],
+  });
+  expect(world.auditor.runs.messages.map(({ event }) => event)).not.toContain('Failed');
+});

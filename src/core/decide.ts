@@ -12,6 +12,7 @@ import type { Decision, DecisionInput, DesiredRevision } from './observation.js'
 import { learnProvenance } from './provenance.js';
 import { nameForeignManagers } from './quarrel.js';
 import { release } from './release.js';
+import { digest } from './revision.js';
 import { advance, begin } from './run.js';
 import { recordSlots, restart, retire } from './slots.js';
 import { leadToStable } from './traffic.js';
@@ -125,7 +126,7 @@ function tellAgain(draft: Draft, desired: DesiredRevision, quarantined: NonNulla
   if (commit === undefined || commit === quarantined.commit || quarantined.again !== undefined || quarantined.commit === undefined) return;
   quarantined.again = commit;
   const text = `${draft.observed.name}: ${describeCommit(desired.provenance)} brings revision ${desired.revision} again, which failed at ${quarantined.at} and is not released: ${quarantined.reason}`;
-  tell(draft, 'Waiting', 'warn', text, { ...desired.provenance, revision: desired.revision }, `again-${desired.revision}`);
+  tell(draft, 'Waiting', 'warn', text, { ...desired.provenance, revision: desired.revision }, `again-${digest(`${desired.revision}/${commit}`).slice(0, 10)}`);
 }
 
 function refuse(draft: Draft, reason: Reason, message: string): false {

@@ -42,6 +42,7 @@ function reached(slot: SlotName, before: Traffic, now: Traffic): string | undefi
 }
 
 function left(slot: SlotName, before: Traffic, now: Traffic): string | undefined {
+  if (now.slots[slot].endpoints === 0 && before.slots[slot].endpoints > 0) return `slot ${slot} has no ready endpoint any more`;
   const weight = now.routes.weights?.[slot] ?? 0;
   return weight < (before.routes.weights?.[slot] ?? 0) ? `the routes give slot ${slot} only ${weight} % now` : undefined;
 }

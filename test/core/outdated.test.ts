@@ -37,6 +37,7 @@ describe('what was decided before the intent was stored', () => {
   it('does not lead callers outside the mesh to a slot that somebody took weight from meanwhile', () => {
     const select: Effect = { type: 'selectService', slots: ['green'] };
     expect(outdated(select, traffic(0, 2, 2), traffic(15, 2, 2))).toBe('the routes give slot green only 85 % now');
+    expect(outdated(select, traffic(0, 2, 2), traffic(0, 2, 0))).toBe('slot green has no ready endpoint any more');
     expect(outdated(select, traffic(0, 2, 2), traffic(0, 2, 2))).toBeUndefined();
     expect(outdated({ ...select, slots: ['blue', 'green'] }, traffic(0, 2, 2), traffic(0, 2, 2))).toBeUndefined();
   });

@@ -55,6 +55,20 @@ sentences('a machine that commits a failed revision again', {
     expect(canary.status.messages?.map(({ text }) => text)).toEqual([expect.stringContaining('commit c3 by Ada: "Red stars" brings revision b2 again')]);
     expect(canary.status.quarantined?.[0]?.again).toBe('c3');
   },
+  'is told anew, by another id, when it failed once more in between': (canary) => {
+    const again = (commit: string): string | undefined => {
+      canary.wants('b2', { provenance: { ...from, commit } }).later(30).decide();
+      return canary.status.messages?.findLast(({ event }) => event === 'Waiting')?.id;
+    };
+    failed(canary);
+    const first = again('c3');
+    canary.act('retry').decide().settle().decide().settle().act('abort').pass(30);
+    expect(canary.status.quarantined?.[0]?.commit).toBe('c3');
+    const second = again('c4');
+    expect(first).toMatch(/^default\/reviews\/again-[a-z0-9]+\/Waiting$/);
+    expect(second).toMatch(/^default\/reviews\/again-[a-z0-9]+\/Waiting$/);
+    expect(second).not.toBe(first);
+  },
 });
 
 sentences('a later commit that makes the revision which serves', {

@@ -162,9 +162,15 @@ export class Auditor {
     const slot = (after?.['status'] as CanaryStatus | undefined)?.stable?.slot;
     if (!slot || slot === this.stable || !this.adopted) return;
     const weights = weightsOf(this.world.api.find(Resources.VirtualService, NAMESPACE, SERVICE));
-    if (weights[slot] !== 100 && this.#lastOutsider < this.world.now - 120_000) this.world.fail('truth 4', `slot ${slot} is called stable with ${weights[slot]} %`);
+    if (weights[slot] !== 100 && !this.#unseen() && this.#lastOutsider < this.world.now - 120_000) this.world.fail('truth 4', `slot ${slot} is called stable with ${weights[slot]} %`);
     this.stable = slot;
     this.runs.promoted(slot);
+  }
+
+  /** Somebody wrote the weights, and no controller may know it yet. */
+  #unseen(): boolean {
+    const since = this.world.now - this.#lastReset;
+    return since <= this.world.setting.watchLag + ON_THE_WAY_MS || (since < REACT_MS && this.world.now < this.world.awayUntil);
   }
 
   /** The number that was asked for until a moment ago counts too: a decision may carry out both. */
@@ -322,8 +328,7 @@ export class Auditor {
     if (to.every((name) => view.endpoints[name] === 0) && SLOTS.some((name) => view.endpoints[name] > 0)) this.world.fail('truth 1', `callers outside the mesh are led to ${to.join('+')}, where no pod is ready`);
     const weights = weightsOf(this.world.api.find(Resources.VirtualService, NAMESPACE, SERVICE));
     const unproven = to.find((name) => name !== this.stable && weights[name] !== 100);
-    const unseen = this.world.now - this.#lastReset <= this.world.setting.watchLag + ON_THE_WAY_MS;
-    if (this.adopted && unproven && !this.world.subsets && !unseen) this.world.fail('truth 4', `callers outside the mesh are led to slot ${unproven}, which has ${weights[unproven]} %`);
+    if (this.adopted && unproven && !this.world.subsets && !this.#unseen()) this.world.fail('truth 4', `callers outside the mesh are led to slot ${unproven}, which has ${weights[unproven]} %`);
     if (slot && slot !== this.stable && weights[slot] === 100) {
       this.stable = slot;
       this.runs.promoted(slot);
@@ -371,7 +376,9 @@ export class Auditor {
     });
   }
   #healthy(): boolean {
-    return [...SLOTS.map(nameOf), SERVICE].some((deployment) => this.world.cluster.podsOf(deployment).some(isReady));
+    // Nobody is led to a version whose release is suspended.
+    const slots = SLOTS.filter((slot) => !this.world.spec?.suspend || slot === this.stable);
+    return [...slots.map(nameOf), SERVICE].some((deployment) => this.world.cluster.podsOf(deployment).some(isReady));
   }
   #blame(slot: SlotName, caller: string): void {
     // Weights that somebody else wrote are theirs; how soon they are put right is another question.

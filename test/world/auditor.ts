@@ -352,7 +352,7 @@ export class Auditor {
       for (const place of lost) if (!this.#lost.has(place)) this.#lost.set(place, this.world.now);
     }
     const { now, troubleUntil } = this.world;
-    for (const [place, since] of this.#lost) if (now > Math.max(since, troubleUntil) + REACT_MS) this.world.fail('truth 1', `callers of ${place} reach nobody since ${(now - since) / 1_000} s, though a healthy copy is there`);
+    for (const [place, since] of this.#lost) if (now > Math.max(since, troubleUntil) + REACT_MS && this.#healthy()) this.world.fail('truth 1', `callers of ${place} reach nobody since ${(now - since) / 1_000} s, though a healthy copy is there`);
   }
 
   /** Places at which this caller finds nobody although there is somebody. */

@@ -352,7 +352,8 @@ export class Auditor {
       for (const place of lost) if (!this.#lost.has(place)) this.#lost.set(place, this.world.now);
     }
     const { now, troubleUntil } = this.world;
-    for (const [place, since] of this.#lost) if (now > Math.max(since, troubleUntil) + REACT_MS && this.#healthy()) this.world.fail('truth 1', `callers of ${place} reach nobody since ${(now - since) / 1_000} s, though a healthy copy is there`);
+    if (this.#lost.size > 0 && !this.#healthy()) for (const place of this.#lost.keys()) this.#lost.set(place, now);
+    for (const [place, since] of this.#lost) if (now > Math.max(since, troubleUntil) + REACT_MS) this.world.fail('truth 1', `callers of ${place} reach nobody since ${(now - since) / 1_000} s, though a healthy copy is there`);
   }
 
   /** Places at which this caller finds nobody although there is somebody. */

@@ -19,7 +19,8 @@ export const followsRoutes = (effect: Effect): boolean =>
  */
 export function outdated(effect: Effect, before: Traffic, now: Traffic): string | undefined {
   if (effect.type === 'setWeights') return SLOTS.map((slot) => uncovered(slot, effect.weights[slot], before, now) ?? (effect.extras?.match?.control && armLost(slot, before, now))).find((why) => why !== undefined);
-  if (effect.type === 'fillSlot' || (effect.type === 'scaleSlot' && effect.replicas === 0)) return reached(effect.slot, before, now);
+  if (effect.type === 'fillSlot') return reached(effect.slot, before, now) ?? occupied(effect.slot, before, now);
+  if (effect.type === 'scaleSlot' && effect.replicas === 0) return reached(effect.slot, before, now);
   if (effect.type === 'selectService') return effect.slots.map((slot) => left(slot, before, now)).find((why) => why !== undefined);
   if (effect.type === 'deleteSlots') return SLOTS.map((slot) => reached(slot, before, now)).find((why) => why !== undefined);
   if (effect.type === 'overlayTarget' && before.routes.weights && !now.routes.weights) return 'the routes lead to the target again';
@@ -39,6 +40,12 @@ const armLost = (slot: SlotName, before: Traffic, now: Traffic): string | undefi
 function reached(slot: SlotName, before: Traffic, now: Traffic): string | undefined {
   const weight = now.routes.weights?.[slot] ?? 0;
   return weight > (before.routes.weights?.[slot] ?? 0) ? `the routes give slot ${slot} ${weight} % now` : undefined;
+}
+
+/** A former leader's late write may have filled it meanwhile. */
+function occupied(slot: SlotName, before: Traffic, now: Traffic): string | undefined {
+  const [was, is] = [before.slots[slot], now.slots[slot]];
+  return is.revision !== was.revision || is.replicas > was.replicas || is.pods > was.pods ? `slot ${slot} holds revision ${is.revision ?? 'none'} with ${is.pods} pods now` : undefined;
 }
 
 function left(slot: SlotName, before: Traffic, now: Traffic): string | undefined {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Effect } from '../../src/core/observation.js';
 import { isOfTraffic, outdated, followsRoutes, type Traffic } from '../../src/core/outdated.js';
-import { blue, slotWith } from './builders.js';
+import { blue, emptySlot, slotWith } from './builders.js';
 
 const traffic = (weightOfBlue: number, readyBlue: number, readyGreen: number): Traffic => ({
   slots: { blue: slotWith('a1', 2, readyBlue), green: slotWith('b2', 2, readyGreen) },
@@ -45,6 +45,12 @@ describe('what was decided before the intent was stored', () => {
     const effects: Effect[] = [away, { type: 'selectService', slots: ['green'] }, { type: 'fillSlot', slot: 'green', revision: 'c3', replicas: 2 }, { type: 'overlayTarget' }, { type: 'deleteSlots' }];
     expect(effects.every(followsRoutes)).toBe(true);
     expect([{ ...away, replicas: 1 } as Effect, shift].some(followsRoutes)).toBe(false);
+  });
+  it('does not fill a slot that somebody filled meanwhile', () => {
+    const fill: Effect = { type: 'fillSlot', slot: 'green', revision: 'c3', replicas: 2 };
+    const empty = { ...traffic(100, 2, 0), slots: { blue: slotWith('a1', 2), green: emptySlot() } };
+    expect(outdated(fill, empty, traffic(100, 2, 0))).toBe('slot green holds revision b2 with 2 pods now');
+    expect(outdated(fill, empty, empty)).toBeUndefined();
   });
   it('may add pods whatever the routes say, and touches nothing else', () => {
     expect(outdated({ ...away, replicas: 4 }, traffic(100, 2, 2), traffic(12, 2, 2))).toBeUndefined();

@@ -142,10 +142,19 @@ export const shift = (draft: Draft, weight: number): boolean => shiftTo(draft, {
 /** Without a run, everything goes to the stable slot, as far as its pods can carry it. */
 export function leadToStable(draft: Draft): void {
   const { stable } = draft.status;
-  if (!stable || draft.slot(stable.slot).endpoints === 0) return;
+  if (!stable) return;
+  if (draft.slot(stable.slot).endpoints === 0) return leadToWhoeverAnswers(draft);
   const weights = towards(draft, stable.slot);
   if (weights && !draft.plainly(stable.slot, 100) && !draft.plainly(stable.slot, weights[stable.slot])) draft.do({ type: 'setWeights', weights });
   leadServicesToStable(draft);
+}
+
+/** Somebody else gave the other slot a part, and the stable version has no ready pod: whoever is sent there reaches nobody. */
+function leadToWhoeverAnswers(draft: Draft): void {
+  const { freeSlot, stableSlot } = draft;
+  const { replicas, endpoints } = draft.slot(freeSlot);
+  const weight = draft.weights?.[freeSlot] ?? 0;
+  if (weight > 0 && weight < 100 && replicas > 0 && endpoints > 0) draft.do({ type: 'setWeights', weights: { [freeSlot]: 100, [stableSlot]: 0 } as Weights });
 }
 
 /** Routes become the user's again; with subsets, the rules that late proxies still send by stay. */

@@ -66,4 +66,16 @@ sentences('taking a version back', {
     expect(canary.effects('scaleSlot')).toEqual([]);
     expect(canary.later(5).decide().effects('scaleSlot')).toMatchObject([{ slot: 'green', replicas: 0 }]);
   },
+  'callers that somebody leads to a stable version without a ready pod get the other slot, until it is back': (canary) => {
+    canary.green(slotWith('b2', 2)).blue(slotWith('a1', 2, 0)).weights(18).decide();
+    expect(canary.written).toEqual(blue(0));
+    canary.settle().blue(slotWith('a1', 2)).decide();
+    expect(canary.written).toEqual(blue(100));
+  },
+  'but nobody is led to a slot that was given nothing, or runs no pods': (canary) => {
+    canary.green(slotWith('b2', 2)).blue(slotWith('a1', 2, 0)).decide();
+    expect(canary.written).toBeUndefined();
+    canary.green({ ...slotWith('b2', 0), endpoints: 1 }).weights(18).decide();
+    expect(canary.written).toBeUndefined();
+  },
 });

@@ -34,7 +34,7 @@ export const MUTANTS: Mutant[] = [
     name: 'a route names a control arm that proxies had no time to learn of',
     truth: 1,
     edits: [{ file: core('traffic'), find: 'return draft.now < since + draft.drainMs ? `proxies', replace: 'return draft.now < since ? `proxies' }],
-    first: 58,
+    first: 137,
   },
   {
     name: 'a control arm goes while late proxies still send to it',
@@ -64,7 +64,7 @@ export const MUTANTS: Mutant[] = [
     name: 'half of a commit is released',
     truth: 4,
     edits: [{ file: core('decide'), find: 'return draft.now >= until;', replace: 'return true;' }],
-    first: 286,
+    first: 179,
   },
   {
     name: 'a failed revision is not quarantined',

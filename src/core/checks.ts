@@ -25,7 +25,6 @@ export const isBuiltIn = (metric: string): boolean => Object.hasOwn(BUILT_IN, me
 const wording = (metric: string): Wording => BUILT_IN[metric] ?? { label: metric, unit: '' };
 export const isLatency = (metric: string): boolean => metric === 'request-duration';
 
-
 /** Three significant digits, but never rounded across a bound: 98.97 is not shown as "99 < 99". */
 function number(value: number, bound: number | undefined): string {
   for (const digits of [1, 2, 3, 6]) {

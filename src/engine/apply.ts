@@ -58,7 +58,7 @@ export async function apply(context: ApplyContext, effect: Effect): Promise<void
     case 'markTarget':
       return markTarget(context);
     case 'unmarkTarget':
-      return unmarkTarget(context);
+      return unmarkTarget(context.cache, context.writer, keyOf(context.canary));
     case 'releaseServices':
       return releaseServices(context);
     case 'overlayTarget':
@@ -241,12 +241,12 @@ async function markTarget(context: ApplyContext): Promise<void> {
     if (pod.metadata.deletionTimestamp === undefined) await labelPod(writer, pod, { [Labels.canary]: canary.metadata.name, [Labels.slot]: TARGET_MARK }, cache.pods);
 }
 
-async function unmarkTarget({ cache, writer, canary }: ApplyContext): Promise<void> {
-  for (const pod of markedPods(cache, canary)) await labelPod(writer, pod, { [Labels.canary]: null, [Labels.slot]: null });
+/** @param key of the Canary, which may be gone. */
+export async function unmarkTarget(cache: Cache, writer: Writer, key: string): Promise<void> {
+  for (const pod of markedPods(cache, key)) await labelPod(writer, pod, { [Labels.canary]: null, [Labels.slot]: null });
 }
 
-/** @param labels null removes one. */
-export async function labelPod(writer: Writer, pod: KubeObject, labels: Record<string, string | null>, into?: IndexedInformer<KubeObject>): Promise<void> {
+async function labelPod(writer: Writer, pod: KubeObject, labels: Record<string, string | null>, into?: IndexedInformer<KubeObject>): Promise<void> {
   try {
     await writer.patch(Resources.Pod, pod, { metadata: { labels, uid: pod.metadata.uid } }, into);
   } catch (error) {

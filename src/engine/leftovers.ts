@@ -3,9 +3,9 @@ import { SLOTS } from '../core/names.js';
 import { readOverlay } from '../core/overlay.js';
 import { Resources, type IndexedInformer, type KubeObject } from '../kube/index.js';
 import type { Resource } from '../kube/types.js';
-import { labelPod } from './apply.js';
+import { unmarkTarget } from './apply.js';
 import { Index, overlaidKey, type Cache } from './cache.js';
-import { TARGET_MARK } from './observe.js';
+import { markedPods } from './observe.js';
 import type { Writer } from './writer.js';
 import { allWorkloads } from './workloads.js';
 
@@ -53,13 +53,12 @@ function serves(cache: Cache, namespace: string, name: string, made: Leftover[])
 export async function removeLeftovers(cache: Cache, writer: Writer, key: string): Promise<void> {
   const [namespace = '', name = ''] = key.split('/');
   const made = madeFor(cache, namespace, name);
-  const marked = cache.pods.byIndex(Index.slot, `${key}/${TARGET_MARK}`);
-  if (made.length + marked.length === 0 || serves(cache, namespace, name, made)) return;
+  if (made.length + markedPods(cache, key).length === 0 || serves(cache, namespace, name, made)) return;
   // A copy that is late must not make a Canary of now one of the past.
   await writer.reread(SluiceResources.Canary, namespace, name, cache.canaries);
   if (cache.canaries.get(namespace, name)) return;
   for (const { resource, object } of made) await writer.delete(resource, object);
-  for (const pod of marked) await labelPod(writer, pod, { [Labels.canary]: null, [Labels.slot]: null });
+  await unmarkTarget(cache, writer, key);
 }
 
 /** Keys of Canaries that are gone and of which something may be left. */

@@ -161,7 +161,7 @@ function observeService(services: KubeObject[], canary: Canary): Observation['se
 }
 
 /** Pods of the target itself that carry the mark of the hand-over. */
-export const markedPods = (cache: Cache, canary: Canary): KubeObject[] => cache.pods.byIndex(Index.slot, `${keyOf(canary)}/${TARGET_MARK}`);
+export const markedPods = (cache: Cache, key: string): KubeObject[] => cache.pods.byIndex(Index.slot, `${key}/${TARGET_MARK}`);
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 const applied = z.object({ spec: z.object({ replicas: z.unknown().optional() }) });
@@ -263,9 +263,9 @@ export function observeTraffic(cache: Cache, router: Router, canary: Canary): Tr
 const observeSlots = (cache: Cache, canary: Canary, nodes: number | undefined): Observation['slots'] =>
   Object.fromEntries(SLOTS.map((slot) => [slot, observeSlot(cache, canary, slot, nodes)])) as Observation['slots'];
 
-/** When Sluice last wrote one of them; a metadata-only write counts, too. */
-function lastWrite(objects: KubeObject[]): number | undefined {
-  const own = objects.flatMap(({ metadata }) => metadata.managedFields ?? []).filter(({ manager }) => manager !== undefined && OWN_MANAGERS.includes(manager));
+/** When Sluice last wrote the routes, as the server says, in unix milliseconds at whole seconds; a metadata-only write counts, too. */
+export function lastWrite(cache: Cache, canary: Canary): number | undefined {
+  const own = routeInput(cache, canary).virtualServices.flatMap(({ metadata }) => metadata.managedFields ?? []).filter(({ manager }) => manager !== undefined && OWN_MANAGERS.includes(manager));
   const times = own.map(({ time }) => Date.parse(time ?? '')).filter((at) => !Number.isNaN(at));
   return times.length > 0 ? Math.max(...times) : undefined;
 }
@@ -278,12 +278,10 @@ export function observe(cache: Cache, router: Router, canary: Canary, desired: D
   const target = targetOf(cache, canary);
   const nodes = nodesOf(cache, canary, target);
   const slots = observeSlots(cache, canary, nodes);
-  const observedTarget = observeTarget(target, canary.status?.targetReplicas, () => markedPods(cache, canary).filter(isReady).length);
+  const observedTarget = observeTarget(target, canary.status?.targetReplicas, () => markedPods(cache, keyOf(canary)).filter(isReady).length);
   const workload = { ...(nodes === undefined ? {} : { nodes }), ...(observedTarget ? { target: observedTarget } : {}) };
   const autoscaler = observeAutoscaler(cache, canary);
-  const input = routeInput(cache, canary);
-  const writtenAt = lastWrite(input.virtualServices);
-  const routes = { ...router.observe(input), ...(writtenAt === undefined ? {} : { writtenAt }) };
+  const routes = router.observe(routeInput(cache, canary));
   const resets = [...resetsOf(cache, canary, target), ...(routes.resets ?? [])];
   const deleting = canary.metadata.deletionTimestamp !== undefined;
   const problems = [...gathered.problems, ...(deleting ? [] : (routes.problems ?? []))];

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { canarySpec, canaryStatus, SluiceResources, type Canary, type CanaryStatus } from '../api/index.js';
 import { decide } from '../core/decide.js';
 import type { Problem } from '../core/evidence.js';
-import { isOfTraffic, outdated, followsRoutes } from '../core/outdated.js';
+import { followsRoutes, isOfTraffic, outdated } from '../core/outdated.js';
 import { perObject } from '../core/per-object.js';
 import type { Decision, Effect, Needs, Observation } from '../core/observation.js';
 import { isConflict, isNotFound, type EventRecorder } from '../kube/index.js';
@@ -12,7 +12,7 @@ import { isCosmetic, isEvidence, withFresh, type FreshEvidence } from './cosmeti
 import { Terminal, Waiting } from './errors.js';
 import { countedMetrics, gather, type EvidenceOptions } from './evidence.js';
 import type { Fence } from './fence.js';
-import { observe, observeTraffic, withoutDelivered, type Gathered } from './observe.js';
+import { lastWrite, observe, observeTraffic, withoutDelivered, type Gathered } from './observe.js';
 import { removeLeftovers } from './leftovers.js';
 import type { Outbox } from './outbox.js';
 import type { Router } from './ports.js';
@@ -185,6 +185,8 @@ export class Reconciler {
     let known = gathered;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const at = now();
+      // Before this process marks the routes as its own: from then on the server's note is of that.
+      if (!memory.routes) memory.writtenAt = lastWrite(cache, canary);
       const observed = withSince(observe(cache, router, canary, desired, known), memory, at);
       const decision = decide({ spec: canary.spec, status: canary.status ?? canaryStatus.parse({}), observed, now: at });
       if (!decision.needs) {
@@ -320,10 +322,7 @@ function remember(memory: Memory, { type }: Effect, error: unknown): void {
 /** What only this process knows: since when it watches, and since when the weights are as they are; a write may take its time, and the clock of a step must not run meanwhile. */
 function withSince(observed: Observation, memory: Memory, now: number): Observation {
   const weights = JSON.stringify(observed.routes.weights ?? null);
-  // Before this process marks the routes as its own: from then on the server's note is of that.
-  if (!memory.routes) memory.writtenAt = observed.routes.writtenAt;
   if (memory.routes?.weights !== weights) memory.routes = { weights, ...(memory.routes ? { since: now } : {}) };
   const { routes: { since }, watchedSince, writtenAt } = memory;
-  const { writtenAt: _, ...routes } = observed.routes;
-  return { ...observed, watchedSince, routes: { ...routes, ...(since === undefined ? {} : { since }), ...(writtenAt === undefined ? {} : { writtenAt }) } };
+  return { ...observed, watchedSince, routes: { ...observed.routes, ...(since === undefined ? {} : { since }), ...(writtenAt === undefined ? {} : { writtenAt }) } };
 }

@@ -3,8 +3,7 @@ import type { Canary } from '../../src/api/index.js';
 import { createCache } from '../../src/engine/cache.js';
 import { bereft, removeLeftovers } from '../../src/engine/leftovers.js';
 import { Writer } from '../../src/engine/writer.js';
-import type { KubeClient, KubeObject } from '../../src/kube/index.js';
-import type { IndexedInformer } from '../../src/kube/index.js';
+import type { IndexedInformer, KubeClient, KubeObject } from '../../src/kube/index.js';
 
 const object = (kind: string, name: string, more: { labels?: Record<string, string>; annotations?: Record<string, string> } = { labels: { 'sluice.dev/canary': 'reviews' } }): KubeObject => ({
   apiVersion: 'v1',

@@ -1,11 +1,15 @@
 import { expect, it, vi } from 'vitest';
 import { play, type Schedule } from './schedules.js';
+import type { World } from './world.js';
 
 // Hours of the world are seconds here, and more of them on a busy machine.
 vi.setConfig({ testTimeout: 240_000 });
 
 /** Schedules that a soak found once, as small as they could be made. */
 const CALM: Schedule['setting'] = { seed: 1, election: false, ownRoutes: false, tool: 'sluice', webhooks: false, replicas: 1, proxyLag: 0, watchLag: 0, faults: [], subsets: false };
+
+/** What the receiver got, in its order. */
+const told = ({ auditor }: World): string[] => auditor.runs.messages.map(({ event }) => event);
 
 it('a share that was decided for fewer pods is not written once more are asked for', async () => {
   const world = await play({
@@ -19,7 +23,7 @@ it('a share that was decided for fewer pods is not written once more are asked f
       { afterMs: 2_064, what: { type: 'scale', replicas: 3 } },
     ],
   });
-  expect(world.auditor.runs.messages.map(({ event }) => event)).toEqual(['Initialized', 'Started', 'Succeeded']);
+  expect(told(world)).toEqual(['Initialized', 'Started', 'Succeeded']);
 });
 
 it('caches that catch up one by one after an outage make no version that never was', async () => {
@@ -33,7 +37,7 @@ it('caches that catch up one by one after an outage make no version that never w
       { afterMs: 5_447, what: { type: 'outsider', blue: 87 } },
     ],
   });
-  expect(world.auditor.runs.messages.map(({ event }) => event)).toEqual(['Initialized', 'Started', 'Succeeded']);
+  expect(told(world)).toEqual(['Initialized', 'Started', 'Succeeded']);
 });
 
 it('a deleted Canary gets the pods that somebody asks for while its traffic returns', async () => {
@@ -57,7 +61,7 @@ it('the last message of a deleted Canary is told when its receiver is back', asy
       { afterMs: 27_955, what: { type: 'commit', image: 'a1' } },
     ],
   });
-  expect(world.auditor.runs.messages.map(({ event }) => event)).toEqual(['Initialized', 'Started', 'Cancelled']);
+  expect(told(world)).toEqual(['Initialized', 'Started', 'Cancelled']);
 });
 
 it('a slot that somebody led callers to while the controller was stopped keeps its pods', async () => {
@@ -68,7 +72,7 @@ it('a slot that somebody led callers to while the controller was stopped keeps i
       { afterMs: 20_685, what: { type: 'outsider', blue: 60 } },
     ],
   });
-  expect(world.auditor.runs.messages.map(({ event }) => event)).toEqual(['Initialized', 'Started', 'Succeeded']);
+  expect(told(world)).toEqual(['Initialized', 'Started', 'Succeeded']);
 });
 
 it('a Service of the control arm that somebody deleted is made again while the routes cannot be written', async () => {
@@ -80,7 +84,7 @@ it('a Service of the control arm that somebody deleted is made again while the r
       { afterMs: 80_000, what: { type: 'metrics', state: 'up' } },
     ],
   });
-  expect(world.auditor.runs.messages.map(({ event }) => event)).toContain('Started');
+  expect(told(world)).toContain('Started');
 });
 
 it('an abort whose status could not be stored is asked for still', async () => {
@@ -92,7 +96,7 @@ it('an abort whose status could not be stored is asked for still', async () => {
       { afterMs: 20_000, what: { type: 'metrics', state: 'up' } },
     ],
   });
-  expect(world.auditor.runs.messages.map(({ event }) => event)).toEqual(['Initialized', 'Started', 'Failed']);
+  expect(told(world)).toEqual(['Initialized', 'Started', 'Failed']);
 });
 
 it('an adoption that cannot go on puts right what somebody else does to the routes', async () => {
@@ -104,7 +108,7 @@ it('an adoption that cannot go on puts right what somebody else does to the rout
       { afterMs: 29_997, what: { type: 'outsider', blue: 96 } },
     ],
   });
-  expect(world.auditor.runs.messages.map(({ event }) => event)).toEqual(['Initialized']);
+  expect(told(world)).toEqual(['Initialized']);
 });
 
 it('callers of a stable version that is down get a canary with fewer pods than they need', async () => {
@@ -115,7 +119,7 @@ it('callers of a stable version that is down get a canary with fewer pods than t
       { afterMs: 36_727, what: { type: 'skipAnalysis', on: true } },
     ],
   });
-  expect(world.auditor.runs.messages.map(({ event }) => event)).toContain('Started');
+  expect(told(world)).toContain('Started');
 });
 
 it('a release is not late for the time in which no controller looked', async () => {
@@ -123,5 +127,5 @@ it('a release is not late for the time in which no controller looked', async () 
     setting: { ...CALM, seed: 2_147_483_638, election: true, ownRoutes: true, webhooks: true, replicas: 3, proxyLag: 1_000, watchLag: 300, control: true, faults: [[22, 'lostAnswer'], [26, 'killBefore'], [28, 'pauseBefore']] },
     happenings: [{ afterMs: 29_998, what: { type: 'kill' } }],
   });
-  expect(world.auditor.runs.messages.map(({ event }) => event)).not.toContain('Failed');
+  expect(told(world)).not.toContain('Failed');
 });
